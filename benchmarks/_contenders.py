@@ -1,0 +1,158 @@
+"""The same call, identify one contact, made by each client that is compared.
+
+Each contender builds the request from plain values and reads the answer, on every call, since that
+is what a user's program does.
+"""
+
+import asyncio
+import gc
+import itertools
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import attrs
+import httpx
+import sendx_python_sdk
+
+from sendx_async import AsyncTrackingClient, IdentifyRequest
+
+_KEY = "benchmark-key"
+
+
+@attrs.frozen
+class Cost:
+    """What a block of calls cost, in seconds."""
+
+    calls: int
+    wall: float
+    cpu: float
+
+    @property
+    def calls_per_second(self) -> float:
+        return self.calls / self.wall
+
+    @property
+    def cpu_microseconds(self) -> float:
+        """Processor time of this process per call."""
+        return self.cpu / self.calls * 1e6
+
+
+Measure = Callable[[int], Cost]  # makes that many calls
+
+
+def _timed(work: Callable[[], object], calls: int) -> Cost:
+    gc.collect()  # nobody pays for the garbage of the contender before
+    wall, cpu = time.perf_counter(), time.process_time()
+    work()
+    return Cost(calls, time.perf_counter() - wall, time.process_time() - cpu)
+
+
+async def _repeat(call: Callable[[], Awaitable[object]], calls: int, concurrency: int) -> None:
+    """Make `calls` calls, at most `concurrency` at once."""
+    left = itertools.repeat(None, calls)
+
+    async def work() -> None:
+        for _ in left:
+            await call()
+
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(concurrency):
+            tasks.create_task(work())
+
+
+@contextmanager
+def _measure_async(
+    call: Callable[[], Awaitable[object]],
+    close: Callable[[], Coroutine[Any, Any, object]],
+    concurrency: int,
+) -> Iterator[Measure]:
+    with asyncio.Runner() as runner:
+
+        def measure(calls: int) -> Cost:
+            # Not timed: opens the connections, which may have expired since the last round.
+            runner.run(_repeat(call, 2 * concurrency, concurrency))
+            return _timed(lambda: runner.run(_repeat(call, calls, concurrency)), calls)
+
+        try:
+            yield measure
+        finally:
+            runner.run(close())
+
+
+@contextmanager
+def ours(base_url: str, connections: int, tasks: int | None = None) -> Iterator[Measure]:
+    """This library, with its settings as they come, but for the size of the pool."""
+    client = AsyncTrackingClient(_KEY, base_url=base_url, max_connections=connections)
+
+    async def call() -> None:
+        await client.identify_contact(
+            IdentifyRequest(
+                "jane.smith@company.com",
+                first_name="Jane",
+                last_name="Smith",
+                custom_fields={"Role": "Engineering", "Plan": "Premium"},
+                tags=["new_user", "vip"],
+            )
+        )
+
+    with _measure_async(call, client.aclose, tasks or connections) as measure:
+        yield measure
+
+
+@contextmanager
+def stock_httpx(base_url: str, connections: int, tasks: int | None = None) -> Iterator[Measure]:
+    """A plain httpx client with as many connections, all kept alive."""
+    limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
+    client = httpx.AsyncClient(limits=limits, headers={"X-Team-ApiKey": _KEY}, timeout=60)
+    url = f"{base_url}/contact/identify"
+
+    async def call() -> None:
+        response = await client.post(
+            url,
+            json={
+                "email": "jane.smith@company.com",
+                "firstName": "Jane",
+                "lastName": "Smith",
+                "customFields": {"Role": "Engineering", "Plan": "Premium"},
+                "tags": ["new_user", "vip"],
+            },
+        )
+        response.raise_for_status()
+        response.json()
+
+    with _measure_async(call, client.aclose, tasks or connections) as measure:
+        yield measure
+
+
+@contextmanager
+def official_sdk(base_url: str, concurrency: int) -> Iterator[Measure]:
+    """The official SDK, called from as many threads, each with a connection kept alive."""
+    configuration = sendx_python_sdk.Configuration(host=base_url, api_key={"TeamApiKey": _KEY})
+    configuration.connection_pool_maxsize = concurrency
+    with sendx_python_sdk.ApiClient(configuration) as api_client:
+        api = sendx_python_sdk.TrackingApi(api_client)
+
+        def work(calls: int) -> None:
+            for _ in range(calls):
+                api.identify_contact(
+                    sendx_python_sdk.IdentifyRequest(
+                        email="jane.smith@company.com",
+                        first_name="Jane",
+                        last_name="Smith",
+                        custom_fields={"Role": "Engineering", "Plan": "Premium"},
+                        tags=["new_user", "vip"],
+                    )
+                )
+
+        with ThreadPoolExecutor(concurrency) as threads:
+
+            def measure(calls: int) -> Cost:
+                list(threads.map(work, [2] * concurrency))
+                share = [calls // concurrency] * concurrency
+                return _timed(lambda: list(threads.map(work, share)), sum(share))
+
+            yield measure
+        api_client.rest_client.pool_manager.clear()

@@ -1,0 +1,176 @@
+"""The server that every benchmark talks to, in a process of its own.
+
+It is a bare asyncio protocol, so that what is measured is the client. The first part of a request's
+path says how to answer: see `_Connection.answer`.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import re
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+
+_OK = b'{"status":"200","message":"OK"}'
+_CONTENT_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+
+
+def _response(status: bytes, body: bytes, header: bytes = b"") -> bytes:
+    return b"HTTP/1.1 %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%b\r\n%b" % (
+        status,
+        len(body),
+        header,
+        body,
+    )
+
+
+_RESPONSE_OK = _response(b"200 OK", _OK)
+
+
+@attrs.define
+class Counters:
+    """What the server saw since it started."""
+
+    connections: int = 0  # open now
+    waiting: int = 0  # requests that have had no answer yet
+    peak_waiting: int = 0  # the most that waited at once since `/reset`
+
+
+class _Connection(asyncio.Protocol):
+    def __init__(self, counters: Counters) -> None:
+        self._counters = counters
+        self._loop = asyncio.get_running_loop()
+        self._buffer = b""
+        self._pending: asyncio.TimerHandle | None = None
+        self._waits = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._counters.connections += 1
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        del exc
+        self._counters.connections -= 1
+        self._stop_waiting()
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        while (head_end := self._buffer.find(b"\r\n\r\n")) >= 0:
+            head = self._buffer[:head_end]
+            length = _CONTENT_LENGTH.search(head)
+            request_end = head_end + 4 + (int(length[1]) if length else 0)
+            if len(self._buffer) < request_end:
+                return
+            self._buffer = self._buffer[request_end:]
+            self.answer(head.split(b" ", 2)[1].split(b"/")[1])
+
+    def answer(self, behaviour: bytes) -> None:
+        """Answer one request, in the way that the first part of its path asks for."""
+        if behaviour == b"ok":
+            self._transport.write(_RESPONSE_OK)
+            return
+        name, _, argument = behaviour.rpartition(b"-")
+        if name == b"delay":  # delay-50: 50 milliseconds
+            self._start_waiting()
+            self._pending = self._loop.call_later(int(argument) / 1000, self._answer_late)
+        elif name == b"retry-after":  # retry-after-3600: seconds
+            refusal = b"Retry-After: %b\r\n" % argument
+            self._transport.write(_response(b"429 Too Many Requests", b"{}", refusal))
+        elif behaviour == b"silence":
+            self._start_waiting()
+        elif behaviour == b"drip":
+            self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+            self._start_waiting()
+            self._drip()
+        else:  # counters, reset
+            if behaviour == b"reset":
+                self._counters.peak_waiting = self._counters.waiting
+            body = json.dumps(attrs.asdict(self._counters)).encode()
+            self._transport.write(_response(b"200 OK", body, b"Connection: close\r\n"))
+            self._transport.close()
+
+    def _start_waiting(self) -> None:
+        self._waits = True
+        self._counters.waiting += 1
+        self._counters.peak_waiting = max(self._counters.peak_waiting, self._counters.waiting)
+
+    def _stop_waiting(self) -> None:
+        if self._waits:
+            self._waits = False
+            self._counters.waiting -= 1
+        if self._pending is not None:
+            self._pending.cancel()
+            self._pending = None
+
+    def _answer_late(self) -> None:
+        self._pending = None
+        self._stop_waiting()
+        self._transport.write(_RESPONSE_OK)
+
+    def _drip(self) -> None:
+        self._transport.write(b" ")
+        self._pending = self._loop.call_later(0.2, self._drip)
+
+
+async def _serve() -> None:
+    loop = asyncio.get_running_loop()
+    counters = Counters()
+    server = await loop.create_server(lambda: _Connection(counters), "127.0.0.1", 0, backlog=1024)
+    sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
+    sys.stdout.flush()
+    # The parent's end of the pipe closes when the parent ends, however it ends.
+    await asyncio.to_thread(sys.stdin.read)
+
+
+@attrs.frozen
+class Server:
+    """A running server, seen from the benchmark."""
+
+    port: int
+
+    def url(self, behaviour: str) -> str:
+        """The base URL under which every request is answered by `behaviour`."""
+        return f"http://127.0.0.1:{self.port}/{behaviour}"
+
+    def counters(self, path: str = "counters") -> Counters:
+        """What the server saw; the path `reset` also starts a new `peak_waiting`."""
+        with urllib.request.urlopen(self.url(path), timeout=10) as answer:
+            return Counters(**json.load(answer))
+
+
+def cores() -> list[int]:
+    """The processor cores this process may use; empty where the system can't say."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+
+
+@contextlib.contextmanager
+def running_server(*, core: int | None = None) -> Iterator[Server]:
+    """Run the server in a process of its own, on processor core `core` if one is given."""
+    command = [sys.executable, str(Path(__file__))]
+    if core is not None:
+        command += ["--core", str(core)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    with process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            yield Server(int(process.stdout.readline()))
+        finally:
+            process.stdin.close()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--core", type=int)
+    core = parser.parse_args().core
+    if core is not None:
+        os.sched_setaffinity(0, {core})
+    asyncio.run(_serve())

@@ -1,0 +1,62 @@
+"""Processor time of one call, everything included, on one core, against a server that answers at once."""
+
+import os
+
+from _contenders import official_sdk, ours, stock_httpx
+from _measure import Finding, options, ratios, report, rounds
+from _server import cores, running_server
+
+# Calls at once, and the most that one may cost compared with stock httpx.
+GOALS = {1: 0.7, 16: 0.5, 100: 0.3}
+CALLS = 600
+
+
+def measure(url: str, concurrency: int, count: int) -> list[Finding]:
+    with (
+        ours(url, concurrency) as our_calls,
+        stock_httpx(url, concurrency) as stock_calls,
+        official_sdk(url, concurrency) as official_calls,
+    ):
+        costs = rounds(
+            {
+                "ours": lambda: our_calls(CALLS),
+                "stock": lambda: stock_calls(CALLS),
+                "official": lambda: official_calls(CALLS),
+            },
+            count=count,
+        )
+    cpu = {name: [cost.cpu_microseconds for cost in all_] for name, all_ in costs.items()}
+    wall = {name: [cost.wall / cost.calls * 1e6 for cost in all_] for name, all_ in costs.items()}
+    at_once = f"{concurrency} at once"
+    goal = ("<=", GOALS[concurrency])
+    return [
+        Finding(f"{at_once}: sendx_async", cpu["ours"], "µs CPU"),
+        Finding(f"{at_once}: stock httpx", cpu["stock"], "µs CPU"),
+        Finding(f"{at_once}: official SDK, threads", cpu["official"], "µs CPU"),
+        Finding(f"{at_once}: sendx_async", wall["ours"], "µs wall"),
+        Finding(f"{at_once}: stock httpx", wall["stock"], "µs wall"),
+        Finding(f"{at_once}: official SDK, threads", wall["official"], "µs wall"),
+        Finding(f"{at_once}: sendx_async / stock", ratios(cpu["ours"], cpu["stock"]), "x", goal),
+        Finding(
+            f"{at_once}: sendx_async / official",
+            ratios(cpu["ours"], cpu["official"]),
+            "x",
+            ("<=", 1.0),
+        ),
+    ]
+
+
+def main() -> None:
+    arguments = options(__doc__)
+    available = cores()
+    findings: list[Finding] = []
+    with running_server(core=available[-1] if len(available) > 1 else None) as server:
+        if available:
+            os.sched_setaffinity(0, available[:1])
+        for concurrency in GOALS:
+            findings += measure(server.url("ok"), concurrency, arguments.rounds)
+    report("Processor time per call", findings, json_file=arguments.json)
+
+
+if __name__ == "__main__":
+    main()

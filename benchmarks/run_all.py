@@ -1,0 +1,41 @@
+"""Run every benchmark and print the results as Markdown, ready for the README."""
+
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+from _measure import load, markdown
+
+HERE = Path(__file__).parent
+BENCHMARKS = {
+    "throughput": "Throughput: 100 connections, 200 tasks, a server that takes 50 ms",
+    "cpu_per_call": "Processor time per call, one core",
+    "import_time": "Import time",
+    "cancellation": "After 4 s of cancelled calls on ten connections",
+    "loops": "One client over 4 asyncio.run, one trio.run and 6 threads",
+    "deadline": "A call with `deadline=1`",
+    "sync_facade": "The synchronous client",
+}
+
+
+def main() -> None:
+    packages = ", ".join(f"{name} {version(name)}" for name in ("httpx", "httpcore", "sendx"))
+    print(f"Python {platform.python_version()}, {os.cpu_count()} cores, {packages}")
+    failures = 0
+    with tempfile.TemporaryDirectory() as directory:
+        for name, title in BENCHMARKS.items():
+            result = Path(directory, f"{name}.json")
+            command = [sys.executable, str(HERE / f"{name}.py"), "--json", str(result)]
+            run = subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
+            failures += run.returncode != 0
+            body = markdown(load(result)) if result.exists() else "It failed: see above."
+            print(f"\n### {title}\n\n{body}", flush=True)
+    sys.exit(failures)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,377 @@
+"""The asynchronous client."""
+
+import inspect
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import Any, NoReturn, Self, TypedDict, TypeVar, Unpack
+
+import attrs
+import httpx
+
+from sendx_async import _options as options
+from sendx_async._call import Answer, Call, Shared
+from sendx_async._errors import ClientClosedError, ConfigurationError
+from sendx_async._events import Event
+from sendx_async._models import (
+    ApiResponse,
+    CustomEventRequest,
+    EventResponse,
+    IdentifyRequest,
+    IdentifyResponse,
+    RevenueEventRequest,
+    TrackRequest,
+    TrackResponse,
+)
+from sendx_async._operations import (
+    CUSTOM_EVENT,
+    IDENTIFY,
+    IDENTIFY_BULK,
+    REVENUE_EVENT,
+    TRACK,
+    Operation,
+)
+from sendx_async._options import PerCall, Rate, Settings, Timeout
+from sendx_async._pace import Pace
+from sendx_async._pool import ShardedTransport, Target
+from sendx_async._protocol import make_request, operation_for
+from sendx_async._retry import RetryPolicy
+
+ResponseT = TypeVar("ResponseT")
+RequestT = TypeVar("RequestT")
+
+_Mapping = Mapping[str, Any]
+
+
+class ClientOptions(TypedDict, total=False):
+    """What `with_options` can change."""
+
+    api_key: str
+    api_key_prefix: str | None
+    base_url: str
+    timeout: float | Timeout
+    deadline: float | None
+    retry: RetryPolicy
+    headers: Mapping[str, str]
+    on_event: Callable[[Event], object] | None
+
+
+class _NoCookies(httpx.Cookies):
+    """Keeps no cookies: the API sets none, and looking for them costs a tenth of a request."""
+
+    def extract_cookies(self, response: httpx.Response) -> None:
+        """Leave the cookies of a response alone."""
+
+
+class _HttpClient(httpx.AsyncClient):
+    """The httpx client that the library makes for itself."""
+
+    @property
+    def cookies(self) -> httpx.Cookies:
+        """Cookies that nothing is ever added to."""
+        return _NO_COOKIES
+
+    @cookies.setter
+    def cookies(self, cookies: object) -> NoReturn:
+        raise AttributeError("this client keeps no cookies")
+
+
+_NO_COOKIES = _NoCookies()
+
+
+class AsyncTrackingClient:
+    """Identifies and tracks SendX contacts; awaited, on asyncio or trio.
+
+    Open it once and share it: ``async with AsyncTrackingClient() as client: ...``. Calls may be
+    made from any number of tasks, threads and event loops.
+
+    Args:
+        api_key: The Team API Key. Default: the environment variable SENDX_API_KEY.
+        base_url: Where the API is. Default: the environment variable SENDX_BASE_URL, or SendX's
+            production server. ``http://`` is accepted for this machine only.
+        api_key_prefix: Sent before the key with a blank between, as the official SDKs can do.
+        timeout: Seconds that one attempt may take, or a `Timeout`. Default 10.
+        deadline: Seconds that a whole call may take, its waits and retries included; None for no
+            limit. Default 30.
+        retry: How often and when a call is repeated. Default ``RetryPolicy()``.
+        max_connections: How many requests may be under way at once in one event loop; others
+            wait. Default 20.
+        rate: How many requests may begin in a second. Default: no limit.
+        headers: Headers to add to every request, or to replace ``User-Agent``.
+        http_client: An `httpx.AsyncClient` to use instead of an own one; it is never closed, and
+            its own limits count instead of ``max_connections``.
+        on_event: Called with an `Event` for each thing that happens to a call. It is called in
+            the event loop, so it must not block.
+
+    Raises:
+        ConfigurationError: A setting is missing or wrong.
+    """
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        *,
+        base_url: str | None = None,
+        api_key_prefix: str | None = None,
+        timeout: float | Timeout = 10.0,
+        deadline: float | None = 30.0,
+        retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen, so safe to share
+        max_connections: int = 20,
+        rate: Rate | None = None,
+        headers: Mapping[str, str] | None = None,
+        http_client: httpx.AsyncClient | None = None,
+        on_event: Callable[[Event], object] | None = None,
+    ) -> None:
+        self._is_owner = False  # until it is complete, there is nothing that could be forgotten
+        self._settings = Settings(
+            secret=options.make_secret(api_key, api_key_prefix),
+            base_url=options.make_base_url(base_url),
+            timeout=options.make_timeout(timeout),
+            deadline=options.make_deadline(deadline),
+            retry=options.make_retry(retry),
+            headers=options.make_headers(headers, options.default_headers()),
+            on_event=_make_listener(on_event),
+        )
+        pool = ShardedTransport(max_connections=options.make_max_connections(max_connections))
+        pace = Pace(options.make_rate(rate))
+        if http_client is not None and not isinstance(http_client, httpx.AsyncClient):
+            raise ConfigurationError(
+                f"http_client must be an httpx.AsyncClient, got {type(http_client).__name__}"
+            )
+        self._shared = Shared(
+            http_client or _HttpClient(transport=pool),
+            is_borrowed=http_client is not None,
+            pace=pace,
+        )
+        self._targets: dict[str, Target] = {}
+        self._is_owner = True
+
+    async def identify_contact(
+        self, identify_request: IdentifyRequest | _Mapping, **per_call: Unpack[PerCall]
+    ) -> IdentifyResponse:
+        """Create a contact, or update the one that has this address.
+
+        Args:
+            identify_request: The contact, as a model or as a mapping with the model's names or
+                those on the wire.
+            **per_call: ``timeout``, ``deadline`` (seconds), ``retry``, ``headers`` for this call.
+
+        Returns:
+            What SendX said.
+
+        Raises:
+            InvalidRequestError: The request can't be sent; nothing was.
+            ApiError: SendX refused it, or failed; the class says which.
+            TransportError: No answer came back.
+            DeadlineExceeded: The call took too long.
+            ResponseDecodeError: It was delivered, but the answer can't be read.
+            ClientClosedError: The client is closed.
+        """
+        return (await self._call(IDENTIFY, identify_request, **per_call)).data
+
+    async def track_contact(
+        self, track_request: TrackRequest | _Mapping, **per_call: Unpack[PerCall]
+    ) -> TrackResponse:
+        """Add tags to a contact and remove others; arguments and errors as `identify_contact`."""
+        return (await self._call(TRACK, track_request, **per_call)).data
+
+    async def track_custom_event(
+        self, custom_event_request: CustomEventRequest | _Mapping, **per_call: Unpack[PerCall]
+    ) -> EventResponse:
+        """Record an event of a contact; arguments and errors as `identify_contact`.
+
+        It is never sent again once it may have been delivered, since SendX would count it twice.
+        """
+        return (await self._call(CUSTOM_EVENT, custom_event_request, **per_call)).data
+
+    async def track_revenue_event(
+        self, revenue_event_request: RevenueEventRequest | _Mapping, **per_call: Unpack[PerCall]
+    ) -> EventResponse:
+        """Record revenue from a contact; as `track_custom_event`."""
+        return (await self._call(REVENUE_EVENT, revenue_event_request, **per_call)).data
+
+    async def identify_contacts(
+        self,
+        identify_requests: Iterable[IdentifyRequest | _Mapping],
+        **per_call: Unpack[PerCall],
+    ) -> IdentifyResponse:
+        """Create or update 1 to 25 contacts in one request; errors as `identify_contact`.
+
+        What SendX does with the others when some of them are bad is undocumented.
+        """
+        return (await self._call(IDENTIFY_BULK, identify_requests, **per_call)).data
+
+    async def send(
+        self,
+        request: IdentifyRequest | TrackRequest | CustomEventRequest | RevenueEventRequest,
+        **per_call: Unpack[PerCall],
+    ) -> IdentifyResponse | TrackResponse | EventResponse:
+        """Do what the request's type asks for; errors as `identify_contact`."""
+        return (await self._call(operation_for(request), request, **per_call)).data
+
+    async def identify_contact_with_http_info(
+        self, identify_request: IdentifyRequest | _Mapping, **per_call: Unpack[PerCall]
+    ) -> ApiResponse[IdentifyResponse]:
+        """As `identify_contact`, with the status and headers of the answer."""
+        return _with_http_info(await self._call(IDENTIFY, identify_request, **per_call))
+
+    async def track_contact_with_http_info(
+        self, track_request: TrackRequest | _Mapping, **per_call: Unpack[PerCall]
+    ) -> ApiResponse[TrackResponse]:
+        """As `track_contact`, with the status and headers of the answer."""
+        return _with_http_info(await self._call(TRACK, track_request, **per_call))
+
+    async def track_custom_event_with_http_info(
+        self, custom_event_request: CustomEventRequest | _Mapping, **per_call: Unpack[PerCall]
+    ) -> ApiResponse[EventResponse]:
+        """As `track_custom_event`, with the status and headers of the answer."""
+        return _with_http_info(await self._call(CUSTOM_EVENT, custom_event_request, **per_call))
+
+    async def track_revenue_event_with_http_info(
+        self, revenue_event_request: RevenueEventRequest | _Mapping, **per_call: Unpack[PerCall]
+    ) -> ApiResponse[EventResponse]:
+        """As `track_revenue_event`, with the status and headers of the answer."""
+        return _with_http_info(await self._call(REVENUE_EVENT, revenue_event_request, **per_call))
+
+    async def identify_contacts_with_http_info(
+        self,
+        identify_requests: Iterable[IdentifyRequest | _Mapping],
+        **per_call: Unpack[PerCall],
+    ) -> ApiResponse[IdentifyResponse]:
+        """As `identify_contacts`, with the status and headers of the answer."""
+        return _with_http_info(await self._call(IDENTIFY_BULK, identify_requests, **per_call))
+
+    async def _call(
+        self,
+        operation: Operation[Any, ResponseT],
+        given: object,
+        **per_call: Unpack[PerCall],
+    ) -> Answer[ResponseT]:
+        settings = _for_this_call(self._settings, per_call) if per_call else self._settings
+        target = self._targets.get(operation.path)
+        if target is None:
+            target = self._targets[operation.path] = Target.at(settings.base_url + operation.path)
+        request = make_request(operation, given)
+        return await Call(self._shared, settings, operation, request, target).run()
+
+    def with_options(self, **changes: Unpack[ClientOptions]) -> Self:
+        """Give a copy with other settings that shares connections, pace and retry budget.
+
+        The copy needs no closing: it ends with the client that it was made from.
+
+        Args:
+            **changes: ``api_key``, ``api_key_prefix``, ``base_url``, ``timeout``, ``deadline``,
+                ``retry``, ``headers``, ``on_event``; as for the client itself. ``headers`` are
+                added to those of the client. ``api_key_prefix`` needs ``api_key`` beside it.
+
+        Raises:
+            ConfigurationError: A setting is wrong.
+            TypeError: It is none that a copy can have of its own.
+        """
+        copy = object.__new__(type(self))
+        copy._is_owner = False
+        copy._shared = self._shared
+        copy._targets = {}
+        copy._settings = _changed(self._settings, **changes)
+        return copy
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the client, or the one it was copied from, is closed."""
+        return self._shared.is_closed
+
+    async def aclose(self) -> None:
+        """Close the client and its connections; calls under way may end, new ones are refused.
+
+        Closing it again does nothing; neither does closing a copy. A borrowed ``http_client``
+        stays open.
+        """
+        if not self._is_owner:
+            return
+        self._shared.is_closed = True
+        if not self._shared.is_borrowed:
+            await self._shared.http.aclose()
+
+    async def __aenter__(self) -> Self:
+        if self._shared.is_closed:
+            raise ClientClosedError("the client is closed: make a new one")
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        state = " (closed)" if self._shared.is_closed else ""
+        return f"<{type(self).__name__} for {self._settings.base_url}{state}>"
+
+    def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
+        # A client that was never used has nothing to close, so it may be forgotten.
+        if (
+            getattr(self, "_is_owner", False)
+            and self._targets
+            and not (self._shared.is_closed or self._shared.is_borrowed)
+        ):
+            _warn(
+                f"{self!r} was never closed: use `async with`, or await its aclose()",
+                ResourceWarning,
+                source=self,
+                stacklevel=2,
+            )
+
+
+def _make_listener(on_event: object) -> Callable[[Event], object] | None:
+    if on_event is None:
+        return None
+    if not callable(on_event) or inspect.iscoroutinefunction(on_event):
+        raise ConfigurationError("on_event must be a plain function: nobody awaits its result")
+    return on_event
+
+
+def _for_this_call(settings: Settings, changes: PerCall) -> Settings:
+    unknown = set(changes) - PerCall.__optional_keys__
+    if unknown:
+        known = ", ".join(sorted(PerCall.__optional_keys__))
+        raise TypeError(f"a call has no option {sorted(unknown)[0]!r}: it takes {known}")
+    return _changed(settings, **changes)
+
+
+def _changed(settings: Settings, **changes: Unpack[ClientOptions]) -> Settings:
+    unknown = set(changes) - ClientOptions.__optional_keys__
+    if unknown:
+        known = ", ".join(sorted(ClientOptions.__optional_keys__))
+        raise TypeError(f"with_options can't change {sorted(unknown)[0]!r}: it takes {known}")
+    made: dict[str, Any] = {}
+    if "api_key" in changes:
+        made["secret"] = options.make_secret(changes["api_key"], changes.get("api_key_prefix"))
+    elif "api_key_prefix" in changes:
+        raise ConfigurationError("api_key_prefix can only be changed together with api_key")
+    if "base_url" in changes:
+        made["base_url"] = options.make_base_url(changes["base_url"])
+    if "timeout" in changes:
+        made["timeout"] = options.make_timeout(changes["timeout"])
+    if "deadline" in changes:
+        made["deadline"] = options.make_deadline(changes["deadline"])
+    if "retry" in changes:
+        made["retry"] = options.make_retry(changes["retry"])
+    if "headers" in changes:
+        made["headers"] = options.make_headers(changes["headers"], settings.headers)
+    if "on_event" in changes:
+        made["on_event"] = _make_listener(changes["on_event"])
+    return attrs.evolve(settings, **made)
+
+
+def _with_http_info(answer: Answer[ResponseT]) -> ApiResponse[ResponseT]:
+    return ApiResponse(
+        data=answer.data,
+        status_code=answer.http.status_code,
+        headers=dict(answer.http.headers),
+        raw_data=answer.body,
+        call_id=answer.call_id,
+        attempts=answer.attempts,
+        elapsed=answer.elapsed,
+    )

@@ -1,0 +1,60 @@
+"""What a client tells of its calls, to ``on_event`` and to the log: no personal data, no key."""
+
+import logging
+from collections.abc import Callable
+from typing import Literal
+
+import attrs
+
+logger = logging.getLogger("sendx_async")
+
+EventKind = Literal[
+    "call_started", "attempt_finished", "retry_scheduled", "paused", "call_finished"
+]
+
+
+@attrs.frozen(kw_only=True)
+class Event:
+    """Something that happened to a call. It never holds an address, a body or the key.
+
+    Attributes:
+        kind: ``"call_started"``; ``"attempt_finished"``, after each request; ``"retry_scheduled"``,
+            when the call will be repeated after ``delay`` seconds; ``"paused"``, when the server
+            made the whole client pause for ``delay`` seconds; ``"call_finished"``.
+        operation: The client's method, such as ``"identify_contact"``.
+        call_id: The call's identifier, the same in all its events and in its error.
+        attempt: How many requests the call has begun so far.
+        elapsed: Seconds since the call began.
+        status_code: The HTTP status of the attempt or call, or None if no answer came.
+        error: The name of the error's class, or None after a success.
+        delay: Seconds to wait, or None.
+    """
+
+    kind: EventKind
+    operation: str
+    call_id: str
+    attempt: int
+    elapsed: float
+    status_code: int | None = None
+    error: str | None = None
+    delay: float | None = None
+
+
+def tell(listener: Callable[[Event], object] | None, event: Event) -> None:
+    """Log an event and hand it to the listener; a listener that raises disturbs no call."""
+    if event.kind == "paused":
+        logger.warning(
+            "%s %s: SendX asks to slow down, the client pauses for %.3f s",
+            event.operation, event.call_id, event.delay,
+        )  # fmt: skip
+    elif logger.isEnabledFor(logging.DEBUG):
+        logger.debug(
+            "%s %s: %s, attempt %d after %.3f s, status %s, error %s, delay %s",
+            event.operation, event.call_id, event.kind, event.attempt, event.elapsed,
+            event.status_code, event.error, event.delay,
+        )  # fmt: skip
+    if listener is not None:
+        try:
+            listener(event)
+        except Exception:
+            logger.exception("on_event raised; the call goes on")

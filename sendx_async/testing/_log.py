@@ -1,0 +1,127 @@
+"""What the fake server received, request by request, and waiting for it without sleeping."""
+
+import collections
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import attrs
+
+T = TypeVar("T")
+_SHOWN_REQUESTS = 10
+_SHOWN_BYTES = 200
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class ReceivedRequest:
+    """A request as the fake server saw it when you asked; it doesn't change afterwards.
+
+    The ``repr`` shows the body, which holds your test's data, but no headers, so no API key.
+
+    Attributes:
+        method: The HTTP method.
+        path: The path as sent, with its prefix.
+        headers: The headers; names in lower case, the API key included.
+        raw: The body as it arrived.
+        json: The decoded body, or None if it isn't JSON.
+        status: The status answered; None if no answer was given, or none yet.
+        applied: Whether the request was carried out, whatever was answered.
+        disconnected: Whether the client went away before it had the whole answer.
+        at: When the request had arrived, on the clock of ``time.monotonic()``, in seconds.
+    """
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    raw: bytes
+    json: Any
+    status: int | None = None
+    applied: bool = False
+    disconnected: bool = False
+    at: float
+
+    def __repr__(self) -> str:
+        shown = self.raw[:_SHOWN_BYTES].decode("utf-8", "replace")
+        more = "..." if len(self.raw) > _SHOWN_BYTES else ""
+        answered = "no answer" if self.status is None else str(self.status)
+        notes = [name for name in ("applied", "disconnected") if getattr(self, name)]
+        outcome = ", ".join([answered, *notes])
+        return f"<{self.method} {self.path} {shown}{more} -> {outcome}>"
+
+
+class Entry:
+    """The place of one request in the log; what is known of the request grows."""
+
+    def __init__(self, request: ReceivedRequest) -> None:
+        self.request = request
+
+
+class RequestLog:
+    """The received requests, and the lock under which everything of the fake server changes."""
+
+    def __init__(self, keep: int | None) -> None:
+        self.changed = threading.Condition(threading.RLock())
+        self._entries: collections.deque[Entry] = collections.deque(maxlen=keep)
+
+    def add(self, request: ReceivedRequest) -> Entry:
+        """Notes a request that has arrived."""
+        entry = Entry(request)
+        with self.changed:
+            self._entries.append(entry)
+            self.changed.notify_all()
+        return entry
+
+    def update(
+        self, entry: Entry, *, status: int | None = None, disconnected: bool = False
+    ) -> None:
+        """Notes what became of a request."""
+        with self.changed:
+            entry.request = attrs.evolve(
+                entry.request,
+                status=entry.request.status if status is None else status,
+                disconnected=entry.request.disconnected or disconnected,
+            )
+            self.changed.notify_all()
+
+    def requests(self) -> list[ReceivedRequest]:
+        """All requests noted, oldest first."""
+        with self.changed:
+            return [entry.request for entry in self._entries]
+
+    def clear(self) -> None:
+        """Forgets all requests."""
+        with self.changed:
+            self._entries.clear()
+            self.changed.notify_all()
+
+    def describe(self) -> str:
+        """The latest requests, for an error's text."""
+        requests = self.requests()
+        if not requests:
+            return "It has received no request."
+        latest = requests[-_SHOWN_REQUESTS:]
+        count = f"{len(requests)} request{'s' if len(requests) > 1 else ''}"
+        lines = "".join(f"\n  {request!r}" for request in latest)
+        return f"It has received {count}; the latest:{lines}"
+
+    def wait_for(self, predicate: Callable[[], T], timeout: float) -> T:
+        """Waits until the predicate is true; ``FakeSendX.wait_for`` documents it."""
+        until = time.monotonic() + timeout
+        with self.changed:
+            while True:
+                cause: LookupError | None = None
+                try:
+                    result = predicate()
+                except LookupError as error:
+                    cause = error
+                else:
+                    if result:
+                        return result
+                left = until - time.monotonic()
+                if left <= 0:
+                    raise TimeoutError(
+                        f"The fake server didn't come to the awaited state within {timeout:g} s. "
+                        + self.describe()
+                    ) from cause
+                self.changed.wait(left)
