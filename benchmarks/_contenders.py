@@ -15,7 +15,10 @@ from typing import Any
 
 import attrs
 import httpx
-import sendx_python_sdk
+from sendx_python_sdk.api.tracking_api import TrackingApi
+from sendx_python_sdk.api_client import ApiClient
+from sendx_python_sdk.configuration import Configuration
+from sendx_python_sdk.models import identify_request as official
 
 from sendx_async import AsyncTrackingClient, IdentifyRequest
 
@@ -130,19 +133,19 @@ def stock_httpx(base_url: str, connections: int, tasks: int | None = None) -> It
 @contextmanager
 def official_sdk(base_url: str, concurrency: int) -> Iterator[Measure]:
     """The official SDK, called from as many threads, each with a connection kept alive."""
-    configuration = sendx_python_sdk.Configuration(host=base_url, api_key={"TeamApiKey": _KEY})
+    configuration = Configuration(host=base_url, api_key={"TeamApiKey": _KEY})
     configuration.connection_pool_maxsize = concurrency
-    with sendx_python_sdk.ApiClient(configuration) as api_client:
-        api = sendx_python_sdk.TrackingApi(api_client)
+    with ApiClient(configuration) as api_client:
+        api = TrackingApi(api_client)
 
         def work(calls: int) -> None:
             for _ in range(calls):
                 api.identify_contact(
-                    sendx_python_sdk.IdentifyRequest(
+                    official.IdentifyRequest(
                         email="jane.smith@company.com",
-                        first_name="Jane",
-                        last_name="Smith",
-                        custom_fields={"Role": "Engineering", "Plan": "Premium"},
+                        firstName="Jane",
+                        lastName="Smith",
+                        customFields={"Role": "Engineering", "Plan": "Premium"},
                         tags=["new_user", "vip"],
                     )
                 )

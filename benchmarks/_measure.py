@@ -67,7 +67,7 @@ def rounds(contenders: Mapping[str, Callable[[], T]], *, count: int) -> Mapping[
     """
     results: dict[str, list[T]] = {name: [] for name in contenders}
     for index in range(count):
-        names = list(contenders) if index % 2 == 0 else list(reversed(contenders))
+        names = list(contenders) if index % 2 == 0 else list(contenders)[::-1]
         for name in names:
             results[name].append(contenders[name]())
     return results

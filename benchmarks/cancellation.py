@@ -8,7 +8,6 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
 
 import attrs
 import httpx
@@ -88,10 +87,7 @@ async def ours(server: Server) -> Aftermath:
 async def stock_httpx(server: Server) -> Aftermath:
     url = server.url(f"delay-{SERVER_MILLISECONDS}/contact/identify")
     limits = httpx.Limits(max_connections=CONNECTIONS)
-    client: AbstractAsyncContextManager[httpx.AsyncClient] = httpx.AsyncClient(
-        limits=limits, timeout=PATIENCE_SECONDS
-    )
-    async with client as http_client:
+    async with httpx.AsyncClient(limits=limits, timeout=PATIENCE_SECONDS) as http_client:
         return await aftermath(lambda: http_client.post(url, json={"email": "a@b.co"}), server)
 
 

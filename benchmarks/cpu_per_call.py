@@ -1,4 +1,4 @@
-"""Processor time of one call, everything included, on one core, against a server that answers at once."""
+"""Processor time of one call, everything included: the client has one core, the server another."""
 
 import os
 

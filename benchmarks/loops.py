@@ -3,13 +3,13 @@
 The work is done in a child process in which every warning is an error.
 """
 
-import argparse
 import asyncio
 import gc
 import json
 import subprocess
 import sys
 import threading
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import anyio
@@ -24,43 +24,55 @@ THREADS = 6
 CALLS_PER_LOOP = 40
 
 
-def share_one_client(base_url: str) -> list[str]:
-    """Make calls from every loop and return what went wrong."""
-    errors: list[str] = []
-    # A warning turned into an error inside a finalizer can't be raised: Python hands it over here.
-    sys.unraisablehook = lambda unraisable: errors.append(repr(unraisable.exc_value))
-    client = AsyncTrackingClient("benchmark-key", base_url=base_url)
+class Sharing:
+    """One client, used from many loops, and what went wrong."""
 
-    async def call() -> None:
+    def __init__(self, base_url: str) -> None:
+        self.errors: list[str] = []
+        self._client = AsyncTrackingClient("benchmark-key", base_url=base_url)
+
+    async def _call(self) -> None:
         try:
-            await client.identify_contact(IdentifyRequest("a@b.co"))
+            await self._client.identify_contact(IdentifyRequest("a@b.co"))
         except Exception as error:  # noqa: BLE001 - whatever goes wrong is the result
-            errors.append(repr(error))
+            self.errors.append(repr(error))
 
-    async def calls() -> None:
+    async def _calls(self) -> None:
         async with anyio.create_task_group() as tasks:
             for _ in range(CALLS_PER_LOOP):
-                tasks.start_soon(call)
+                tasks.start_soon(self._call)
 
-    def loop(run: Any) -> None:
+    def _run(self, backend: str, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
-            run(calls)
+            if backend == "trio":
+                trio.run(function)
+            else:
+                asyncio.run(function())
         except BaseException as error:  # noqa: BLE001 - likewise
-            errors.append(repr(error))
+            self.errors.append(repr(error))
 
-    def asyncio_run(function: Any) -> None:
-        asyncio.run(function())
+    def run_everything(self) -> None:
+        for backend in ["asyncio"] * RUNS + ["trio"]:
+            self._run(backend, self._calls)
+        threads = [
+            threading.Thread(target=self._run, args=["asyncio", self._calls])
+            for _ in range(THREADS)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self._run("asyncio", self._client.aclose)
 
-    for _ in range(RUNS):
-        loop(asyncio_run)
-    loop(trio.run)
-    threads = [threading.Thread(target=loop, args=[asyncio_run]) for _ in range(THREADS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    asyncio.run(client.aclose())
-    del client
+
+def share_one_client(base_url: str) -> list[str]:
+    """Make calls from every loop and return what went wrong."""
+    sharing = Sharing(base_url)
+    errors = sharing.errors
+    # A warning turned into an error inside a finalizer can't be raised: Python hands it over here.
+    sys.unraisablehook = lambda unraisable: errors.append(repr(unraisable.exc_value))
+    sharing.run_everything()
+    del sharing
     gc.collect()
     return errors
 
@@ -89,8 +101,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--child"]:
-        parser = argparse.ArgumentParser()
-        parser.add_argument("--child")
-        print(json.dumps(share_one_client(parser.parse_args().child)))
+        print(json.dumps(share_one_client(sys.argv[2])))
     else:
         main()

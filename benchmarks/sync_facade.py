@@ -69,9 +69,7 @@ def exit_without_close(server: Server) -> float:
 def first_call_after_fork(server: Server) -> float:
     """Seconds for the first call in the child of a process that has already made one."""
     with _start(_FORK, server.url("ok")) as child:
-        assert child.stdout is not None
-        _end(child)
-        return float(child.stdout.readline())
+        return float(_end(child))
 
 
 def interrupted_request(server: Server) -> float:
@@ -91,14 +89,15 @@ def interrupted_request(server: Server) -> float:
             child.kill()
 
 
-def _end(child: "subprocess.Popen[str]") -> None:
-    """Wait for the child, and end it when it hangs."""
+def _end(child: "subprocess.Popen[str]") -> str:
+    """Wait for the child, end it when it hangs, and return what it has printed."""
     try:
-        status = child.wait(LIMIT_SECONDS)
+        printed, _ = child.communicate(timeout=LIMIT_SECONDS)
     except subprocess.TimeoutExpired:
         child.kill()
         raise
-    assert status == 0, f"the child ended with status {status}"
+    assert child.returncode == 0, f"the child ended with status {child.returncode}"
+    return printed
 
 
 def main() -> None:

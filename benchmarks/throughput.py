@@ -1,4 +1,4 @@
-"""Throughput with 100 connections: calls per second while the server takes 50 ms for each answer."""
+"""Throughput: calls per second over 100 connections to a server that takes 50 ms to answer."""
 
 from _contenders import ours, stock_httpx
 from _measure import Finding, options, ratios, report, rounds

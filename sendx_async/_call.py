@@ -95,7 +95,7 @@ class Call(Generic[ResponseT]):
     def id(self) -> str:
         """The call's identifier, 16 hexadecimal digits."""
         if self._id is None:
-            self._id = f"{random.getrandbits(64):016x}"  # noqa: S311 - an identifier is no secret
+            self._id = f"{random.getrandbits(64):016x}"
         return self._id
 
     async def run(self) -> Answer[ResponseT]:
@@ -191,22 +191,20 @@ class Call(Generic[ResponseT]):
         settings = self._settings
         self._attempts += 1
         limit = min(settings.timeout.total, self._ends - time.monotonic())
-        delivery = Delivery(self._target)
+        delivery = Delivery(self._target, sent=self._shared.is_borrowed)
         request = self._build(body, delivery)
         error: SendXError
         try:
             # asyncio's own timeout costs half of a cancel scope, and every call needs one.
             if _on_asyncio():
                 async with asyncio.timeout(limit):
-                    response = await self._send(request, delivery)
+                    response, answered = await self._send(request, delivery)
             else:
                 with anyio.fail_after(limit):
-                    response = await self._send(request, delivery)
-            answered = delivery.body
-            assert answered is not None
+                    response, answered = await self._send(request, delivery)
             return self._read(response, answered)
         except httpx.RequestError as caught:
-            error = _transport_error(caught, delivery)
+            error = _transport_error(caught)
         except TimeoutError:
             error = self._out_of_time(limit, delivery, last)
         except OSError as caught:
@@ -223,17 +221,19 @@ class Call(Generic[ResponseT]):
         self._tell("attempt_finished", error=error, status_code=status_code)
         return error
 
-    async def _send(self, request: httpx.Request, delivery: Delivery) -> httpx.Response:
+    async def _send(
+        self, request: httpx.Request, delivery: Delivery
+    ) -> tuple[httpx.Response, bytes]:
         response = await self._shared.http.send(
             request, stream=True, auth=None, follow_redirects=False
         )
-        if delivery.body is None:
-            # Not our transport: the application's client, or a mock.
-            try:
-                delivery.body = await response.aread()
-            finally:
-                await response.aclose()
-        return response
+        if delivery.body is not None:
+            return response, delivery.body
+        # Not our transport but the application's, or a mock.
+        try:
+            return response, await response.aread()
+        finally:
+            await response.aclose()
 
     def _read(self, response: httpx.Response, body: bytes) -> Answer[ResponseT]:
         status_code = response.status_code
@@ -248,6 +248,17 @@ class Call(Generic[ResponseT]):
 
     def _build(self, body: bytes, delivery: Delivery) -> httpx.Request:
         settings, timeout = self._settings, self._settings.timeout
+        extensions: dict[str, Any] = {
+            "timeout": {
+                "connect": timeout.connect,
+                "read": timeout.read,
+                "write": timeout.write,
+                "pool": timeout.total,
+            },
+            DELIVERY: delivery,
+        }
+        if self._shared.is_borrowed:
+            extensions["trace"] = delivery.trace
         return httpx.Request(
             "POST",
             self._target.url,
@@ -258,20 +269,10 @@ class Call(Generic[ResponseT]):
                 settings.secret.header(),
             ],
             stream=httpx.ByteStream(body),
-            extensions={
-                "timeout": {
-                    "connect": timeout.connect,
-                    "read": timeout.read,
-                    "write": timeout.write,
-                    "pool": timeout.total,
-                },
-                DELIVERY: delivery,
-            },
+            extensions=extensions,
         )
 
-    def _out_of_time(
-        self, limit: float, delivery: Delivery, last: SendXError | None
-    ) -> SendXError:
+    def _out_of_time(self, limit: float, delivery: Delivery, last: SendXError | None) -> SendXError:
         self._maybe_delivered = self._maybe_delivered or delivery.sent
         if limit < self._settings.timeout.total:
             return self._too_late(last)
@@ -282,13 +283,13 @@ class Call(Generic[ResponseT]):
         )
 
     def _describe(self, error: SendXError) -> SendXError:
-        return error._of_call(
-            operation=self._operation.name,
-            call_id=self.id,
-            attempts=self._attempts,
-            elapsed=time.monotonic() - self._began,
-            maybe_delivered=self._maybe_delivered,
-        )
+        """Say to which call an error belongs, and what the call's earlier attempts imply."""
+        error.operation = self._operation.name
+        error.call_id = self.id
+        error.attempts = self._attempts
+        error.elapsed = time.monotonic() - self._began
+        error.maybe_delivered = error.maybe_delivered or self._maybe_delivered
+        return error
 
     def _tell(
         self,
@@ -333,7 +334,7 @@ _NOTHING_SENT = (
 )
 
 
-def _transport_error(error: httpx.RequestError, delivery: Delivery) -> TransportError:
+def _transport_error(error: httpx.RequestError) -> TransportError:
     """Translate httpx's error, and say whether the request may have been applied."""
     sent = not isinstance(error, _NOTHING_SENT)
     reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

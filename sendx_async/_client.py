@@ -72,7 +72,7 @@ class _HttpClient(httpx.AsyncClient):
         return _NO_COOKIES
 
     @cookies.setter
-    def cookies(self, cookies: object) -> NoReturn:
+    def cookies(self, cookies: object) -> NoReturn:  # noqa: ARG002 - the name is httpx's
         raise AttributeError("this client keeps no cookies")
 
 
@@ -207,7 +207,9 @@ class AsyncTrackingClient:
         **per_call: Unpack[PerCall],
     ) -> IdentifyResponse | TrackResponse | EventResponse:
         """Do what the request's type asks for; errors as `identify_contact`."""
-        return (await self._call(operation_for(request), request, **per_call)).data
+        operation: Operation[Any, IdentifyResponse | TrackResponse | EventResponse]
+        operation = operation_for(request)
+        return (await self._call(operation, request, **per_call)).data
 
     async def identify_contact_with_http_info(
         self, identify_request: IdentifyRequest | _Mapping, **per_call: Unpack[PerCall]
@@ -286,15 +288,22 @@ class AsyncTrackingClient:
         Closing it again does nothing; neither does closing a copy. A borrowed ``http_client``
         stays open.
         """
-        if not self._is_owner:
-            return
-        self._shared.is_closed = True
-        if not self._shared.is_borrowed:
-            await self._shared.http.aclose()
+        if self._is_owner:
+            self._close_without_a_loop()
+            if not self._shared.is_borrowed:
+                await self._shared.http.aclose()
 
-    async def __aenter__(self) -> Self:
+    def _close_without_a_loop(self) -> None:
+        """Refuse further calls; enough where there is no event loop that could hold sockets."""
+        if self._is_owner:
+            self._shared.is_closed = True
+
+    def _refuse_if_closed(self) -> None:
         if self._shared.is_closed:
             raise ClientClosedError("the client is closed: make a new one")
+
+    async def __aenter__(self) -> Self:
+        self._refuse_if_closed()
         return self
 
     async def __aexit__(
@@ -317,7 +326,8 @@ class AsyncTrackingClient:
             and not (self._shared.is_closed or self._shared.is_borrowed)
         ):
             _warn(
-                f"{self!r} was never closed: use `async with`, or await its aclose()",
+                f"a client for {self._settings.base_url} was never closed: open it in a "
+                "`with` or `async with` statement",
                 ResourceWarning,
                 source=self,
                 stacklevel=2,
@@ -336,7 +346,7 @@ def _for_this_call(settings: Settings, changes: PerCall) -> Settings:
     unknown = set(changes) - PerCall.__optional_keys__
     if unknown:
         known = ", ".join(sorted(PerCall.__optional_keys__))
-        raise TypeError(f"a call has no option {sorted(unknown)[0]!r}: it takes {known}")
+        raise TypeError(f"a call has no option {min(unknown)!r}: it takes {known}")
     return _changed(settings, **changes)
 
 
@@ -344,7 +354,7 @@ def _changed(settings: Settings, **changes: Unpack[ClientOptions]) -> Settings:
     unknown = set(changes) - ClientOptions.__optional_keys__
     if unknown:
         known = ", ".join(sorted(ClientOptions.__optional_keys__))
-        raise TypeError(f"with_options can't change {sorted(unknown)[0]!r}: it takes {known}")
+        raise TypeError(f"with_options can't change {min(unknown)!r}: it takes {known}")
     made: dict[str, Any] = {}
     if "api_key" in changes:
         made["secret"] = options.make_secret(changes["api_key"], changes.get("api_key_prefix"))

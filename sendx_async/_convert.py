@@ -77,7 +77,8 @@ def _to_wire(kind: type, made: cattrs.Converter) -> Callable[[Any], dict[str, An
         name: override(rename=wire_name(name), unstruct_hook=_as_it_is, omit_if_default=True)
         for name in _own_fields(kind)
     }
-    fields = make_dict_unstructure_fn(kind, made, extra=override(omit=True), **renamed)
+    options: dict[str, Any] = {**renamed, "extra": override(omit=True)}
+    fields: Callable[[Any], dict[str, Any]] = make_dict_unstructure_fn(kind, made, **options)
 
     def to_wire(request: Any) -> dict[str, Any]:
         wire = fields(request)
@@ -135,12 +136,12 @@ def _unknown(key: object, fields: set[str]) -> str:
     return f"{shown!r} is not a field: {hint} fields that this version doesn't know go in extra"
 
 
-def _from_answer(answer: Any, kind: type[ModelT]) -> ModelT:
+def _from_answer(answer: Any, kind: Callable[..., ModelT]) -> ModelT:
     """Make a response of any JSON value: tolerant, since the request was accepted already."""
     if not isinstance(answer, dict):
-        return kind(data=answer)  # type: ignore[call-arg]
+        return kind(data=answer)
     rest = cast("dict[str, Any]", answer).copy()
-    return kind(  # type: ignore[call-arg]
+    return kind(
         status=_as_text(rest.pop("status", None)),
         message=_as_text(rest.pop("message", None)),
         data=rest.pop("data", None),

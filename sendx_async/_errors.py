@@ -61,23 +61,6 @@ class SendXError(Exception):
         self.elapsed = elapsed
         self.maybe_delivered = maybe_delivered
 
-    def _of_call(
-        self,
-        *,
-        operation: str,
-        call_id: str,
-        attempts: int,
-        elapsed: float,
-        maybe_delivered: bool,
-    ) -> Self:
-        """Say to which call the error belongs, and what the call's earlier attempts imply."""
-        self.operation = operation
-        self.call_id = call_id
-        self.attempts = attempts
-        self.elapsed = elapsed
-        self.maybe_delivered = self.maybe_delivered or maybe_delivered
-        return self
-
 
 class ConfigurationError(SendXError, ValueError):
     """A setting of the client is missing or wrong; the text names it and says what to do."""
@@ -118,15 +101,15 @@ class ConnectError(TransportError):
     """No connection could be made, so this attempt sent nothing."""
 
 
-class AttemptTimeout(TransportError, TimeoutError):
+class AttemptTimeout(TransportError, TimeoutError):  # noqa: N818 - a TimeoutError by its base
     """One attempt was not answered within ``timeout``."""
 
 
-class ResponseLost(TransportError):
+class ResponseLost(TransportError):  # noqa: N818 - says what happened
     """The request was sent, and the connection died before the answer was complete."""
 
 
-class DeadlineExceeded(SendXError, TimeoutError):
+class DeadlineExceeded(SendXError, TimeoutError):  # noqa: N818 - says what happened
     """The call, its waits and retries included, did not end within ``deadline``.
 
     Attributes:

@@ -40,7 +40,7 @@ class _Request:
     _may_be_none: ClassVar[frozenset[str]] = frozenset()
 
     extra: Mapping[str, Any] = attrs.field(
-        kw_only=True, default=_EMPTY, converter=validation.to_json_object
+        kw_only=True, default=_EMPTY, converter=validation.to_extra
     )
 
     def __attrs_post_init__(self) -> None:
@@ -190,9 +190,7 @@ class CustomEventRequest(_Request):
     data: Mapping[str, Any] | None = attrs.field(
         kw_only=True, default=None, converter=validation.to_json_object
     )
-    time: int | None = attrs.field(
-        kw_only=True, default=None, converter=validation.to_unix_seconds
-    )
+    time: int | None = attrs.field(kw_only=True, default=None, converter=validation.to_unix_seconds)
 
     _checks: ClassVar[Mapping[str, validation.Check]] = {
         "identifier": validation.check_identifier,
@@ -221,9 +219,7 @@ class RevenueEventRequest(_Request):
     identifier: str
     amount: int | float = attrs.field(converter=validation.to_number)
     source: str | None = attrs.field(kw_only=True, default=None)
-    time: int | None = attrs.field(
-        kw_only=True, default=None, converter=validation.to_unix_seconds
-    )
+    time: int | None = attrs.field(kw_only=True, default=None, converter=validation.to_unix_seconds)
 
     _checks: ClassVar[Mapping[str, validation.Check]] = {
         "identifier": validation.check_identifier,
@@ -271,11 +267,11 @@ class EventResponse(_Response):
     __doc__ = _Response.__doc__
 
 
-ResponseT = TypeVar("ResponseT", covariant=True)
+ResponseT_co = TypeVar("ResponseT_co", covariant=True)
 
 
 @attrs.frozen(repr=False)
-class ApiResponse(Generic[ResponseT]):
+class ApiResponse(Generic[ResponseT_co]):
     """A response with what HTTP said; unpacks as ``data, status_code, headers``.
 
     Attributes:
@@ -288,7 +284,7 @@ class ApiResponse(Generic[ResponseT]):
         elapsed: Seconds that the call took, waits included.
     """
 
-    data: ResponseT
+    data: ResponseT_co
     status_code: int
     headers: Mapping[str, str]
     raw_data: bytes
@@ -304,5 +300,3 @@ class ApiResponse(Generic[ResponseT]):
             f"ApiResponse(data={self.data!r}, status_code={self.status_code}, "
             f"call_id={self.call_id!r}, attempts={self.attempts}, elapsed={self.elapsed:.3f})"
         )
-
-

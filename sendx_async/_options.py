@@ -42,7 +42,9 @@ class Secret:
 
     def redact(self, body: bytes) -> bytes:
         """Take the key out of what a server sent back."""
-        return body.replace(self._header[1], b"***").replace(self._header[1].split(b" ")[-1], b"***")
+        return body.replace(self._header[1], b"***").replace(
+            self._header[1].split(b" ")[-1], b"***"
+        )
 
     def __repr__(self) -> str:
         return "Secret(***)"
@@ -75,22 +77,17 @@ class Timeout:
         ConfigurationError: A value is not a number above 0.
     """
 
-    total: float = attrs.field(
-        default=10.0, converter=lambda value: _seconds("Timeout: total", value)
-    )
-    connect: float | None = attrs.field(
-        default=5.0, kw_only=True, converter=lambda value: _optional("Timeout: connect", value)
-    )
-    read: float | None = attrs.field(
-        default=None, kw_only=True, converter=lambda value: _optional("Timeout: read", value)
-    )
-    write: float | None = attrs.field(
-        default=None, kw_only=True, converter=lambda value: _optional("Timeout: write", value)
-    )
+    total: float = 10.0
+    connect: float | None = attrs.field(default=5.0, kw_only=True)
+    read: float | None = attrs.field(default=None, kw_only=True)
+    write: float | None = attrs.field(default=None, kw_only=True)
 
-
-def _optional(name: str, value: object) -> float | None:
-    return None if value is None else _seconds(name, value)
+    def __attrs_post_init__(self) -> None:
+        _seconds("Timeout: total", self.total)
+        for name in ("connect", "read", "write"):
+            value = getattr(self, name)
+            if value is not None:
+                _seconds(f"Timeout: {name}", value)
 
 
 @attrs.frozen
@@ -105,12 +102,12 @@ class Rate:
         ConfigurationError: ``per_second`` is not above 0, or ``burst`` is not at least 1.
     """
 
-    per_second: float = attrs.field(converter=lambda value: _seconds("Rate: per_second", value))
-    burst: int = attrs.field(default=1)
+    per_second: float
+    burst: int = attrs.field(default=1, kw_only=True)
 
-    @burst.validator
-    def _check_burst(self, _attribute: "attrs.Attribute[int]", value: object) -> None:
-        _check_count("Rate: burst", value)
+    def __attrs_post_init__(self) -> None:
+        _seconds("Rate: per_second", self.per_second)
+        _check_count("Rate: burst", self.burst)
 
 
 def _check_count(name: str, value: object) -> None:

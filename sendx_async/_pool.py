@@ -64,7 +64,8 @@ class Delivery:
 
     Attributes:
         target: Where the request goes.
-        sent: Whether any byte of the request may have left.
+        sent: Whether any byte of the request may have left. A connection that is new says so
+            by `trace`; an old one, or a mock, may send as soon as it has the request.
         body: The body of the answer, at most one MiB of it, once it is complete.
     """
 
@@ -77,7 +78,7 @@ class Delivery:
         if name.endswith(".connect_tcp.started"):
             self.sent = False
         elif name.endswith(".send_request_headers.started"):
-            self.sent = self.sent or info["request"].method != b"CONNECT"
+            self.sent = info["request"].method != b"CONNECT"
 
 
 DELIVERY = "sendx_async.delivery"
@@ -102,8 +103,7 @@ class _Shard:
 
     def has_expired(self) -> bool:
         return (
-            self.is_direct
-            and cast("httpcore.AsyncHTTPConnection", self.connection).has_expired()
+            self.is_direct and cast("httpcore.AsyncHTTPConnection", self.connection).has_expired()
         )
 
 
@@ -186,7 +186,8 @@ class ShardedTransport(httpx.AsyncBaseTransport):
                 response = await self._send(shard, request, delivery)
             except BaseException as error:
                 await _close(shard)
-                _raise_as_httpx(error)
+                if isinstance(error, _CORE_ERRORS):
+                    raise _as_httpx(error, delivery) from error
                 raise
             shard.used = True
             if shard.is_idle() and not self._closed:
@@ -199,9 +200,8 @@ class ShardedTransport(httpx.AsyncBaseTransport):
         self, shard: _Shard, request: httpx.Request, delivery: Delivery
     ) -> httpx.Response:
         extensions: dict[str, Any] = {"timeout": request.extensions["timeout"]}
-        if shard.used and shard.is_direct:
-            delivery.sent = True
-        else:
+        delivery.sent = True
+        if not (shard.used and shard.is_direct):
             extensions["trace"] = delivery.trace
         answer = await shard.connection.handle_async_request(
             httpcore.Request(
@@ -213,7 +213,9 @@ class ShardedTransport(httpx.AsyncBaseTransport):
             )
         )
         body = bytearray()
-        async with contextlib.aclosing(cast("AsyncGenerator[bytes]", answer.aiter_stream())) as pieces:
+        async with contextlib.aclosing(
+            cast("AsyncGenerator[bytes]", answer.aiter_stream())
+        ) as pieces:
             async for piece in pieces:
                 body += piece
                 if len(body) > _MOST_OF_A_BODY:
@@ -224,7 +226,7 @@ class ShardedTransport(httpx.AsyncBaseTransport):
             answer.status,
             headers=answer.headers,
             stream=httpx.ByteStream(delivery.body),
-            extensions=answer.extensions,
+            extensions=cast("dict[str, Any]", answer.extensions),
         )
 
     async def _new_state(self) -> _LoopState:
@@ -306,10 +308,19 @@ def _network_backend() -> httpcore.AsyncNetworkBackend | None:
     return AsyncioBackend()
 
 
-def _raise_as_httpx(error: BaseException) -> None:
-    """Raise the httpx error that has the name of an httpcore error; leave other errors alone."""
-    for kind in type(error).__mro__:
-        if kind.__module__.partition(".")[0] == "httpcore" and hasattr(httpx, kind.__name__):
-            raise getattr(httpx, kind.__name__)(str(error)) from error
+_CORE_ERRORS = (
+    httpcore.TimeoutException,
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.ProxyError,
+    httpcore.UnsupportedProtocol,
+)
 
 
+def _as_httpx(error: Exception, delivery: Delivery) -> httpx.TransportError:
+    """Give the httpx error that has the name of an httpcore error."""
+    if not delivery.sent and not isinstance(error, httpcore.TimeoutException):
+        # On the way through a proxy httpcore speaks of reading and writing before it is connected.
+        return httpx.ConnectError(f"{type(error).__name__}: {error}")
+    kind: type[httpx.TransportError] = getattr(httpx, type(error).__name__)
+    return kind(str(error))

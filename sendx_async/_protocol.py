@@ -33,11 +33,11 @@ def make_request(operation: Operation[RequestT, Any], given: Any) -> RequestT:
     if not operation.takes_several:
         return cast("RequestT", _make_one(operation, given))
     if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
-        problem = f"must be given an iterable of requests, got {type_name(given)}"
+        problem = f"must be given an iterable of requests, got {type_name(cast('object', given))}"
         raise InvalidRequestError.of(operation.name, [problem])
     made: list[Any] = []
     problems: list[str] = []
-    for index, item in enumerate(cast("Iterable[Any]", given)):
+    for index, item in enumerate(cast("Iterable[object]", given)):
         try:
             made.append(_make_one(operation, item))
         except InvalidRequestError as error:
@@ -100,6 +100,7 @@ def decode(
         ApiError: Any other status; the class says which.
     """
     succeeded = 200 <= status_code < 300  # noqa: PLR2004 - the definition of a 2xx
+    answer: object
     try:
         answer = json.loads(body.removeprefix(_BYTE_ORDER_MARK).decode()) if body.strip() else {}
     except (ValueError, RecursionError):
@@ -134,7 +135,7 @@ def _redirect_hint(status_code: int) -> str:
     return ""
 
 
-def _message_of(answer: Any) -> str | None:
+def _message_of(answer: object) -> str | None:
     """Find the server's words in any of the shapes that SendX is known to use for errors."""
     if not isinstance(answer, Mapping):
         return None

@@ -5,14 +5,20 @@ import threading
 
 import attrs
 
-from sendx_async._errors import ApiError, ConfigurationError, SendXError, ServerError, TransportError
+from sendx_async._errors import (
+    ApiError,
+    ConfigurationError,
+    SendXError,
+    ServerError,
+    TransportError,
+)
 
 _REFUSED_FOR_NOW = frozenset({408, 425, 429})
 _TOO_MANY = 429
 _UNAVAILABLE = 503
 
 
-def _positive(instance: object, attribute: "attrs.Attribute[float]", value: float) -> None:
+def _positive(instance: object, attribute: "attrs.Attribute[float]", value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
         raise ConfigurationError(
             f"{type(instance).__name__}: {attribute.name} must be a number of at least 0, "
@@ -20,7 +26,7 @@ def _positive(instance: object, attribute: "attrs.Attribute[float]", value: floa
         )
 
 
-def _count(instance: object, attribute: "attrs.Attribute[int]", value: int) -> None:
+def _count(instance: object, attribute: "attrs.Attribute[int]", value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise ConfigurationError(
             f"{type(instance).__name__}: {attribute.name} must be an int of at least 0, "
@@ -163,10 +169,7 @@ def decide(
     if retries_done >= policy.max_retries:
         return None
     told = error.retry_after if isinstance(error, ApiError) else None
-    if told is None:
-        delay = backoff(policy, retries_done=retries_done, jitter=jitter)
-    else:
-        delay = told
+    delay = backoff(policy, retries_done=retries_done, jitter=jitter) if told is None else told
     if delay >= time_left:
         return None
     if told is None and not budget.spend(policy, now=now):

@@ -1,8 +1,9 @@
 """What may stand in a field of a request: one check and, where needed, one conversion per kind.
 
 A check gives None when the value is good, else what is wrong with it (a list, where several items
-can be wrong) in words that follow the field's name. A conversion brings a good value into the form that is kept and leaves a bad one
-alone, for the check to find: that way a request can report all its problems at once.
+can be wrong) in words that follow the field's name. A conversion brings a good value into the form
+that is kept and leaves a bad one alone, for the check to find: that way a request can report all
+its problems at once.
 """
 
 import math
@@ -149,6 +150,11 @@ def check_field_texts(value: Any) -> str | list[str] | None:
     return problems
 
 
+def to_extra(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Keep a mapping as `to_json_object` does; it can't be None."""
+    return cast("Mapping[str, Any]", to_json_object(value))
+
+
 def to_json_object(value: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     """Keep a mapping as a new dict of JSON values, with dates and Decimals as strings."""
     if not value or not isinstance(value, Mapping):
@@ -158,7 +164,7 @@ def to_json_object(value: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
 
 def _json_value(value: Any, levels: int) -> Any:
     if levels and isinstance(value, Mapping):
-        mapping = cast("Mapping[Any, Any]", value)
+        mapping = cast("Mapping[object, object]", value)
         return {name: _json_value(item, levels - 1) for name, item in mapping.items()}
     if levels and isinstance(value, (list, tuple)):
         items = cast("Iterable[Any]", value)
@@ -228,9 +234,8 @@ def check_unix_seconds(value: Any) -> str | None:
 def to_number(value: float | Decimal) -> int | float:
     """Keep an amount as the number that JSON will carry, if it carries it exactly."""
     if isinstance(value, Decimal) and _is_writable_number(value):
-        if value == value.to_integral_value():
-            return int(value)
-        number = float(value)
+        whole = int(value)
+        number = whole if whole == value else float(value)
         if Decimal(repr(number)) == value:
             return number
     return cast("float", value)

@@ -1,6 +1,7 @@
 """The command line: ``python -m sendx_async`` and its command ``sandbox``, as real processes."""
 
 import contextlib
+import importlib
 import os
 import signal
 import socket
@@ -132,11 +133,18 @@ def test_a_port_that_is_taken_is_one_line_of_error() -> None:
     assert done.stderr.count("\n") == 1
 
 
-def test_a_port_that_does_not_exist_is_one_line_of_error(
-    capsys: pytest.CaptureFixture[str],
+@pytest.mark.parametrize("port", ["70000", "-1", "x"])
+def test_a_port_that_does_not_exist_is_wrong_usage(
+    port: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["sandbox", "--port", "70000"]) == 1
-    assert "can't listen on 127.0.0.1:70000" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as raised:
+        main(["sandbox", f"--port={port}"])
+    assert raised.value.code == 2
+    assert f"--port: '{port}' is no port; give a number up to 65535" in capsys.readouterr().err
+
+
+def test_importing_the_main_module_runs_nothing() -> None:
+    assert importlib.import_module("sendx_async.__main__").main is main
 
 
 def test_without_uvicorn_the_extra_is_named(

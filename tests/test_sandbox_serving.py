@@ -163,6 +163,35 @@ def test_stop_does_not_wait_for_clients(fake: FakeSendX, caplog: pytest.LogCaptu
     assert caplog.records == []
 
 
+def test_stop_while_clients_keep_coming(fake: FakeSendX) -> None:
+    done = threading.Event()
+    fake.start()
+    target = address(fake)
+
+    def knock() -> None:
+        while not done.is_set():
+            with (
+                contextlib.suppress(OSError),
+                socket.create_connection(target, timeout=5) as client,
+            ):
+                client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+
+    threads = [threading.Thread(target=knock) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(10):
+            fake.reset()
+            fake.wait_for(lambda: fake.connections.accepted > 3)
+            fake.stop()
+            assert fake.connections.open == 0
+            fake.start()
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+
+
 def test_stop_says_when_it_cannot(fake: FakeSendX) -> None:
     entered, release = threading.Event(), threading.Event()
 

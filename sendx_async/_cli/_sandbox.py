@@ -1,19 +1,18 @@
 """The command ``sandbox``: the fake SendX server in the foreground, for people at a shell."""
 
+import argparse
 import sys
-import threading
+import time
 from typing import TYPE_CHECKING, cast
 
 from sendx_async._masking import mask_address
 
 if TYPE_CHECKING:
-    import argparse
-
     from sendx_async.testing import ReceivedRequest
 
 _DEFAULT_PORT = 8025
 _KEPT_REQUESTS = 1000
-_TICK_SECONDS = 1.0
+_HIGHEST_PORT = 65535
 _START_TEXT = """\
 SendX sandbox: a stand-in for the SendX server. It keeps everything in memory until you stop it.
 
@@ -30,10 +29,10 @@ Requests appear below. Ctrl-C stops.
 """
 
 
-def add_options(parser: "argparse.ArgumentParser") -> None:
+def add_options(parser: argparse.ArgumentParser) -> None:
     """Adds the command's options to its parser."""
     parser.add_argument(
-        "--port", type=int, default=_DEFAULT_PORT, help="0 for one that is free (default: 8025)"
+        "--port", type=_port, default=_DEFAULT_PORT, help="0 for one that is free (default: 8025)"
     )
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen on (default: this machine only)"
@@ -42,7 +41,15 @@ def add_options(parser: "argparse.ArgumentParser") -> None:
     parser.set_defaults(run=run)
 
 
-def run(options: "argparse.Namespace") -> int:
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > _HIGHEST_PORT:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no port; give a number up to {_HIGHEST_PORT}"
+        )
+    return int(text)
+
+
+def run(options: argparse.Namespace) -> int:
     """Serves until Ctrl-C.
 
     Args:
@@ -51,39 +58,44 @@ def run(options: "argparse.Namespace") -> int:
     Returns:
         0 after Ctrl-C, 1 if the port can't be had, 2 if uvicorn isn't installed.
     """
-    from sendx_async.testing import FakeSendX  # noqa: PLC0415 - keeps the other commands fast
+    from sendx_async.testing import FakeSendX  # noqa: PLC0415 - only this command needs it
 
     fake = FakeSendX(api_key=options.api_key, keep=_KEPT_REQUESTS, on_request=_report)
     try:
         with fake.serving(host=options.host, port=options.port) as url:
-            print(_START_TEXT.format(url=url, key=fake.api_key), flush=True)  # noqa: T201
+            _say(_START_TEXT.format(url=url, key=fake.api_key))
             _wait_for_ctrl_c()
     except ModuleNotFoundError as error:
-        print(error, file=sys.stderr)  # noqa: T201
+        _complain(str(error))
         return 2
-    except (OSError, OverflowError) as error:
-        where = f"{options.host}:{options.port}"
-        print(f"The sandbox can't listen on {where}: {error}", file=sys.stderr)  # noqa: T201
+    except OSError as error:
+        _complain(f"The sandbox can't listen on {options.host}:{options.port}: {error}")
         return 1
     return 0
 
 
+def _say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 - a command's output
+
+
+def _complain(text: str) -> None:
+    print(text, file=sys.stderr)  # noqa: T201 - a command's output
+
+
 def _wait_for_ctrl_c() -> None:
-    never = threading.Event()
     try:
-        # In steps, since on Windows a wait without a limit can't be interrupted.
-        while not never.wait(_TICK_SECONDS):
-            pass
+        # Unlike waiting for an event, sleeping can be interrupted on Windows too.
+        while True:
+            time.sleep(3600)
     except KeyboardInterrupt:
-        print("\nThe sandbox has stopped.", flush=True)  # noqa: T201
+        _say("\nThe sandbox has stopped.")
 
 
 def _report(request: "ReceivedRequest") -> None:
     outcome = "no answer" if request.status is None else str(request.status)
     line = f"{request.method} {request.path} {outcome} {_subject(request.json)}"
     # The line is the client's to fill: nothing in it may steer the terminal or fake a second line.
-    shown = "".join(character if character.isprintable() else "?" for character in line.rstrip())
-    print(shown, flush=True)  # noqa: T201
+    _say("".join(character if character.isprintable() else "?" for character in line.rstrip()))
 
 
 def _subject(body: object) -> str:

@@ -96,7 +96,7 @@ async def perform(
 
 async def _client_leaves(receive: Receive, seconds: float | None) -> bool:
     # Imported here so that importing the fake server stays cheap.
-    import anyio  # noqa: PLC0415
+    import anyio  # noqa: PLC0415 - see above
 
     with anyio.move_on_after(seconds):
         await receive()  # After the whole request, only http.disconnect can come.

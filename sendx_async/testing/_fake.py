@@ -130,7 +130,7 @@ class FakeSendX(Misbehaviour, Serving):
             TimeoutError: It didn't come true; the error shows what was received.
         """
         # Imported here so that importing the fake server stays cheap.
-        from anyio import to_thread  # noqa: PLC0415
+        from anyio import to_thread  # noqa: PLC0415 - see above
 
         return await to_thread.run_sync(self.wait_for, predicate, timeout, abandon_on_cancel=True)
 

@@ -6,6 +6,7 @@ for.
 """
 
 import asyncio
+import contextlib
 import socket
 import struct
 import threading
@@ -131,13 +132,17 @@ class LoopbackServer:
     async def _serve(self) -> None:
         listener = await self._loop.create_server(self._connection, sock=self._socket)
         await self._stopping.wait()
+        # Accept no more, but close later: asyncio leaks a connection that it has accepted and not yet
+        # set up when its listener is closed.
+        self._loop.remove_reader(self._socket)
+        # Once its connection is cut a task reads http.disconnect and ends by itself, in a few turns
+        # of the loop; cancelling it would make uvicorn log a traceback.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_STEPS_SECONDS):
+                while self._state.connections or len(asyncio.all_tasks()) > 1:
+                    self._cut_all()
+                    await asyncio.sleep(0)
         listener.close()
-        self._cut_all()
-        # Each task now reads http.disconnect and ends by itself; cancelling it would make uvicorn
-        # log a traceback.
-        await listener.wait_closed()
-        if self._state.tasks:
-            await asyncio.wait(self._state.tasks, timeout=_LAST_STEPS_SECONDS)
 
     def _connection(self) -> _Protocol:
         return _Protocol(

@@ -1,5 +1,6 @@
 """Serving the fake server on a loopback port: start, stop, start again, count the connections."""
 
+import abc
 import contextlib
 from collections.abc import Generator
 from typing import TYPE_CHECKING
@@ -27,7 +28,7 @@ class Connections:
     open: int = 0
 
 
-class Serving:
+class Serving(abc.ABC):
     """Puts an ASGI app on a real port, by means of uvicorn (the extra ``sandbox``)."""
 
     def __init__(self, log: RequestLog) -> None:
@@ -36,9 +37,9 @@ class Serving:
         self._address: tuple[str, int] | None = None
         self._connections = Connections()
 
+    @abc.abstractmethod
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """The ASGI app itself."""
-        raise NotImplementedError
 
     @property
     def url(self) -> str:

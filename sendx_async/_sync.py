@@ -1,0 +1,244 @@
+"""The synchronous client: the same coroutines, run in an event loop that all of them share."""
+
+import functools
+import warnings
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from types import TracebackType
+from typing import Any, Self, TypeVar, Unpack
+
+import anyio.lowlevel
+import httpx
+
+from sendx_async._client import AsyncTrackingClient, ClientOptions
+from sendx_async._errors import ConfigurationError
+from sendx_async._events import Event
+from sendx_async._models import (
+    ApiResponse,
+    CustomEventRequest,
+    EventResponse,
+    IdentifyRequest,
+    IdentifyResponse,
+    RevenueEventRequest,
+    TrackRequest,
+    TrackResponse,
+)
+from sendx_async._options import PerCall, Rate, Timeout
+from sendx_async._portal import portals
+from sendx_async._retry import RetryPolicy
+
+ResultT = TypeVar("ResultT")
+
+_Mapping = Mapping[str, Any]
+_BACKENDS = ("asyncio", "trio")
+
+
+class TrackingClient:
+    """Identifies and tracks SendX contacts, for code that awaits nothing.
+
+    It has the methods of `AsyncTrackingClient`, with the same arguments, results and errors; their
+    documentation is there. It may be shared by threads, and used after a fork. All synchronous
+    clients of a process run in one event loop, in a thread that is started at the first call.
+
+    Args:
+        api_key: As for `AsyncTrackingClient`, like all that follow.
+        base_url: See there.
+        api_key_prefix: See there.
+        timeout: See there.
+        deadline: See there.
+        retry: See there.
+        max_connections: See there.
+        rate: See there.
+        headers: See there.
+        http_client: See there; it is used in the common event loop, so nobody else may use it.
+        on_event: See there; it is called in the common event loop's thread.
+        backend: The event loop's kind: ``"asyncio"`` or ``"trio"``. Default ``"asyncio"``.
+
+    Raises:
+        ConfigurationError: A setting is missing or wrong.
+    """
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        *,
+        base_url: str | None = None,
+        api_key_prefix: str | None = None,
+        timeout: float | Timeout = 10.0,
+        deadline: float | None = 30.0,
+        retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen, so safe to share
+        max_connections: int = 20,
+        rate: Rate | None = None,
+        headers: Mapping[str, str] | None = None,
+        http_client: httpx.AsyncClient | None = None,
+        on_event: Callable[[Event], object] | None = None,
+        backend: str = "asyncio",
+    ) -> None:
+        if backend not in _BACKENDS:
+            raise ConfigurationError(f"backend must be one of {', '.join(_BACKENDS)}")
+        self._backend = backend
+        self._has_warned = False
+        self._client = AsyncTrackingClient(
+            api_key,
+            base_url=base_url,
+            api_key_prefix=api_key_prefix,
+            timeout=timeout,
+            deadline=deadline,
+            retry=retry,
+            max_connections=max_connections,
+            rate=rate,
+            headers=headers,
+            http_client=http_client,
+            on_event=on_event,
+        )
+
+    def identify_contact(
+        self, identify_request: IdentifyRequest | _Mapping, **per_call: Unpack[PerCall]
+    ) -> IdentifyResponse:
+        """As `AsyncTrackingClient.identify_contact`, without ``await``."""
+        return self._run(
+            functools.partial(self._client.identify_contact, identify_request, **per_call)
+        )
+
+    def track_contact(
+        self, track_request: TrackRequest | _Mapping, **per_call: Unpack[PerCall]
+    ) -> TrackResponse:
+        """As `AsyncTrackingClient.track_contact`, without ``await``."""
+        return self._run(functools.partial(self._client.track_contact, track_request, **per_call))
+
+    def track_custom_event(
+        self, custom_event_request: CustomEventRequest | _Mapping, **per_call: Unpack[PerCall]
+    ) -> EventResponse:
+        """As `AsyncTrackingClient.track_custom_event`, without ``await``."""
+        return self._run(
+            functools.partial(self._client.track_custom_event, custom_event_request, **per_call)
+        )
+
+    def track_revenue_event(
+        self, revenue_event_request: RevenueEventRequest | _Mapping, **per_call: Unpack[PerCall]
+    ) -> EventResponse:
+        """As `AsyncTrackingClient.track_revenue_event`, without ``await``."""
+        return self._run(
+            functools.partial(self._client.track_revenue_event, revenue_event_request, **per_call)
+        )
+
+    def identify_contacts(
+        self,
+        identify_requests: Iterable[IdentifyRequest | _Mapping],
+        **per_call: Unpack[PerCall],
+    ) -> IdentifyResponse:
+        """As `AsyncTrackingClient.identify_contacts`, without ``await``."""
+        return self._run(
+            functools.partial(self._client.identify_contacts, identify_requests, **per_call)
+        )
+
+    def send(
+        self,
+        request: IdentifyRequest | TrackRequest | CustomEventRequest | RevenueEventRequest,
+        **per_call: Unpack[PerCall],
+    ) -> IdentifyResponse | TrackResponse | EventResponse:
+        """As `AsyncTrackingClient.send`, without ``await``."""
+        return self._run(functools.partial(self._client.send, request, **per_call))
+
+    def identify_contact_with_http_info(
+        self, identify_request: IdentifyRequest | _Mapping, **per_call: Unpack[PerCall]
+    ) -> ApiResponse[IdentifyResponse]:
+        """As `AsyncTrackingClient.identify_contact_with_http_info`, without ``await``."""
+        return self._run(
+            functools.partial(
+                self._client.identify_contact_with_http_info, identify_request, **per_call
+            )
+        )
+
+    def track_contact_with_http_info(
+        self, track_request: TrackRequest | _Mapping, **per_call: Unpack[PerCall]
+    ) -> ApiResponse[TrackResponse]:
+        """As `AsyncTrackingClient.track_contact_with_http_info`, without ``await``."""
+        return self._run(
+            functools.partial(self._client.track_contact_with_http_info, track_request, **per_call)
+        )
+
+    def track_custom_event_with_http_info(
+        self, custom_event_request: CustomEventRequest | _Mapping, **per_call: Unpack[PerCall]
+    ) -> ApiResponse[EventResponse]:
+        """As `AsyncTrackingClient.track_custom_event_with_http_info`, without ``await``."""
+        return self._run(
+            functools.partial(
+                self._client.track_custom_event_with_http_info, custom_event_request, **per_call
+            )
+        )
+
+    def track_revenue_event_with_http_info(
+        self, revenue_event_request: RevenueEventRequest | _Mapping, **per_call: Unpack[PerCall]
+    ) -> ApiResponse[EventResponse]:
+        """As `AsyncTrackingClient.track_revenue_event_with_http_info`, without ``await``."""
+        return self._run(
+            functools.partial(
+                self._client.track_revenue_event_with_http_info, revenue_event_request, **per_call
+            )
+        )
+
+    def identify_contacts_with_http_info(
+        self,
+        identify_requests: Iterable[IdentifyRequest | _Mapping],
+        **per_call: Unpack[PerCall],
+    ) -> ApiResponse[IdentifyResponse]:
+        """As `AsyncTrackingClient.identify_contacts_with_http_info`, without ``await``."""
+        return self._run(
+            functools.partial(
+                self._client.identify_contacts_with_http_info, identify_requests, **per_call
+            )
+        )
+
+    def with_options(self, **changes: Unpack[ClientOptions]) -> Self:
+        """Give a copy with other settings, as `AsyncTrackingClient.with_options`."""
+        copy = object.__new__(type(self))
+        copy._backend = self._backend
+        copy._has_warned = self._has_warned
+        copy._client = self._client.with_options(**changes)
+        return copy
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the client, or the one it was copied from, is closed."""
+        return self._client.is_closed
+
+    def close(self) -> None:
+        """Close the client and its connections, as `AsyncTrackingClient.aclose`."""
+        if portals.is_running(self._backend):
+            self._run(self._client.aclose)
+        else:
+            self._client._close_without_a_loop()
+
+    def _run(self, function: Callable[[], Awaitable[ResultT]]) -> ResultT:
+        if not self._has_warned and _is_in_a_loop():
+            self._has_warned = True
+            warnings.warn(
+                "TrackingClient is called in a running event loop and blocks it: use "
+                "AsyncTrackingClient there",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+        return portals.run(self._backend, function)
+
+    def __enter__(self) -> Self:
+        self._client._refuse_if_closed()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return repr(self._client).replace("AsyncTrackingClient", type(self).__name__)
+
+
+def _is_in_a_loop() -> bool:
+    try:
+        anyio.lowlevel.current_token()
+    except RuntimeError:
+        return False
+    return True
