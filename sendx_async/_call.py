@@ -21,10 +21,10 @@ from sendx_async._errors import (
     TransportError,
 )
 from sendx_async._events import Event, EventKind, logger, tell
+from sendx_async._http1 import DELIVERY, Delivery, Target, read_body
 from sendx_async._operations import Operation
 from sendx_async._options import Settings
 from sendx_async._pace import Pace
-from sendx_async._pool import DELIVERY, Delivery, Target
 from sendx_async._protocol import decode, encode
 from sendx_async._retry import RetryBudget, backoff, decide, pause_for_everyone
 
@@ -231,7 +231,7 @@ class Call(Generic[ResponseT]):
             return response, delivery.body
         # Not our transport but the application's, or a mock.
         try:
-            return response, await response.aread()
+            return response, await read_body(response.aiter_bytes())
         finally:
             await response.aclose()
 

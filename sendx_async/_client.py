@@ -13,6 +13,7 @@ from sendx_async import _options as options
 from sendx_async._call import Answer, Call, Shared
 from sendx_async._errors import ClientClosedError, ConfigurationError
 from sendx_async._events import Event
+from sendx_async._http1 import Target
 from sendx_async._models import (
     ApiResponse,
     CustomEventRequest,
@@ -33,7 +34,7 @@ from sendx_async._operations import (
 )
 from sendx_async._options import PerCall, Rate, Settings, Timeout
 from sendx_async._pace import Pace
-from sendx_async._pool import ShardedTransport, Target
+from sendx_async._pool import ShardedTransport
 from sendx_async._protocol import make_request, operation_for
 from sendx_async._retry import RetryPolicy
 

@@ -8,29 +8,23 @@ handed over without suspending, and a timer exists only where a timeout was aske
 from __future__ import annotations
 
 import asyncio
-import itertools
-import os
 import select
-import socket
-from collections import deque
 from typing import TYPE_CHECKING, Any, cast
 
 import httpcore
+
+from sendx_async._happy_eyeballs import open_first_socket
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterable
 
-    from httpcore import SOCKET_OPTION
-
-    AddressInfo = tuple[int, int, int, str, tuple[Any, ...]]
-
-# How long an address may stay silent before the next is tried beside it, as RFC 8305 recommends.
-_NEXT_ADDRESS_DELAY = 0.25
 # Bytes received and not read yet above which the server is made to wait.
 _RECEIVED_LIMIT = 256 * 1024
 # A write of up to this many bytes waits for its companion: copying more costs what it saves.
 _CORK_LIMIT = 16 * 1024
+# What a transport is given of a large body before it is asked whether it wants to wait.
+_PIECE = 256 * 1024
 # httpcore's names for what an asyncio transport knows.
 _TRANSPORT_INFO = {
     "ssl_object": "ssl_object",
@@ -50,7 +44,8 @@ class AsyncioStream(httpcore.AsyncNetworkStream, asyncio.Protocol):
     transport buffers and reports a failed send later in any case, and closing drops what is unsent.
     """
 
-    _transport: asyncio.Transport
+    _transport: asyncio.Transport  # encrypts, if anything does
+    _tcp_transport: asyncio.Transport
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -100,9 +95,9 @@ class AsyncioStream(httpcore.AsyncNetworkStream, asyncio.Protocol):
             raise httpcore.ReadError(_explain(self._error)) from self._error
         data = bytes(received[:max_bytes])
         del received[:max_bytes]
-        if self._reading_paused and not received and not self._transport.is_closing():
+        if self._reading_paused and not received:
             self._reading_paused = False
-            self._transport.resume_reading()
+            self._tcp_transport.resume_reading()
         return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
@@ -125,26 +120,35 @@ class AsyncioStream(httpcore.AsyncNetworkStream, asyncio.Protocol):
             self._held_back = buffer
             self._loop.call_soon(self._send_held_back)
             return
-        if len(buffer) > _CORK_LIMIT:
+        rest = memoryview(b"")
+        if len(buffer) <= _CORK_LIMIT:
+            self._held_back += buffer
             self._send_held_back()
-        self._held_back += buffer
-        self._send_held_back()
-        if self._writing_paused:
-            await self._wait_until_sent(timeout)
+        else:
+            self._send_held_back()
+            rest = memoryview(buffer)
+        if rest or self._writing_paused:
+            try:
+                async with asyncio.timeout(timeout):
+                    await self._write_in_pieces(rest)
+            except TimeoutError as error:
+                raise httpcore.WriteTimeout(
+                    f"The server did not take the request in {timeout} s."
+                ) from error
 
-    async def _wait_until_sent(self, timeout: float | None) -> None:
-        waiter = self._write_waiter = self._loop.create_future()
-        try:
-            async with asyncio.timeout(timeout):
-                await waiter
-        except TimeoutError as error:
-            raise httpcore.WriteTimeout(
-                f"The server did not take the request in {timeout} s."
-            ) from error
-        finally:
-            self._write_waiter = None
-        if self._writing_paused:
-            raise httpcore.WriteError(_explain(self._error)) from self._error
+    async def _write_in_pieces(self, rest: memoryview) -> None:
+        # In one piece an encrypted transport would take any amount and never ask us to wait.
+        while rest or self._writing_paused:
+            if self._writing_paused:
+                self._write_waiter = self._loop.create_future()
+                try:
+                    await self._write_waiter
+                finally:
+                    self._write_waiter = None
+            if self._transport.is_closing():
+                raise httpcore.WriteError(_explain(self._error)) from self._error
+            self._transport.write(rest[:_PIECE])
+            rest = rest[_PIECE:]
 
     def _send_held_back(self) -> None:
         held_back, self._held_back = self._held_back, b""
@@ -189,36 +193,37 @@ class AsyncioStream(httpcore.AsyncNetworkStream, asyncio.Protocol):
         Raises:
             httpcore.ConnectTimeout: The handshake took too long.
             httpcore.ConnectError: The handshake failed, or the server's certificate was refused.
+            ValueError: There is no name to check the certificate against.
         """
         transport = self._transport
+        self._send_held_back()
+        # What came before the handshake is not authentic: it must never be read as an answer.
+        if self._received or self._ended or transport.is_closing():
+            self._abort(transport)
+            raise httpcore.ConnectError("The server spoke or hung up before the TLS handshake.")
+        if ssl_context.check_hostname and not server_hostname:
+            # The loop would find out too late to tell us, and leave us waiting.
+            self._abort(transport)
+            raise ValueError("server_hostname is missing: the certificate is checked against it")
         try:
-            # What came before the handshake is not authentic: it must never be read as an answer.
-            if self._received or self._ended or transport.is_closing():
-                raise ConnectionAbortedError("the server spoke or hung up before it")
-            # Until the encrypted transport is known data_received must not pause the one below it.
-            self._reading_paused = True
             async with asyncio.timeout(timeout):
                 encrypted = await self._loop.start_tls(
                     transport, self, ssl_context, server_hostname=server_hostname
                 )
-            # The loop reports success for a connection that was closed without an error.
-            if encrypted is None or encrypted.is_closing():
-                raise ConnectionAbortedError("the connection was closed")
-        except TimeoutError as error:
+        except BaseException as error:
+            # The loop closes the transport only in some of these cases.
             self._abort(transport)
-            raise httpcore.ConnectTimeout(
-                f"The TLS handshake with {server_hostname} took longer than {timeout} s."
-            ) from error
-        except OSError as error:
-            self._abort(transport)
-            raise httpcore.ConnectError(
-                f"The TLS handshake with {server_hostname} failed: {_explain(error)}"
-            ) from error
-        except BaseException:
-            self._abort(transport)
+            handshake = f"The TLS handshake with {server_hostname}"
+            if isinstance(error, TimeoutError):
+                raise httpcore.ConnectTimeout(f"{handshake} took over {timeout} s.") from error
+            if isinstance(error, OSError):
+                raise httpcore.ConnectError(f"{handshake} failed: {_explain(error)}") from error
             raise
+        # The loop reports success when the connection was closed without an error meanwhile.
+        if encrypted is None or encrypted.is_closing():
+            self._abort(transport)
+            raise httpcore.ConnectError("The connection was closed during the TLS handshake.")
         self._transport = encrypted
-        self._reading_paused = False
         return self
 
     def get_extra_info(self, info: str) -> Any:
@@ -247,15 +252,17 @@ class AsyncioStream(httpcore.AsyncNetworkStream, asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Remember the transport."""
-        self._transport = cast("asyncio.Transport", transport)
+        self._transport = self._tcp_transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         """Keep the bytes for `read`, and stop reading when too many are waiting."""
         self._received += data
         _wake(self._read_waiter)
         if len(self._received) > _RECEIVED_LIMIT and not self._reading_paused:
+            # Not the encrypted transport: uvloop's forgets what it holds when the server hangs up
+            # while it is paused.
             self._reading_paused = True
-            self._transport.pause_reading()
+            self._tcp_transport.pause_reading()
 
     def eof_received(self) -> None:
         """Let the transport close itself.
@@ -314,7 +321,7 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
         port: int,
         timeout: float | None = None,
         local_address: str | None = None,
-        socket_options: Iterable[SOCKET_OPTION] | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         """Connect to the first address of a host that answers.
 
@@ -332,11 +339,11 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
             httpcore.ConnectTimeout: No connection in time.
             httpcore.ConnectError: The name is unknown, or no address of it can be reached.
         """
-        options = tuple(socket_options or ())
         try:
             async with asyncio.timeout(timeout):
-                addresses = await _resolve(host, port)
-                sock = await _open_first_socket(addresses, local_address, options)
+                sock = await open_first_socket(
+                    host, port, local_address=local_address, options=tuple(socket_options or ())
+                )
                 loop = asyncio.get_running_loop()
                 _, stream = await loop.create_connection(AsyncioStream, sock=sock)
         except TimeoutError as error:
@@ -354,82 +361,3 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
             seconds: How long.
         """
         await asyncio.sleep(seconds)
-
-
-async def _resolve(host: str, port: int) -> list[AddressInfo]:
-    try:
-        # An address needs no look-up, and so no thread.
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
-    except socket.gaierror:
-        loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    # The system sorts the addresses by preference; families take turns, the preferred one first.
-    preferred = [info for info in found if info[0] == found[0][0]]
-    others = [info for info in found if info[0] != found[0][0]]
-    turns = itertools.zip_longest(preferred, others)
-    return [info for turn in turns for info in turn if info is not None]
-
-
-async def _open_first_socket(
-    addresses: list[AddressInfo], local_address: str | None, options: tuple[SOCKET_OPTION, ...]
-) -> socket.socket:
-    """Race the addresses, each with a head start before the next ("happy eyeballs", RFC 8305).
-
-    uvloop's create_connection can't do this, and asyncio's leaks sockets when two attempts succeed
-    at the same time in releases before 3.13.2; so the race is run here, for every loop alike.
-    """
-    loop = asyncio.get_running_loop()
-    waiting = deque(addresses)
-    attempts: set[asyncio.Task[socket.socket]] = set()
-    errors: list[str] = []
-    try:
-        while waiting or attempts:
-            if waiting:
-                attempt = _open_socket(loop, waiting.popleft(), local_address, options)
-                attempts.add(loop.create_task(attempt))
-            done, _ = await asyncio.wait(
-                attempts,
-                timeout=_NEXT_ADDRESS_DELAY if waiting else None,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-            for task in done:
-                attempts.remove(task)
-                if task.exception() is None:
-                    return task.result()
-                errors.append(str(task.exception()))
-    finally:
-        # No await here: whoever was cancelled must not wait for the losers.
-        for task in attempts:
-            task.cancel()
-            task.add_done_callback(_close_result)
-    raise OSError("; ".join(dict.fromkeys(errors)))
-
-
-async def _open_socket(
-    loop: asyncio.AbstractEventLoop,
-    info: AddressInfo,
-    local_address: str | None,
-    options: tuple[SOCKET_OPTION, ...],
-) -> socket.socket:
-    family, kind, protocol, _, address = info
-    sock = socket.socket(family, kind, protocol)
-    try:
-        sock.setblocking(False)
-        for option in options:
-            sock.setsockopt(*option)
-        if local_address is not None:
-            sock.bind((local_address, 0))
-        await loop.sock_connect(sock, address)
-    except OSError as error:
-        sock.close()
-        reason = os.strerror(error.errno) if error.errno else error
-        raise OSError(f"{reason} ({address[0]})") from error
-    except BaseException:
-        sock.close()
-        raise
-    return sock
-
-
-def _close_result(attempt: asyncio.Task[socket.socket]) -> None:
-    if not attempt.cancelled() and attempt.exception() is None:
-        attempt.result().close()

@@ -6,105 +6,85 @@ is complete; one whose request failed or was cancelled is thrown away.
 """
 
 import asyncio
-import contextlib
 import ssl
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from typing import Any, Protocol, cast
 from urllib.request import getproxies, proxy_bypass
 
 import anyio
 import anyio.lowlevel
-import attrs
 import httpcore
 import httpx
 
 from sendx_async._errors import ConfigurationError
+from sendx_async._http1 import (
+    DELIVERY,
+    KEEP_ALIVE,
+    Connection,
+    Delivery,
+    OriginKey,
+    Target,
+    read_body,
+)
+from sendx_async._network import AsyncioBackend
 from sendx_async._options import is_loopback
 
-KEEP_ALIVE = 15.0
-"""Seconds that a connection may be idle; servers commonly close it later than that."""
-
-_MOST_OF_A_BODY = 1024 * 1024
 _SECONDS_BETWEEN_SWEEPS = 1.0
 
 
-OriginKey = tuple[bytes, bytes, int | None]
+class _Shard(Protocol):
+    """One connection, or what stands for one."""
+
+    async def exchange(self, request: httpx.Request, delivery: Delivery) -> httpx.Response: ...
+    def make_reusable(self) -> bool: ...
+    def has_expired(self) -> bool: ...
+    async def aclose(self) -> None: ...
 
 
-@attrs.frozen
-class Target:
-    """Where an operation is posted, taken apart once for all requests to it.
-
-    Attributes:
-        url: For httpx.
-        core_url: For httpcore.
-        host: The header.
-        origin: What requests have in common that can share a connection.
-    """
-
-    url: httpx.URL
-    core_url: httpcore.URL
-    host: tuple[bytes, bytes]
-    origin: OriginKey
-
-    @classmethod
-    def at(cls, address: str) -> "Target":
-        """Take a URL apart."""
-        url = httpx.URL(address)
-        scheme, host, port = url.raw_scheme, url.raw_host, url.port
-        core_url = httpcore.URL(scheme=scheme, host=host, port=port, target=url.raw_path)
-        return cls(url, core_url, (b"Host", url.netloc), (scheme, host, port))
-
-
-@attrs.define
-class Delivery:
-    """What the transport tells the caller about one request; travels in its extensions.
-
-    Attributes:
-        target: Where the request goes.
-        sent: Whether any byte of the request may have left. A connection that is new says so
-            by `trace`; an old one, or a mock, may send as soon as it has the request.
-        body: The body of the answer, at most one MiB of it, once it is complete.
-    """
-
-    target: Target
-    sent: bool = False
-    body: bytes | None = None
-
-    async def trace(self, name: str, info: dict[str, Any]) -> None:
-        """Take httpcore's word for when the request, not its way through a proxy, is sent."""
-        if name.endswith(".connect_tcp.started"):
-            self.sent = False
-        elif name.endswith(".send_request_headers.started"):
-            self.sent = info["request"].method != b"CONNECT"
-
-
-DELIVERY = "sendx_async.delivery"
-"""The name of a request's extension that holds its `Delivery`."""
-
-
-class _Connection(Protocol):
+class _CoreConnection(Protocol):
     async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response: ...
     async def aclose(self) -> None: ...
 
 
-@attrs.define(eq=False)
-class _Shard:
-    """One connection, and whether it is direct: a proxied one tells nothing about its state."""
+class _CoreShard:
+    """A connection that httpcore runs: through a proxy, or as a mock such as respx replaced it."""
 
-    connection: _Connection
-    is_direct: bool
-    used: bool = False
+    def __init__(self, connection: _CoreConnection, *, is_reusable: bool) -> None:
+        self._connection = connection
+        self._is_reusable = is_reusable
 
-    def is_idle(self) -> bool:
-        return not self.is_direct or cast("httpcore.AsyncHTTPConnection", self.connection).is_idle()
+    async def exchange(self, request: httpx.Request, delivery: Delivery) -> httpx.Response:
+        delivery.sent = True  # until the trace knows better; a mock has no trace
+        answer = await self._connection.handle_async_request(
+            httpcore.Request(
+                method=b"POST",
+                url=delivery.target.core_url,
+                headers=request.headers.raw,
+                content=request.read(),
+                extensions={"timeout": request.extensions["timeout"], "trace": delivery.trace},
+            )
+        )
+        try:
+            delivery.body = await read_body(answer.aiter_stream())
+        finally:
+            await answer.aclose()
+        return httpx.Response(
+            answer.status,
+            headers=answer.headers,
+            stream=httpx.ByteStream(delivery.body),
+            extensions=cast("dict[str, Any]", answer.extensions),
+        )
+
+    def make_reusable(self) -> bool:
+        return self._is_reusable
 
     def has_expired(self) -> bool:
-        return (
-            self.is_direct and cast("httpcore.AsyncHTTPConnection", self.connection).has_expired()
-        )
+        return False  # httpcore looks for itself, and connects anew
+
+    async def aclose(self) -> None:
+        await self._connection.aclose()
 
 
 class _LoopState:
@@ -145,7 +125,7 @@ class _LoopState:
 async def _close(shard: _Shard) -> None:
     # Closing is brief, and a cancelled caller must not leave a socket behind.
     with anyio.CancelScope(shield=True):
-        await shard.connection.aclose()
+        await shard.aclose()
 
 
 async def _close_with_the_loop(state: _LoopState) -> AsyncGenerator[None, None]:
@@ -169,7 +149,7 @@ class ShardedTransport(httpx.AsyncBaseTransport):
         self._state: anyio.lowlevel.RunVar[_LoopState] = anyio.lowlevel.RunVar("sendx_async.pool")
         self._ssl_context: ssl.SSLContext | None = None
         self._ssl_lock = threading.Lock()
-        self._connectors: dict[OriginKey, Callable[[], _Shard]] = {}
+        self._proxies: dict[OriginKey, httpx.Proxy | None] = {}
         self._closed = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -183,51 +163,17 @@ class ShardedTransport(httpx.AsyncBaseTransport):
         async with state.gate:
             shard = await state.take(target.origin) or self._connect(target)
             try:
-                response = await self._send(shard, request, delivery)
+                response = await shard.exchange(request, delivery)
             except BaseException as error:
                 await _close(shard)
                 if isinstance(error, _CORE_ERRORS):
                     raise _as_httpx(error, delivery) from error
                 raise
-            shard.used = True
-            if shard.is_idle() and not self._closed:
+            if shard.make_reusable() and not self._closed:
                 await state.put(target.origin, shard)
             else:
                 await _close(shard)
         return response
-
-    async def _send(
-        self, shard: _Shard, request: httpx.Request, delivery: Delivery
-    ) -> httpx.Response:
-        extensions: dict[str, Any] = {"timeout": request.extensions["timeout"]}
-        delivery.sent = True
-        if not (shard.used and shard.is_direct):
-            extensions["trace"] = delivery.trace
-        answer = await shard.connection.handle_async_request(
-            httpcore.Request(
-                method=b"POST",
-                url=delivery.target.core_url,
-                headers=request.headers.raw,
-                content=cast("Any", request.stream),
-                extensions=extensions,
-            )
-        )
-        body = bytearray()
-        async with contextlib.aclosing(
-            cast("AsyncGenerator[bytes]", answer.aiter_stream())
-        ) as pieces:
-            async for piece in pieces:
-                body += piece
-                if len(body) > _MOST_OF_A_BODY:
-                    break
-        await answer.aclose()
-        delivery.body = bytes(body[:_MOST_OF_A_BODY])
-        return httpx.Response(
-            answer.status,
-            headers=answer.headers,
-            stream=httpx.ByteStream(delivery.body),
-            extensions=cast("dict[str, Any]", answer.extensions),
-        )
 
     async def _new_state(self) -> _LoopState:
         state = _LoopState(self._max_connections)
@@ -237,35 +183,16 @@ class ShardedTransport(httpx.AsyncBaseTransport):
         return state
 
     def _connect(self, target: Target) -> _Shard:
-        connector = self._connectors.get(target.origin)
-        if connector is None:
-            connector = self._connectors[target.origin] = self._connector(target)
-        return connector()
-
-    def _connector(self, target: Target) -> Callable[[], _Shard]:
-        """Choose how an origin is reached: directly, or through the environment's proxy."""
-        origin = target.core_url.origin
-        host = target.url.host
-        proxies = getproxies()
-        proxy = proxies.get(target.url.scheme) or proxies.get("all")
-        # A proxy elsewhere would look for a loopback address on itself.
-        if not proxy or is_loopback(host) or proxy_bypass(host):
-            return lambda: _Shard(self._direct(origin), is_direct=True)
-        address = httpx.Proxy(proxy if "://" in proxy else f"http://{proxy}")
-        if address.url.scheme not in {"http", "https"}:
-            raise ConfigurationError(
-                f"the environment names a {address.url.scheme} proxy, which this client can't use "
-                "itself: pass http_client=httpx.AsyncClient(proxy=...)"
-            )
-        return lambda: _Shard(self._proxied(address), is_direct=False)
-
-    def _direct(self, origin: httpcore.Origin) -> httpcore.AsyncHTTPConnection:
-        return httpcore.AsyncHTTPConnection(
-            origin,
-            ssl_context=self._tls() if origin.scheme == b"https" else None,
-            keepalive_expiry=KEEP_ALIVE,
-            network_backend=_network_backend(),
-        )
+        if _is_replaced():
+            origin = target.core_url.origin
+            return _CoreShard(httpcore.AsyncHTTPConnection(origin), is_reusable=False)
+        if target.origin not in self._proxies:
+            self._proxies[target.origin] = _proxy_for(target)
+        proxy = self._proxies[target.origin]
+        if proxy is not None:
+            return _CoreShard(self._proxied(proxy), is_reusable=True)
+        ssl_context = self._tls() if target.url.scheme == "https" else None
+        return Connection(target, ssl_context, _network_backend())
 
     def _proxied(self, proxy: httpx.Proxy) -> httpcore.AsyncHTTPProxy:
         return httpcore.AsyncHTTPProxy(
@@ -298,13 +225,33 @@ class ShardedTransport(httpx.AsyncBaseTransport):
             await state.close()
 
 
-def _network_backend() -> httpcore.AsyncNetworkBackend | None:
+def _is_replaced() -> bool:
+    """Tell whether a test has put something in the place of httpcore's connection, as respx does."""
+    return httpcore.AsyncHTTPConnection.handle_async_request.__module__.split(".")[0] != "httpcore"
+
+
+def _proxy_for(target: Target) -> httpx.Proxy | None:
+    """Give the proxy that the environment names for an origin, or None."""
+    host = target.url.host
+    proxies = getproxies()
+    proxy = proxies.get(target.url.scheme) or proxies.get("all")
+    # A proxy elsewhere would look for a loopback address on itself.
+    if not proxy or is_loopback(host) or proxy_bypass(host):
+        return None
+    address = httpx.Proxy(proxy if "://" in proxy else f"http://{proxy}")
+    if address.url.scheme not in {"http", "https"}:
+        raise ConfigurationError(
+            f"the environment names a {address.url.scheme} proxy, which this client can't use "
+            "itself: pass http_client=httpx.AsyncClient(proxy=...)"
+        )
+    return address
+
+
+def _network_backend() -> httpcore.AsyncNetworkBackend:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return None  # httpcore's own, for trio
-    from sendx_async._network import AsyncioBackend  # noqa: PLC0415 - not needed on trio
-
+        return httpcore.TrioBackend()
     return AsyncioBackend()
 
 

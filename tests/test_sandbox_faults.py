@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from sendx_async.testing import FakeSendX
+from sendx_async.testing._faults import RateLimit
 
 JANE = "jane@example.com"
 Identify = Callable[..., httpx.Response]
@@ -284,6 +285,13 @@ def test_rate_limit_refills(fake: FakeSendX, identify: Identify) -> None:
         seen.append(identify().status_code)
     assert seen.count(200) == 2
     assert fake.requests[-1].at - fake.requests[0].at >= 0.05 - 0.001
+
+
+def test_rate_limit_saves_up_no_more_than_its_burst() -> None:
+    limit = RateLimit(10, burst=2, retry_after=True)
+    moments = (0.0, 0.0, 0.0, 100.0, 100.0, 100.0, 100.25)
+    let_in = [limit.refuse(moment) is None for moment in moments]
+    assert let_in == [True, True, False, True, True, False, True]
 
 
 @pytest.mark.parametrize("retry_after,sent", [(False, None), (0.25, "0.25"), ("x", "x")])

@@ -164,32 +164,36 @@ def test_stop_does_not_wait_for_clients(fake: FakeSendX, caplog: pytest.LogCaptu
 
 
 def test_stop_while_clients_keep_coming(fake: FakeSendX) -> None:
-    done = threading.Event()
     fake.start()
-    target = address(fake)
-
-    def knock() -> None:
-        while not done.is_set():
-            with (
-                contextlib.suppress(OSError),
-                socket.create_connection(target, timeout=5) as client,
-            ):
-                client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-
-    threads = [threading.Thread(target=knock) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    try:
-        for _ in range(10):
-            fake.reset()
-            fake.wait_for(lambda: fake.connections.accepted > 3)
+    for _ in range(20):
+        with contextlib.ExitStack() as clients:
+            for _ in range(20):
+                clients.enter_context(socket.create_connection(address(fake), timeout=5))
             fake.stop()
             assert fake.connections.open == 0
             fake.start()
-    finally:
-        done.set()
-        for thread in threads:
-            thread.join()
+
+
+def test_waiting_ends_as_soon_as_a_request_has_arrived(fake: FakeSendX) -> None:
+    fake.start()
+    fake.black_hole()
+
+    def post() -> None:
+        with contextlib.suppress(httpx.TransportError), httpx.Client(timeout=60) as client:
+            identify(fake, client)
+
+    thread = threading.Thread(target=post)
+
+    def arrived() -> int:
+        if thread.ident is None:
+            thread.start()  # Here the fake is locked: the request can't come before the wait.
+        return len(fake.requests)
+
+    began = time.monotonic()
+    assert fake.wait_for(arrived, timeout=30) == 1
+    assert time.monotonic() - began < 20
+    fake.stop()
+    thread.join()
 
 
 def test_stop_says_when_it_cannot(fake: FakeSendX) -> None:

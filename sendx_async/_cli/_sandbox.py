@@ -64,14 +64,18 @@ def run(options: argparse.Namespace) -> int:
     try:
         with fake.serving(host=options.host, port=options.port) as url:
             _say(_START_TEXT.format(url=url, key=fake.api_key))
-            _wait_for_ctrl_c()
+            # Unlike waiting for an event, sleeping can be interrupted on Windows too.
+            while True:
+                time.sleep(3600)
     except ModuleNotFoundError as error:
         _complain(str(error))
         return 2
+    except KeyboardInterrupt:
+        _say("\nThe sandbox has stopped.")
+        return 0
     except OSError as error:
         _complain(f"The sandbox can't listen on {options.host}:{options.port}: {error}")
         return 1
-    return 0
 
 
 def _say(text: str) -> None:
@@ -80,15 +84,6 @@ def _say(text: str) -> None:
 
 def _complain(text: str) -> None:
     print(text, file=sys.stderr)  # noqa: T201 - a command's output
-
-
-def _wait_for_ctrl_c() -> None:
-    try:
-        # Unlike waiting for an event, sleeping can be interrupted on Windows too.
-        while True:
-            time.sleep(3600)
-    except KeyboardInterrupt:
-        _say("\nThe sandbox has stopped.")
 
 
 def _report(request: "ReceivedRequest") -> None:

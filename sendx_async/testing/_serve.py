@@ -22,6 +22,7 @@ from sendx_async.testing._exchange import ABORT, Message, Receive, Send
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _KEEP_ALIVE_SECONDS = 75
+_BACKLOG = 2048  # With asyncio's 100, a storm of new connections makes some wait for a second.
 _LAST_STEPS_SECONDS = 2.0
 
 
@@ -130,9 +131,11 @@ class LoopbackServer:
             runner.run(self._serve())
 
     async def _serve(self) -> None:
-        listener = await self._loop.create_server(self._connection, sock=self._socket)
+        listener = await self._loop.create_server(
+            self._connection, sock=self._socket, backlog=_BACKLOG
+        )
         await self._stopping.wait()
-        # Accept no more, but close later: asyncio leaks a connection that it has accepted and not yet
+        # Accept no more, but close later: asyncio leaks a connection that is accepted and not yet
         # set up when its listener is closed.
         self._loop.remove_reader(self._socket)
         # Once its connection is cut a task reads http.disconnect and ends by itself, in a few turns

@@ -1,0 +1,213 @@
+"""One HTTP/1.1 connection to SendX: h11 on a network stream, one request at a time.
+
+httpcore's own connection takes about twice the processor time for the same exchange: it locks,
+traces and streams for the general case, while here a request is one write and a body is small.
+"""
+
+import contextlib
+import ssl
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any, cast
+
+import attrs
+import h11
+import httpcore
+import httpx
+
+KEEP_ALIVE = 15.0
+"""Seconds that a connection may be idle; servers commonly close it later than that."""
+
+MOST_OF_A_BODY = 1024 * 1024
+"""Bytes of an answer's body that are read; SendX's own answers have some hundreds."""
+
+_BYTES_PER_READ = 64 * 1024
+
+
+OriginKey = tuple[bytes, bytes, int | None]
+
+
+@attrs.frozen
+class Target:
+    """Where an operation is posted, taken apart once for all requests to it.
+
+    Attributes:
+        url: For httpx.
+        core_url: For httpcore.
+        host: The header.
+        origin: What requests have in common that can share a connection.
+    """
+
+    url: httpx.URL
+    core_url: httpcore.URL
+    host: tuple[bytes, bytes]
+    origin: OriginKey
+
+    @classmethod
+    def at(cls, address: str) -> "Target":
+        """Take a URL apart."""
+        url = httpx.URL(address)
+        scheme, host, port = url.raw_scheme, url.raw_host, url.port
+        core_url = httpcore.URL(scheme=scheme, host=host, port=port, target=url.raw_path)
+        return cls(url, core_url, (b"Host", url.netloc), (scheme, host, port))
+
+
+@attrs.define
+class Delivery:
+    """What the transport tells the caller about one request; travels in its extensions.
+
+    Attributes:
+        target: Where the request goes.
+        sent: Whether any byte of the request may have left.
+        body: The body of the answer, at most one MiB of it, once it is complete.
+    """
+
+    target: Target
+    sent: bool = False
+    body: bytes | None = None
+
+    async def trace(self, name: str, info: dict[str, Any]) -> None:
+        """Take httpcore's word for when the request, not its way through a proxy, is sent."""
+        if name.endswith(".connect_tcp.started"):
+            self.sent = False
+        elif name.endswith(".send_request_headers.started"):
+            self.sent = info["request"].method != b"CONNECT"
+
+
+DELIVERY = "sendx_async.delivery"
+"""The name of a request's extension that holds its `Delivery`."""
+
+
+async def read_body(pieces: AsyncIterator[bytes]) -> bytes:
+    """Read a body piece by piece, but not without end: an answer must not fill the memory."""
+    body = b""
+    async with contextlib.aclosing(cast("AsyncGenerator[bytes, None]", pieces)) as open_pieces:
+        async for piece in open_pieces:
+            body += piece
+            if len(body) > MOST_OF_A_BODY:
+                break
+    return body[:MOST_OF_A_BODY]
+
+
+class Connection:
+    """A connection that is made for its first request.
+
+    Args:
+        target: Where the first request goes; all others must have the same origin.
+        ssl_context: How to verify the server, or None for plain HTTP.
+        backend: What opens sockets in this event loop.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        ssl_context: ssl.SSLContext | None,
+        backend: httpcore.AsyncNetworkBackend,
+    ) -> None:
+        self._target = target
+        self._ssl_context = ssl_context
+        self._backend = backend
+        self._stream: httpcore.AsyncNetworkStream | None = None
+        self._http = h11.Connection(h11.CLIENT)
+        self._idle_since = 0.0
+
+    async def exchange(self, request: httpx.Request, delivery: Delivery) -> httpx.Response:
+        """Send a request and read its whole answer.
+
+        Raises:
+            httpcore.NetworkError: The connection can't be made, or broke.
+            httpcore.TimeoutException: A phase took longer than the request's timeout for it.
+            httpcore.RemoteProtocolError: The answer isn't HTTP, or ended too soon.
+        """
+        timeout: dict[str, float | None] = request.extensions["timeout"]
+        stream = self._stream or await self._connect(timeout["connect"])
+        data = self._encode(request)
+        delivery.sent = True
+        try:
+            await stream.write(data, timeout=timeout["write"])
+        except httpcore.WriteError:
+            # A server may refuse a request before it has read it all, and say why: read that.
+            pass
+        try:
+            return await self._read_answer(stream, timeout["read"], delivery)
+        except h11.RemoteProtocolError as error:
+            raise httpcore.RemoteProtocolError(str(error)) from error
+
+    async def _connect(self, timeout: float | None) -> httpcore.AsyncNetworkStream:
+        began = time.monotonic()
+        url = self._target.url
+        port = url.port or (443 if self._ssl_context else 80)
+        stream = await self._backend.connect_tcp(url.host, port, timeout=timeout)
+        self._stream = stream
+        if self._ssl_context is not None:
+            if timeout is not None:
+                timeout = max(0.001, timeout - (time.monotonic() - began))
+            self._stream = stream = await stream.start_tls(
+                self._ssl_context, server_hostname=url.host, timeout=timeout
+            )
+        return stream
+
+    def _encode(self, request: httpx.Request) -> bytes:
+        """Put head and body into one piece, so that sending them is one system call."""
+        send = self._http.send
+        head = h11.Request(method="POST", target=request.url.raw_path, headers=request.headers.raw)
+        pieces = send(head), send(h11.Data(data=request.read())), send(h11.EndOfMessage())
+        return b"".join(piece for piece in pieces if piece)
+
+    async def _read_answer(
+        self, stream: httpcore.AsyncNetworkStream, timeout: float | None, delivery: Delivery
+    ) -> httpx.Response:
+        http = self._http
+        answer: h11.Response | None = None
+        body = b""
+        while True:
+            event = http.next_event()
+            if event is h11.NEED_DATA:
+                data = await stream.read(_BYTES_PER_READ, timeout=timeout)
+                if not data and answer is None:
+                    raise httpcore.RemoteProtocolError("the server closed without an answer")
+                http.receive_data(data)
+            elif isinstance(event, h11.Response):
+                answer = event
+            elif isinstance(event, h11.Data):
+                body += event.data
+                if len(body) > MOST_OF_A_BODY:
+                    break
+            elif isinstance(event, h11.EndOfMessage):
+                break
+        delivery.body = bytes(body[:MOST_OF_A_BODY])
+        return _response(cast("h11.Response", answer), delivery.body)
+
+    def make_reusable(self) -> bool:
+        """Get ready for the next request; tells whether there can be one."""
+        if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
+            return False
+        if self._http.trailing_data[0]:
+            return False  # whatever that is, it must not be taken for the next answer
+        self._http.start_next_cycle()
+        self._idle_since = time.monotonic()
+        return True
+
+    def has_expired(self) -> bool:
+        """Tell whether the connection was idle for too long, or was closed by the server."""
+        if time.monotonic() - self._idle_since > KEEP_ALIVE:
+            return True
+        # An idle connection has nothing to say: what can be read is the end of it.
+        stream = cast("httpcore.AsyncNetworkStream", self._stream)
+        return bool(stream.get_extra_info("is_readable"))
+
+    async def aclose(self) -> None:
+        """Close the socket, if there is one."""
+        if self._stream is not None:
+            await self._stream.aclose()
+
+
+def _response(answer: h11.Response, body: bytes) -> httpx.Response:
+    headers = cast("list[tuple[bytes, bytes]]", list(answer.headers))
+    extensions: dict[str, Any] = {
+        "http_version": b"HTTP/" + answer.http_version,
+        "reason_phrase": answer.reason,
+    }
+    return httpx.Response(
+        answer.status_code, headers=headers, stream=httpx.ByteStream(body), extensions=extensions
+    )

@@ -1,0 +1,41 @@
+"""What the tests of the client have in common: a clean environment, and a client in process."""
+
+import os
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from sendx_async import AsyncTrackingClient, RetryPolicy
+from sendx_async.testing import FakeSendX
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the keys and proxies of whoever runs the tests out of them."""
+    for name in list(os.environ):
+        if name.startswith("SENDX_") or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def fake() -> FakeSendX:
+    """A fake server that is reached in process, without sockets."""
+    return FakeSendX()
+
+
+@pytest.fixture
+def make_client(fake: FakeSendX) -> Callable[..., AsyncTrackingClient]:
+    """Make clients of ``fake`` that retry without waiting, with the options given."""
+
+    def make(**options: object) -> AsyncTrackingClient:
+        borrowed = httpx.AsyncClient(transport=httpx.ASGITransport(app=fake))
+        defaults: dict[str, object] = {
+            "api_key": fake.api_key,
+            "base_url": "https://sendx.test/api/v1/rest",
+            "retry": RetryPolicy(base=0, cap=0),
+            "http_client": borrowed,
+        }
+        return AsyncTrackingClient(**{**defaults, **options})  # type: ignore[arg-type]
+
+    return make

@@ -1,0 +1,40 @@
+"""What every test of the asyncio sockets runs in: each loop in turn, and a look at what is left."""
+
+import asyncio
+import gc
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvloop
+
+LIMIT = 20.0
+LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+DESCRIPTORS = Path("/dev/fd")
+
+Run = Callable[[Callable[[], Awaitable[None]]], None]
+
+
+@pytest.fixture(params=list(LOOPS))
+def run(request: pytest.FixtureRequest) -> Iterator[Run]:
+    """Run a test in a loop of its own, and fail it for anything left behind."""
+    new_loop = LOOPS[request.param]
+    new_loop().close()  # uvloop opens two descriptors with its first loop and keeps them
+    gc.collect()
+    open_before = len(list(DESCRIPTORS.iterdir()))
+    complaints: list[dict[str, Any]] = []
+
+    def run_in_loop(test: Callable[[], Awaitable[None]]) -> None:
+        async def limited() -> None:
+            asyncio.get_running_loop().set_exception_handler(lambda _, said: complaints.append(said))
+            async with asyncio.timeout(LIMIT):
+                await test()
+
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            runner.run(limited())
+
+    yield run_in_loop
+    gc.collect()
+    assert complaints == []
+    assert len(list(DESCRIPTORS.iterdir())) == open_before

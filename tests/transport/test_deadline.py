@@ -1,0 +1,317 @@
+"""The deadline is a hard stop, whatever the server does, and says what is known of the request."""
+
+import contextlib
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import anyio
+import httpx
+import pytest
+
+from sendx_async import (
+    AsyncTrackingClient,
+    AttemptTimeout,
+    ConnectError,
+    DeadlineExceeded,
+    Rate,
+    RateLimitError,
+    RetryPolicy,
+    SendXError,
+    ServerError,
+    Timeout,
+)
+from sendx_async.testing import FakeSendX
+
+JANE = "jane@example.com"
+SOON = 2.0
+"""Seconds within which a short deadline must have ended a call, on a busy machine too."""
+
+on_both_backends = pytest.mark.parametrize("backend", ["asyncio", "trio"])
+
+
+@contextlib.contextmanager
+def ends_soon() -> Iterator[None]:
+    began = time.monotonic()
+    yield
+    assert time.monotonic() - began < SOON
+
+
+def fails(
+    backend: str,
+    url: str,
+    *,
+    key: str = "sandbox-key",
+    deadline: float | None = 30,
+    timeout: float | Timeout = 10,
+    retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
+    event: bool = False,
+) -> SendXError:
+    """Give the error of one call, which must come soon."""
+
+    async def main() -> SendXError:
+        async with AsyncTrackingClient(
+            key, base_url=url, deadline=deadline, timeout=timeout, retry=retry
+        ) as client:
+            with ends_soon(), pytest.raises(SendXError) as caught:
+                if event:
+                    await client.track_custom_event({"identifier": JANE, "name": "seen"})
+                else:
+                    await client.identify_contact({"email": JANE})
+            return caught.value
+
+    return anyio.run(main, backend=backend)
+
+
+@on_both_backends
+@pytest.mark.parametrize("event", [False, True])
+def test_a_black_hole(fake_sendx: FakeSendX, backend: str, event: bool) -> None:
+    fake_sendx.black_hole(times=None)
+    error = fails(backend, fake_sendx.url, deadline=0.2, event=event)
+    assert isinstance(error, DeadlineExceeded)
+    assert isinstance(error, TimeoutError)
+    assert error.maybe_delivered
+    assert error.last is None
+    assert error.attempts == 1
+    assert 0.2 <= error.elapsed < SOON
+    assert "0.2 s" in str(error)
+
+
+@on_both_backends
+def test_a_server_that_drips(fake_sendx: FakeSendX, backend: str) -> None:
+    # Each byte arrives well within any time limit for reading.
+    fake_sendx.drip(interval=0.02, times=None)
+    timeout = Timeout(5, read=1)
+    error = fails(backend, fake_sendx.url, deadline=0.3, timeout=timeout)
+    assert isinstance(error, DeadlineExceeded)
+    assert error.maybe_delivered
+    error = fails(backend, fake_sendx.url, timeout=Timeout(0.3, read=1), retry=RetryPolicy(0))
+    assert isinstance(error, AttemptTimeout)
+    assert error.maybe_delivered
+    fake_sendx.wait_for(lambda: all(each.disconnected for each in fake_sendx.requests))
+
+
+@on_both_backends
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_wait_that_would_pass_the_deadline_is_not_begun(
+    fake_sendx: FakeSendX, backend: str, status: int
+) -> None:
+    fake_sendx.respond(status, retry_after=3600, times=None)
+    error = fails(backend, fake_sendx.url, deadline=30)
+    assert isinstance(error, RateLimitError if status == 429 else ServerError)
+    assert error.retry_after == 3600
+    assert error.attempts == 1
+    assert not error.maybe_delivered
+    assert len(fake_sendx.requests) == 1
+
+
+@on_both_backends
+def test_a_backoff_counts(fake_sendx: FakeSendX, backend: str) -> None:
+    fake_sendx.respond(500, times=None)
+    retry = RetryPolicy(1_000_000, base=0.02, cap=0.02, budget=1_000_000)
+    error = fails(backend, fake_sendx.url, deadline=0.3, retry=retry)
+    last = error.last if isinstance(error, DeadlineExceeded) else error
+    assert isinstance(last, ServerError)
+    assert error.attempts == len(fake_sendx.requests) > 1
+    assert error.maybe_delivered
+
+
+@on_both_backends
+def test_the_last_error_comes_with_the_deadline(fake_sendx: FakeSendX, backend: str) -> None:
+    fake_sendx.respond(429, retry_after=0)
+    fake_sendx.black_hole()
+    error = fails(backend, fake_sendx.url, deadline=0.5)
+    assert isinstance(error, DeadlineExceeded)
+    assert isinstance(error.last, RateLimitError)
+    assert error.last.status_code == 429
+    assert error.attempts == 2
+    assert error.maybe_delivered
+    assert "429" in str(error)
+
+
+@on_both_backends
+def test_the_gate_counts(fake_sendx: FakeSendX, backend: str) -> None:
+    fake_sendx.black_hole()
+
+    async def main() -> None:
+        async with AsyncTrackingClient(
+            fake_sendx.api_key, base_url=fake_sendx.url, max_connections=1
+        ) as client:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(client.identify_contact, {"email": JANE})
+                await fake_sendx.until(lambda: fake_sendx.requests)
+                with ends_soon(), pytest.raises(DeadlineExceeded) as late:
+                    await client.identify_contact({"email": JANE}, deadline=0.1)
+                with ends_soon(), pytest.raises(AttemptTimeout) as timed_out:
+                    await client.identify_contact(
+                        {"email": JANE}, timeout=0.1, retry=RetryPolicy(0)
+                    )
+                tasks.cancel_scope.cancel()
+            assert not late.value.maybe_delivered
+            assert not timed_out.value.maybe_delivered
+            assert "could not be sent" in str(timed_out.value)
+
+    anyio.run(main, backend=backend)
+    assert len(fake_sendx.requests) == 1
+
+
+@on_both_backends
+def test_the_rate_counts(fake_sendx: FakeSendX, backend: str) -> None:
+    async def main() -> None:
+        async with AsyncTrackingClient(
+            fake_sendx.api_key, base_url=fake_sendx.url, rate=Rate(0.01)
+        ) as client:
+            await client.identify_contact({"email": JANE})
+            with ends_soon(), pytest.raises(DeadlineExceeded) as caught:
+                await client.identify_contact({"email": JANE}, deadline=1)
+            assert caught.value.elapsed < 1
+            assert caught.value.attempts == 0
+            assert caught.value.last is None
+            assert not caught.value.maybe_delivered
+
+    anyio.run(main, backend=backend)
+    assert len(fake_sendx.requests) == 1
+
+
+@on_both_backends
+def test_without_a_deadline_the_attempts_decide(fake_sendx: FakeSendX, backend: str) -> None:
+    fake_sendx.black_hole(times=None)
+    error = fails(
+        backend, fake_sendx.url, deadline=None, timeout=0.1, retry=RetryPolicy(2, base=0)
+    )
+    assert isinstance(error, AttemptTimeout)
+    assert error.attempts == 3
+    assert error.maybe_delivered
+
+
+@on_both_backends
+def test_an_attempt_that_timed_out_is_repeated(fake_sendx: FakeSendX, backend: str) -> None:
+    fake_sendx.black_hole()
+
+    async def main() -> None:
+        async with AsyncTrackingClient(fake_sendx.api_key, base_url=fake_sendx.url) as client:
+            await client.identify_contact(
+                {"email": JANE}, timeout=0.3, retry=RetryPolicy(5, base=0)
+            )
+
+    anyio.run(main, backend=backend)
+    assert fake_sendx.contact(JANE)
+
+
+@on_both_backends
+def test_an_event_that_timed_out_is_not_repeated(fake_sendx: FakeSendX, backend: str) -> None:
+    fake_sendx.black_hole(times=None)
+    for timeout in (0.2, Timeout(10, read=0.2)):
+        error = fails(backend, fake_sendx.url, timeout=timeout, event=True)
+        assert isinstance(error, AttemptTimeout)
+        assert error.attempts == 1
+        assert error.maybe_delivered
+        assert "was sent and not answered" in str(error)
+
+
+@pytest.mark.asyncio
+async def test_an_event_over_a_borrowed_client_that_timed_out_is_not_repeated(
+    fake_sendx: FakeSendX,
+) -> None:
+    async with (
+        httpx.AsyncClient() as borrowed,
+        AsyncTrackingClient(
+            fake_sendx.api_key, base_url=fake_sendx.url, http_client=borrowed
+        ) as client,
+    ):
+        await client.identify_contact({"email": JANE})
+        fake_sendx.black_hole(applied=True, times=None)
+        with pytest.raises(AttemptTimeout) as caught:
+            await client.track_custom_event({"identifier": JANE, "name": "seen"}, timeout=0.2)
+        assert caught.value.maybe_delivered
+        with pytest.raises(DeadlineExceeded) as late:
+            await client.track_custom_event({"identifier": JANE, "name": "seen"}, deadline=0.2)
+        assert late.value.maybe_delivered
+    assert len(fake_sendx.events) == 2
+
+
+@on_both_backends
+def test_a_handshake_that_never_ends_sends_nothing(
+    serve_raw: Callable[..., int], backend: str
+) -> None:
+    # Without TLS on the server's side; the handler reads the greeting and then waits.
+    port = serve_raw(lambda _, connection: connection.recv(100_000) and connection.recv(1))
+    url = f"https://127.0.0.1:{port}"
+    error = fails(
+        backend, url, timeout=Timeout(10, connect=0.1), retry=RetryPolicy(1, base=0), event=True
+    )
+    assert isinstance(error, AttemptTimeout)
+    assert error.attempts == 2
+    assert not error.maybe_delivered
+    error = fails(backend, url, timeout=0.1, retry=RetryPolicy(1, base=0), event=True)
+    assert isinstance(error, AttemptTimeout)
+    assert error.attempts == 2
+    assert not error.maybe_delivered
+    error = fails(backend, url, deadline=0.1, event=True)
+    assert isinstance(error, DeadlineExceeded)
+    assert not error.maybe_delivered
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="only Linux ignores who comes when the backlog is full"
+)
+@on_both_backends
+def test_a_connection_that_is_never_accepted_sends_nothing(backend: str) -> None:
+    with contextlib.ExitStack() as sockets:
+        listener = sockets.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        address = listener.getsockname()
+        sockets.enter_context(socket.create_connection(address, timeout=5))
+        url = f"http://127.0.0.1:{address[1]}"
+        error = fails(
+            backend,
+            url,
+            timeout=Timeout(10, connect=0.1),
+            retry=RetryPolicy(1, base=0),
+            event=True,
+        )
+        assert isinstance(error, AttemptTimeout)
+        assert error.attempts == 2
+        assert not error.maybe_delivered
+        error = fails(backend, url, deadline=0.2, event=True)
+        assert isinstance(error, DeadlineExceeded)
+        assert not error.maybe_delivered
+
+
+@on_both_backends
+def test_nobody_listens(backend: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    error = fails(backend, url, retry=RetryPolicy(2, base=0), event=True)
+    assert isinstance(error, ConnectError)
+    assert error.attempts == 3
+    assert not error.maybe_delivered
+
+
+@on_both_backends
+def test_a_server_that_stops_reading(serve_raw: Callable[..., int], backend: str) -> None:
+    def read_little(_: Iterator[bytes], connection: socket.socket) -> None:
+        connection.recv(1000)
+        with contextlib.suppress(OSError):
+            # Wait for the end of the connection without reading on, the buffers are to stay full.
+            while connection.send(b"") == 0 and not _is_reset(connection):
+                pass
+
+    url = f"http://127.0.0.1:{serve_raw(read_little)}"
+    event = {"identifier": JANE, "name": "seen", "data": {"text": "x" * 20_000_000}}
+
+    async def main() -> None:
+        async with AsyncTrackingClient("key", base_url=url) as client:
+            with pytest.raises(AttemptTimeout) as caught:
+                await client.track_custom_event(event, timeout=Timeout(10, write=0.3))
+            assert caught.value.maybe_delivered
+            assert caught.value.attempts == 1
+            with pytest.raises(DeadlineExceeded) as late:
+                await client.track_custom_event(event, deadline=0.5)
+            assert late.value.maybe_delivered
+
+    anyio.run(main, backend=backend)
+
+
+def _is_reset(connection: socket.socket) -> bool:
+    return connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
