@@ -1,10 +1,11 @@
 """The asynchronous client."""
 
+import functools
 import inspect
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Any, NoReturn, Self, TypedDict, TypeVar, Unpack
+from typing import Any, NoReturn, Self, TypedDict, TypeVar, Unpack, cast
 
 import attrs
 import httpx
@@ -28,6 +29,7 @@ from sendx_async._operations import (
     CUSTOM_EVENT,
     IDENTIFY,
     IDENTIFY_BULK,
+    PATHS,
     REVENUE_EVENT,
     TRACK,
     Operation,
@@ -123,9 +125,15 @@ class AsyncTrackingClient:
         http_client: httpx.AsyncClient | None = None,
         on_event: Callable[[Event], object] | None = None,
     ) -> None:
-        self._is_owner = False  # until it is complete, there is nothing that could be forgotten
-        self._settings = Settings(
-            secret=options.make_secret(api_key, api_key_prefix),
+        try:
+            secret = options.make_secret(api_key, api_key_prefix)
+        except ConfigurationError as error:
+            # The frames below hold the key, and so would the traceback.
+            raise error.with_traceback(None)  # noqa: B904 - it is the same error
+        finally:
+            del api_key
+        settings = Settings(
+            secret=secret,
             base_url=options.make_base_url(base_url),
             timeout=options.make_timeout(timeout),
             deadline=options.make_deadline(deadline),
@@ -135,6 +143,7 @@ class AsyncTrackingClient:
         )
         pool = ShardedTransport(max_connections=options.make_max_connections(max_connections))
         pace = Pace(options.make_rate(rate))
+        targets = _targets_at(settings.base_url)
         if http_client is not None and not isinstance(http_client, httpx.AsyncClient):
             raise ConfigurationError(
                 f"http_client must be an httpx.AsyncClient, got {type(http_client).__name__}"
@@ -144,7 +153,8 @@ class AsyncTrackingClient:
             is_borrowed=http_client is not None,
             pace=pace,
         )
-        self._targets: dict[str, Target] = {}
+        self._settings = settings
+        self._targets = targets
         self._is_owner = True
 
     async def identify_contact(
@@ -251,10 +261,8 @@ class AsyncTrackingClient:
         **per_call: Unpack[PerCall],
     ) -> Answer[ResponseT]:
         settings = _for_this_call(self._settings, per_call) if per_call else self._settings
-        target = self._targets.get(operation.path)
-        if target is None:
-            target = self._targets[operation.path] = Target.at(settings.base_url + operation.path)
         request = make_request(operation, given)
+        target = self._targets[operation.path]
         return await Call(self._shared, settings, operation, request, target).run()
 
     def with_options(self, **changes: Unpack[ClientOptions]) -> Self:
@@ -265,7 +273,7 @@ class AsyncTrackingClient:
         Args:
             **changes: ``api_key``, ``api_key_prefix``, ``base_url``, ``timeout``, ``deadline``,
                 ``retry``, ``headers``, ``on_event``; as for the client itself. ``headers`` are
-                added to those of the client. ``api_key_prefix`` needs ``api_key`` beside it.
+                added to those of the client.
 
         Raises:
             ConfigurationError: A setting is wrong.
@@ -274,8 +282,8 @@ class AsyncTrackingClient:
         copy = object.__new__(type(self))
         copy._is_owner = False
         copy._shared = self._shared
-        copy._targets = {}
         copy._settings = _changed(self._settings, **changes)
+        copy._targets = _targets_at(copy._settings.base_url)
         return copy
 
     @property
@@ -316,6 +324,8 @@ class AsyncTrackingClient:
         await self.aclose()
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_is_owner"):
+            return f"<{type(self).__name__}, incomplete>"
         state = " (closed)" if self._shared.is_closed else ""
         return f"<{type(self).__name__} for {self._settings.base_url}{state}>"
 
@@ -323,7 +333,7 @@ class AsyncTrackingClient:
         # A client that was never used has nothing to close, so it may be forgotten.
         if (
             getattr(self, "_is_owner", False)
-            and self._targets
+            and self._shared.is_used
             and not (self._shared.is_closed or self._shared.is_borrowed)
         ):
             _warn(
@@ -338,9 +348,22 @@ class AsyncTrackingClient:
 def _make_listener(on_event: object) -> Callable[[Event], object] | None:
     if on_event is None:
         return None
-    if not callable(on_event) or inspect.iscoroutinefunction(on_event):
+    function = on_event
+    while isinstance(function, functools.partial):
+        function = cast("functools.partial[object]", function).func
+    if not callable(function) or any(
+        inspect.iscoroutinefunction(called) or inspect.isasyncgenfunction(called)
+        for called in (function, type(function).__call__)
+    ):
         raise ConfigurationError("on_event must be a plain function: nobody awaits its result")
-    return on_event
+    return cast("Callable[[Event], object]", on_event)
+
+
+def _targets_at(base_url: str) -> dict[str, Target]:
+    try:
+        return {path: Target.at(base_url + path) for path in PATHS}
+    except httpx.InvalidURL:
+        raise ConfigurationError(f"base_url must be a URL such as {options.PRODUCTION}") from None
 
 
 def _for_this_call(settings: Settings, changes: PerCall) -> Settings:
@@ -357,10 +380,8 @@ def _changed(settings: Settings, **changes: Unpack[ClientOptions]) -> Settings:
         known = ", ".join(sorted(ClientOptions.__optional_keys__))
         raise TypeError(f"with_options can't change {min(unknown)!r}: it takes {known}")
     made: dict[str, Any] = {}
-    if "api_key" in changes:
-        made["secret"] = options.make_secret(changes["api_key"], changes.get("api_key_prefix"))
-    elif "api_key_prefix" in changes:
-        raise ConfigurationError("api_key_prefix can only be changed together with api_key")
+    if "api_key" in changes or "api_key_prefix" in changes:
+        made["secret"] = settings.secret.changed(**changes)
     if "base_url" in changes:
         made["base_url"] = options.make_base_url(changes["base_url"])
     if "timeout" in changes:
@@ -379,9 +400,9 @@ def _changed(settings: Settings, **changes: Unpack[ClientOptions]) -> Settings:
 def _with_http_info(answer: Answer[ResponseT]) -> ApiResponse[ResponseT]:
     return ApiResponse(
         data=answer.data,
-        status_code=answer.http.status_code,
-        headers=dict(answer.http.headers),
-        raw_data=answer.body,
+        status_code=answer.raw.status_code,
+        headers=answer.raw.header_texts(),
+        raw_data=answer.raw.body or b"",
         call_id=answer.call_id,
         attempts=answer.attempts,
         elapsed=answer.elapsed,

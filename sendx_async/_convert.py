@@ -19,18 +19,13 @@ from sendx_async._models import (
     RevenueEventRequest,
     TrackRequest,
     TrackResponse,
+    wire_name,
 )
 
 ModelT = TypeVar("ModelT")
 
 _REQUESTS = (IdentifyRequest, TrackRequest, CustomEventRequest, RevenueEventRequest)
 _RESPONSES = (IdentifyResponse, TrackResponse, EventResponse)
-
-
-def wire_name(field: str) -> str:
-    """Give the name on the wire of a model's field: ``first_name`` becomes ``firstName``."""
-    first, *others = field.split("_")
-    return first + "".join(word.capitalize() for word in others)
 
 
 @functools.cache

@@ -29,8 +29,6 @@ from typing import Self
 
 from sendx_async._masking import mask_addresses
 
-_SHOWN_OF_A_MESSAGE = 300
-
 
 class SendXError(Exception):
     """Anything that goes wrong in this library.
@@ -181,9 +179,9 @@ class ApiError(_AnswerError):
     ) -> None:
         text = f"SendX answered with HTTP {status_code}"
         if message:
-            text += f": {mask_addresses(message)[:_SHOWN_OF_A_MESSAGE]}"
+            text += f": {mask_addresses(message)}"
         super().__init__(
-            f"{text}. {hint}" if hint else text,
+            f"{text.rstrip('.')}. {hint}" if hint else text,
             status_code=status_code,
             headers=headers,
             body=body,

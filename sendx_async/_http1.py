@@ -7,7 +7,7 @@ traces and streams for the general case, while here a request is one write and a
 import contextlib
 import ssl
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from typing import Any, cast
 
 import attrs
@@ -52,6 +52,35 @@ class Target:
         return cls(url, core_url, (b"Host", url.netloc), (scheme, host, port))
 
 
+@attrs.frozen
+class RawAnswer:
+    """What came back.
+
+    Attributes:
+        status_code: The HTTP status.
+        headers: Names and values as they came.
+        body: The body, at most one MiB of it; None if it could not be decompressed.
+    """
+
+    status_code: int
+    headers: Sequence[tuple[bytes, bytes]]
+    body: bytes | None
+
+    def for_httpx(self) -> httpx.Response:
+        """Give what httpx needs to know: the status; neither a reason to log nor a redirect."""
+        return httpx.Response(self.status_code, stream=httpx.ByteStream(b""))
+
+    def changed(self, change: Callable[[bytes], bytes]) -> "RawAnswer":
+        """Give the answer with something changed in the body and the headers' values."""
+        headers = [(name, change(value)) for name, value in self.headers]
+        body = None if self.body is None else change(self.body)
+        return RawAnswer(self.status_code, headers, body)
+
+    def header_texts(self) -> dict[str, str]:
+        """Give the headers with names in lower case; repeated ones are joined by commas."""
+        return dict(httpx.Headers(list(self.headers), encoding="latin-1"))
+
+
 @attrs.define
 class Delivery:
     """What the transport tells the caller about one request; travels in its extensions.
@@ -59,12 +88,13 @@ class Delivery:
     Attributes:
         target: Where the request goes.
         sent: Whether any byte of the request may have left.
-        body: The body of the answer, at most one MiB of it, once it is complete.
+        answer: The answer, once it is complete. httpx gets to see less of it, since it would take
+            a strange Location for its own problem.
     """
 
     target: Target
     sent: bool = False
-    body: bytes | None = None
+    answer: "RawAnswer | None" = None
 
     async def trace(self, name: str, info: dict[str, Any]) -> None:
         """Take httpcore's word for when the request, not its way through a proxy, is sent."""
@@ -83,10 +113,8 @@ async def read_body(pieces: AsyncIterator[bytes]) -> bytes:
     body = b""
     async with contextlib.aclosing(cast("AsyncGenerator[bytes, None]", pieces)) as open_pieces:
         async for piece in open_pieces:
-            body += piece
-            if len(body) > MOST_OF_A_BODY:
-                break
-    return body[:MOST_OF_A_BODY]
+            body += piece[: MOST_OF_A_BODY - len(body)]
+    return body
 
 
 class Connection:
@@ -121,17 +149,15 @@ class Connection:
         """
         timeout: dict[str, float | None] = request.extensions["timeout"]
         stream = self._stream or await self._connect(timeout["connect"])
-        data = self._encode(request)
         delivery.sent = True
-        try:
-            await stream.write(data, timeout=timeout["write"])
-        except httpcore.WriteError:
-            # A server may refuse a request before it has read it all, and say why: read that.
-            pass
+        # A server may refuse a request before it has read it all, and say why: read that.
+        with contextlib.suppress(httpcore.WriteError):
+            await stream.write(self._encode(request), timeout=timeout["write"])
         try:
             return await self._read_answer(stream, timeout["read"], delivery)
         except h11.RemoteProtocolError as error:
-            raise httpcore.RemoteProtocolError(str(error)) from error
+            # h11 quotes the line, which may echo the request.
+            raise httpcore.RemoteProtocolError("the answer is not valid HTTP") from error
 
     async def _connect(self, timeout: float | None) -> httpcore.AsyncNetworkStream:
         began = time.monotonic()
@@ -165,7 +191,7 @@ class Connection:
             if event is h11.NEED_DATA:
                 data = await stream.read(_BYTES_PER_READ, timeout=timeout)
                 if not data and answer is None:
-                    raise httpcore.RemoteProtocolError("the server closed without an answer")
+                    raise httpcore.ReadError("the server closed without an answer")
                 http.receive_data(data)
             elif isinstance(event, h11.Response):
                 answer = event
@@ -175,8 +201,10 @@ class Connection:
                     break
             elif isinstance(event, h11.EndOfMessage):
                 break
-        delivery.body = bytes(body[:MOST_OF_A_BODY])
-        return _response(cast("h11.Response", answer), delivery.body)
+        head = cast("h11.Response", answer)
+        headers = cast("Sequence[tuple[bytes, bytes]]", head.headers)
+        delivery.answer = RawAnswer(head.status_code, headers, bytes(body[:MOST_OF_A_BODY]))
+        return delivery.answer.for_httpx()
 
     def make_reusable(self) -> bool:
         """Get ready for the next request; tells whether there can be one."""
@@ -200,14 +228,3 @@ class Connection:
         """Close the socket, if there is one."""
         if self._stream is not None:
             await self._stream.aclose()
-
-
-def _response(answer: h11.Response, body: bytes) -> httpx.Response:
-    headers = cast("list[tuple[bytes, bytes]]", list(answer.headers))
-    extensions: dict[str, Any] = {
-        "http_version": b"HTTP/" + answer.http_version,
-        "reason_phrase": answer.reason,
-    }
-    return httpx.Response(
-        answer.status_code, headers=headers, stream=httpx.ByteStream(body), extensions=extensions
-    )

@@ -24,11 +24,10 @@ __all__ = [
     "TrackResponse",
 ]
 
-_EMPTY: Mapping[str, Any] = {}
 
-
-def _wire_name(name: str) -> str:
-    first, *others = name.split("_")
+def wire_name(field: str) -> str:
+    """Give the name on the wire of a model's field: ``first_name`` becomes ``firstName``."""
+    first, *others = field.split("_")
     return first + "".join(word.capitalize() for word in others)
 
 
@@ -40,7 +39,7 @@ class _Request:
     _may_be_none: ClassVar[frozenset[str]] = frozenset()
 
     extra: Mapping[str, Any] = attrs.field(
-        kw_only=True, default=_EMPTY, converter=validation.to_extra
+        kw_only=True, factory=dict[str, Any], converter=validation.to_extra
     )
 
     def __attrs_post_init__(self) -> None:
@@ -64,7 +63,7 @@ class _Request:
             yield from _named("extra", problem)
             return
         for name in self._checks:
-            for taken in {name, _wire_name(name)} & self.extra.keys():
+            for taken in {name, wire_name(name)} & self.extra.keys():
                 yield f"extra: {taken!r} is a field of its own: pass it as {name}"
 
     def __repr__(self) -> str:
@@ -247,9 +246,12 @@ class _Response:
     extra: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
 
     def __repr__(self) -> str:
-        message = None if self.message is None else mask_addresses(self.message)
-        rest = "".join(f", {name}=..." for name in ("data", "extra") if getattr(self, name))
-        return f"{type(self).__name__}(status={self.status!r}, message={message!r}{rest})"
+        status, message = (
+            None if text is None else mask_addresses(text) for text in (self.status, self.message)
+        )
+        rest = ", data=..." if self.data is not None else ""
+        rest += ", extra=..." if self.extra else ""
+        return f"{type(self).__name__}(status={status!r}, message={message!r}{rest})"
 
 
 @attrs.frozen(repr=False)

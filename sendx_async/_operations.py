@@ -87,3 +87,4 @@ REVENUE_EVENT: Operation[RevenueEventRequest, EventResponse] = Operation(
 )
 
 SINGLE_OPERATIONS: tuple[Operation[Any, Any], ...] = (IDENTIFY, TRACK, CUSTOM_EVENT, REVENUE_EVENT)
+PATHS = (IDENTIFY_BULK.path, *(operation.path for operation in SINGLE_OPERATIONS))

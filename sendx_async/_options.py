@@ -6,20 +6,22 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from typing import NoReturn, TypedDict, cast
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import attrs
 
 from sendx_async._errors import ConfigurationError
 from sendx_async._events import Event
 from sendx_async._retry import RetryPolicy
-from sendx_async._validation import type_name
+from sendx_async._validation import described, type_name
 from sendx_async._version import __version__
 
 PRODUCTION = "https://api.sendx.io/api/v1/rest"
 """The base URL of the production server (OpenAPI document of SendX)."""
 
 _KEY_HEADER = "X-Team-ApiKey"
+_LONGEST = 1e9
+_SHORTEST_TO_REDACT = 8
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _OWN_HEADERS = {
     "accept", "connection", "content-length", "content-type", "expect", "host",
@@ -30,21 +32,34 @@ _OWN_HEADERS = {
 class Secret:
     """Holds the API key, and shows it to nobody by accident."""
 
-    __slots__ = ("_header",)
+    __slots__ = ("_header", "_key", "_prefix")
 
     def __init__(self, key: str, prefix: str | None) -> None:
+        self._key = key
+        self._prefix = prefix
         value = f"{prefix} {key}" if prefix else key
         self._header = (_KEY_HEADER.encode(), value.encode("latin-1"))
+
+    def changed(self, **changes: object) -> "Secret":
+        """Give the secret with another ``api_key``, another ``api_key_prefix``, or both."""
+        return make_secret(
+            changes.get("api_key", self._key), changes.get("api_key_prefix", self._prefix)
+        )
 
     def header(self) -> tuple[bytes, bytes]:
         """Give the header to put on the wire."""
         return self._header
 
-    def redact(self, body: bytes) -> bytes:
-        """Take the key out of what a server sent back."""
-        return body.replace(self._header[1], b"***").replace(
-            self._header[1].split(b" ")[-1], b"***"
-        )
+    def redact(self, answer: bytes) -> bytes:
+        """Take the key out of what a server sent back.
+
+        A key of a few characters stays: they stand in any text, and real keys are long.
+        """
+        if len(self._key) < _SHORTEST_TO_REDACT:
+            return answer
+        for encoding in ("latin-1", "utf-8"):
+            answer = answer.replace(self._key.encode(encoding), b"***")
+        return answer
 
     def __repr__(self) -> str:
         return "Secret(***)"
@@ -54,10 +69,10 @@ class Secret:
 
 
 def _seconds(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= _LONGEST:
         raise ConfigurationError(
-            f"{name} must be a number of seconds above 0, got {type_name(value)}"
-            + (f" {value}" if isinstance(value, (int, float)) else "")
+            f"{name} must be a number of seconds above 0, at most {_LONGEST:g}, "
+            f"got {described(value)}"
         )
     return float(value)
 
@@ -112,7 +127,7 @@ class Rate:
 
 def _check_count(name: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ConfigurationError(f"{name} must be an int of at least 1, got {type_name(value)}")
+        raise ConfigurationError(f"{name} must be an int of at least 1, got {described(value)}")
 
 
 class PerCall(TypedDict, total=False):
@@ -157,12 +172,10 @@ def _header_text(name: str, value: object) -> str:
         raise ConfigurationError(f"{name} must be a str, got {type_name(value)}")
     if not value.strip():
         raise ConfigurationError(f"{name} is empty")
-    try:
-        value.encode("latin-1")
-    except UnicodeEncodeError:
+    if max(value) > "\xff":
         raise ConfigurationError(
             f"{name} has characters that a header can't carry (outside of latin-1)"
-        ) from None
+        )
     if value != value.strip() or any(ord(c) < 32 or 127 <= ord(c) < 160 for c in value):  # noqa: PLR2004 - the C0 and C1 control characters
         raise ConfigurationError(
             f"{name} has control characters or white space around it: strip it, a line break at "
@@ -179,13 +192,9 @@ def make_base_url(value: object) -> str:
         value = os.environ.get(name) or PRODUCTION
     if not isinstance(value, str):
         raise ConfigurationError(f"{name} must be a str, got {type_name(value)}")
-    try:
-        parts = urlsplit(value)
-        host = parts.hostname or ""
-        _ = parts.port
-    except ValueError as error:
-        raise ConfigurationError(f"{name} is not a URL: {error}") from None
-    if not host or any(c.isspace() or not c.isprintable() for c in value):
+    parts = _split(value)
+    host = (parts.hostname if parts else None) or ""
+    if not parts or not host or any(c.isspace() or not c.isprintable() for c in value):
         raise ConfigurationError(f"{name} must be a URL such as {PRODUCTION}")
     if parts.username is not None or parts.password is not None:
         raise ConfigurationError(f"{name} must not hold a user name or password")
@@ -197,6 +206,15 @@ def make_base_url(value: object) -> str:
             "(http:// is for servers on this machine only, such as http://127.0.0.1:8025)"
         )
     return value.rstrip("/")
+
+
+def _split(url: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(url)
+        _ = parts.hostname, parts.port  # they are looked at only when asked for
+    except ValueError:
+        return None
+    return parts
 
 
 def is_loopback(host: str) -> bool:

@@ -10,7 +10,7 @@ import ssl
 import threading
 import time
 from collections.abc import AsyncGenerator
-from typing import Any, Protocol, cast
+from typing import Protocol
 from urllib.request import getproxies, proxy_bypass
 
 import anyio
@@ -25,6 +25,7 @@ from sendx_async._http1 import (
     Connection,
     Delivery,
     OriginKey,
+    RawAnswer,
     Target,
     read_body,
 )
@@ -67,15 +68,11 @@ class _CoreShard:
             )
         )
         try:
-            delivery.body = await read_body(answer.aiter_stream())
+            body = await read_body(answer.aiter_stream())
         finally:
             await answer.aclose()
-        return httpx.Response(
-            answer.status,
-            headers=answer.headers,
-            stream=httpx.ByteStream(delivery.body),
-            extensions=cast("dict[str, Any]", answer.extensions),
-        )
+        delivery.answer = RawAnswer(answer.status, answer.headers, body)
+        return delivery.answer.for_httpx()
 
     def make_reusable(self) -> bool:
         return self._is_reusable
@@ -167,7 +164,8 @@ class ShardedTransport(httpx.AsyncBaseTransport):
             except BaseException as error:
                 await _close(shard)
                 if isinstance(error, _CORE_ERRORS):
-                    raise _as_httpx(error, delivery) from error
+                    # Each httpcore error has an httpx error of the same name.
+                    raise getattr(httpx, type(error).__name__)(str(error)) from error
                 raise
             if shard.make_reusable() and not self._closed:
                 await state.put(target.origin, shard)
@@ -213,7 +211,13 @@ class ShardedTransport(httpx.AsyncBaseTransport):
     def _tls(self) -> ssl.SSLContext:
         with self._ssl_lock:
             if self._ssl_context is None:
-                self._ssl_context = httpx.create_ssl_context()
+                try:
+                    self._ssl_context = httpx.create_ssl_context()
+                except OSError as error:  # ssl.SSLError is one
+                    raise ConfigurationError(
+                        "the certificates to verify servers with can't be read: check "
+                        f"SSL_CERT_FILE and SSL_CERT_DIR ({error})"
+                    ) from error
             return self._ssl_context
 
     async def aclose(self) -> None:
@@ -226,7 +230,7 @@ class ShardedTransport(httpx.AsyncBaseTransport):
 
 
 def _is_replaced() -> bool:
-    """Tell whether a test has put something in the place of httpcore's connection, as respx does."""
+    """Tell whether a test has replaced httpcore's connection, as respx does."""
     return httpcore.AsyncHTTPConnection.handle_async_request.__module__.split(".")[0] != "httpcore"
 
 
@@ -238,11 +242,15 @@ def _proxy_for(target: Target) -> httpx.Proxy | None:
     # A proxy elsewhere would look for a loopback address on itself.
     if not proxy or is_loopback(host) or proxy_bypass(host):
         return None
-    address = httpx.Proxy(proxy if "://" in proxy else f"http://{proxy}")
-    if address.url.scheme not in {"http", "https"}:
+    try:
+        address = httpx.Proxy(proxy if "://" in proxy else f"http://{proxy}")
+    except (ValueError, httpx.InvalidURL):
+        address = None
+    if address is None or address.url.scheme not in {"http", "https"}:
+        # The URL itself may hold a password.
         raise ConfigurationError(
-            f"the environment names a {address.url.scheme} proxy, which this client can't use "
-            "itself: pass http_client=httpx.AsyncClient(proxy=...)"
+            f"the environment's proxy for {target.url.scheme} is none that this client can use "
+            "itself: set an http:// proxy, or pass http_client=httpx.AsyncClient(proxy=...)"
         )
     return address
 
@@ -251,7 +259,7 @@ def _network_backend() -> httpcore.AsyncNetworkBackend:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return httpcore.TrioBackend()
+        return cast("httpcore.AsyncNetworkBackend", httpcore.TrioBackend())
     return AsyncioBackend()
 
 
@@ -262,12 +270,3 @@ _CORE_ERRORS = (
     httpcore.ProxyError,
     httpcore.UnsupportedProtocol,
 )
-
-
-def _as_httpx(error: Exception, delivery: Delivery) -> httpx.TransportError:
-    """Give the httpx error that has the name of an httpcore error."""
-    if not delivery.sent and not isinstance(error, httpcore.TimeoutException):
-        # On the way through a proxy httpcore speaks of reading and writing before it is connected.
-        return httpx.ConnectError(f"{type(error).__name__}: {error}")
-    kind: type[httpx.TransportError] = getattr(httpx, type(error).__name__)
-    return kind(str(error))

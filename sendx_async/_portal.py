@@ -1,15 +1,22 @@
-"""The event loop that the synchronous clients of a process share, in a thread of its own."""
+"""The event loop that the synchronous clients of a process share, in a thread of its own.
+
+anyio's `BlockingPortal` makes the caller wait, with locks that the loop takes too, until the loop
+has taken a call. Ctrl-C in that moment leaves a request running or stops the loop for good, and a
+listener that blocks the loop keeps the interpreter from exiting. Here the loop waits for nobody,
+and a caller only for the result; that also costs a quarter less CPU for each call.
+"""
 
 import asyncio
 import atexit
+import contextvars
 import os
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import anyio
-import anyio.from_thread
+import anyio.abc
 
 from sendx_async._errors import ClientClosedError, ConnectError, ResponseLost
 
@@ -17,23 +24,19 @@ ResultT = TypeVar("ResultT")
 
 _SECONDS_TO_CLOSE = 1.0
 
-_RunSoon = Callable[[Callable[[], object]], object]
 
+class _Portal:
+    """A thread that runs an event loop, which other threads hand coroutine functions to.
 
-class _PortalThread:
-    """A thread that runs an anyio portal.
-
-    anyio's own `start_blocking_portal` is a context manager whose thread, in several versions,
-    keeps the interpreter from exiting; this one is a daemon and is closed with a limit.
+    The thread is a daemon, or the interpreter would wait for it before it comes to closing it.
     """
 
     def __init__(self, backend: str) -> None:
         self._backend = backend
-        self._started: Future[tuple[anyio.from_thread.BlockingPortal, _RunSoon]] = Future()
-        self._scope = anyio.CancelScope()
+        self._started: Future[anyio.abc.TaskGroup] = Future()
         self._thread = threading.Thread(target=self._run, name="sendx_async", daemon=True)
         self._thread.start()
-        self.portal, self.run_soon = self._started.result()
+        self._tasks = self._started.result()
 
     def _run(self) -> None:
         try:
@@ -42,66 +45,96 @@ class _PortalThread:
             self._started.set_exception(error)
 
     async def _serve(self) -> None:
-        with self._scope:
-            async with anyio.from_thread.BlockingPortal() as portal:
-                self._started.set_result((portal, _run_soon_in_this_loop(self._backend)))
-                await portal.sleep_until_stopped()
+        self._run_soon = _run_soon_in_this_loop(self._backend)
+        async with anyio.create_task_group() as tasks:
+            self._started.set_result(tasks)
+            await anyio.sleep_forever()
 
     def is_current(self) -> bool:
+        """Tell whether it is this thread that asks."""
         return threading.current_thread() is self._thread
+
+    def start(self, function: Callable[[], Awaitable[None]]) -> None:
+        """Start a task, without waiting for the loop; the function must not raise."""
+        self._run_soon(self._tasks.start_soon, function)
+
+    def cancel(self, scope: anyio.CancelScope) -> None:
+        """Cancel what runs in a scope, without waiting for the loop."""
+        self._run_soon(scope.cancel)
 
     def close(self) -> None:
         """Cancel what is running and end the thread, within a limit."""
-        self.run_soon(self._scope.cancel)
+        self.cancel(self._tasks.cancel_scope)
         self._thread.join(_SECONDS_TO_CLOSE)
 
 
-def _run_soon_in_this_loop(backend: str) -> _RunSoon:
-    """Give what hands a function to the loop from any thread, without waiting for the loop.
-
-    anyio's functions for that wait until the loop has taken it, which a listener that blocks the
-    loop would make as long as it likes.
-    """
+def _run_soon_in_this_loop(backend: str) -> Callable[..., object]:
+    """Give what has a function called in the loop, from any thread, without waiting for it."""
     if backend == "trio":
         import trio.lowlevel  # noqa: PLC0415 - an optional dependency
 
         return trio.lowlevel.current_trio_token().run_sync_soon
-    return asyncio.get_running_loop().call_soon_threadsafe
+    loop, context = asyncio.get_running_loop(), contextvars.copy_context()
+    # The caller's own context may say that it runs in another kind of loop.
+    return lambda *call: loop.call_soon_threadsafe(*call, context=context)
 
 
 class _Crossing(Generic[ResultT]):
-    """A coroutine function that is run in the portal, and can be abandoned at any moment."""
+    """A coroutine function that is run in a portal, and can be abandoned at any moment."""
 
     def __init__(self, function: Callable[[], Awaitable[ResultT]]) -> None:
         self._function = function
-        self._result: Future[ResultT] = Future()
+        self._context = contextvars.copy_context()
+        # A bare lock that the loop only ever releases: a Future has a lock that both sides take,
+        # and Ctrl-C at the wrong moment would leave it with the caller.
+        self._has_ended = threading.Lock()
+        self._has_ended.acquire()
+        self._result: ResultT | None = None
+        self._error: BaseException | None = None
         self._scope: anyio.CancelScope | None = None
         self._is_abandoned = False
 
-    def run_in(self, thread: _PortalThread) -> ResultT:
+    def run_in(self, portal: _Portal) -> ResultT:
+        """Run it, and wait for its result or error."""
         try:
-            thread.portal.start_task_soon(self._run)
-            return self._result.result()
+            portal.start(self._run)
+            self._has_ended.acquire()
         except BaseException:
-            # Ctrl-C can come before start_task_soon has returned, so its future is of no use. This
-            # order and that in _run make sure that at least one side sees what the other wrote.
+            # In this order, and that of _run, at least one side sees what the other has written.
             self._is_abandoned = True
             if self._scope is not None:
-                thread.run_soon(self._scope.cancel)
+                portal.cancel(self._scope)
             raise
+        if self._error is not None:
+            try:
+                raise self._error
+            finally:
+                self._error = None  # its traceback leads back to here
+        return cast("ResultT", self._result)
 
     async def _run(self) -> None:
+        self._take_over_context()
         try:
             with anyio.CancelScope() as self._scope:
                 if not self._is_abandoned:
-                    self._result.set_result(await self._function())
+                    self._result = await self._function()
         except anyio.get_cancelled_exc_class():
-            self._result.set_exception(
-                ResponseLost("the interpreter exits during the call", maybe_delivered=True)
+            self._error = ResponseLost(
+                "the interpreter exits during the call", maybe_delivered=True
             )
             raise
-        except BaseException as error:  # noqa: BLE001 - it is the caller's, and mustn't end the loop
-            self._result.set_exception(error)
+        except BaseException as error:  # noqa: BLE001 - the caller's, and must not end the loop
+            self._error = error
+        finally:
+            self._has_ended.release()
+
+    def _take_over_context(self) -> None:
+        """Let the caller's context variables (traces, logging) hold in the call."""
+        own = contextvars.copy_context()
+        variable: contextvars.ContextVar[Any]
+        for variable, value in self._context.items():
+            if variable not in own:
+                variable.set(value)
 
 
 class Portals:
@@ -110,8 +143,8 @@ class Portals:
     def __init__(self) -> None:
         # Reentrant, since a signal's handler may make calls, and fork, at any moment.
         self._lock = threading.RLock()
-        self._running: dict[str, _PortalThread] = {}
-        self._dead: list[_PortalThread] = []
+        self._running: dict[str, _Portal] = {}
+        self._dead: list[_Portal] = []
         self._process = os.getpid()
         self._is_closed = False
 
@@ -135,14 +168,14 @@ class Portals:
     def is_current(self, backend: str) -> bool:
         """Tell whether this is the thread of that portal, which can't wait for itself."""
         self._notice_fork()
-        thread = self._running.get(backend)
-        return thread is not None and thread.is_current()
+        portal = self._running.get(backend)
+        return portal is not None and portal.is_current()
 
-    def _get(self, backend: str) -> _PortalThread:
+    def _get(self, backend: str) -> _Portal:
         self._notice_fork()
         return self._running.get(backend) or self._start(backend)
 
-    def _start(self, backend: str) -> _PortalThread:
+    def _start(self, backend: str) -> _Portal:
         with self._lock:
             if self._is_closed:
                 raise ClientClosedError(
@@ -151,7 +184,7 @@ class Portals:
                 )
             if backend not in self._running:
                 try:
-                    self._running[backend] = _PortalThread(backend)
+                    self._running[backend] = _Portal(backend)
                 except (OSError, RuntimeError) as error:
                     raise ConnectError(
                         f"the event loop of the synchronous clients can't be started: {error}"
@@ -187,8 +220,8 @@ class Portals:
         with self._lock:
             self._is_closed = True
             while self._running:
-                _, thread = self._running.popitem()
-                thread.close()
+                _, portal = self._running.popitem()
+                portal.close()
 
 
 # One per process by design: each further loop would cost a thread, and every client can share it.

@@ -1,8 +1,10 @@
 """From a caller's request to the bytes of a body, and from an answer to a response or an error."""
 
+import itertools
 import json
 import math
 from collections.abc import Iterable, Mapping
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar, cast
 
@@ -37,13 +39,15 @@ def make_request(operation: Operation[RequestT, Any], given: Any) -> RequestT:
         raise InvalidRequestError.of(operation.name, [problem])
     made: list[Any] = []
     problems: list[str] = []
-    for index, item in enumerate(cast("Iterable[object]", given)):
+    # One too many is enough to refuse them: the iterable may have no end.
+    items = itertools.islice(cast("Iterable[object]", given), MOST_IN_BULK + 1)
+    for index, item in enumerate(items):
         try:
             made.append(_make_one(operation, item))
         except InvalidRequestError as error:
             problems.extend(f"[{index}] {problem}" for problem in error.problems)
     if not problems and not 1 <= len(made) <= MOST_IN_BULK:
-        problems.append(f"takes 1 to {MOST_IN_BULK} contacts, got {len(made)}")
+        problems.append(f"takes 1 to {MOST_IN_BULK} contacts, got {'more' if made else 'none'}")
     if problems:
         raise InvalidRequestError.of(operation.name, problems)
     return cast("RequestT", tuple(made))
@@ -55,7 +59,7 @@ def _make_one(operation: Operation[Any, Any], given: Any) -> Any:
     if isinstance(given, Mapping):
         return converter().structure(given, operation.takes)
     name = operation.takes.__name__
-    problem = f"must be given a {name} or a mapping, got {type_name(given)}"
+    problem = f"must be given one {name} or a mapping, got {type_name(given)}"
     raise InvalidRequestError.of(operation.name, [problem])
 
 
@@ -82,7 +86,7 @@ def decode(
     operation: Operation[Any, ResponseT],
     status_code: int,
     headers: Mapping[str, str],
-    body: bytes,
+    body: bytes | None,
     *,
     now: float,
 ) -> ResponseT:
@@ -92,7 +96,7 @@ def decode(
         operation: What was asked for.
         status_code: The HTTP status; every 2xx is a success, since documents disagree on which.
         headers: The answer's headers, names in lower case.
-        body: The answer's body.
+        body: The answer's body; None if it could not be decompressed.
         now: Unix seconds, to make sense of a ``Retry-After`` that is a date.
 
     Raises:
@@ -100,11 +104,16 @@ def decode(
         ApiError: Any other status; the class says which.
     """
     succeeded = 200 <= status_code < 300  # noqa: PLR2004 - the definition of a 2xx
-    answer: object
+    answer: object = None
+    is_readable = body is not None
+    body = body or b""
     try:
-        answer = json.loads(body.removeprefix(_BYTE_ORDER_MARK).decode()) if body.strip() else {}
+        text = body.removeprefix(_BYTE_ORDER_MARK).decode()
+        answer = {} if not text or text.isspace() else json.loads(text)
     except (ValueError, RecursionError):
-        if succeeded:
+        is_readable = False
+    if succeeded:
+        if not is_readable:
             raise ResponseDecodeError(
                 f"SendX answered with HTTP {status_code}, so the request was delivered, but the "
                 "body is not JSON: does base_url lead to SendX itself?",
@@ -112,9 +121,7 @@ def decode(
                 headers=headers,
                 body=body,
                 maybe_delivered=True,
-            ) from None
-        answer = None
-    if succeeded:
+            )
         return converter().structure(answer, operation.gives)
     retry_after = parse_retry_after(headers.get("retry-after"), headers.get("date"), now=now)
     refused = status_code < 500 or (status_code == _UNAVAILABLE and retry_after is not None)  # noqa: PLR2004 - the definition of a 5xx
@@ -172,6 +179,8 @@ def parse_retry_after(value: str | None, date: str | None, *, now: float) -> flo
 
 def _timestamp(value: str | None) -> float | None:
     try:
-        return parsedate_to_datetime(value or "").timestamp()
+        moment = parsedate_to_datetime(value or "")
+        # Whatever it says of zones, an HTTP date is in UTC.
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None

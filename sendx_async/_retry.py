@@ -12,25 +12,27 @@ from sendx_async._errors import (
     ServerError,
     TransportError,
 )
+from sendx_async._validation import described
 
 _REFUSED_FOR_NOW = frozenset({408, 425, 429})
 _TOO_MANY = 429
 _UNAVAILABLE = 503
+_MOST = 1e9
 
 
 def _positive(instance: object, attribute: "attrs.Attribute[float]", value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _MOST:
         raise ConfigurationError(
-            f"{type(instance).__name__}: {attribute.name} must be a number of at least 0, "
-            f"got {type(value).__name__}"
+            f"{type(instance).__name__}: {attribute.name} must be a number from 0 to {_MOST:g}, "
+            f"got {described(value)}"
         )
 
 
 def _count(instance: object, attribute: "attrs.Attribute[int]", value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _MOST:
         raise ConfigurationError(
-            f"{type(instance).__name__}: {attribute.name} must be an int of at least 0, "
-            f"got {type(value).__name__}"
+            f"{type(instance).__name__}: {attribute.name} must be an int from 0 to {_MOST:g}, "
+            f"got {described(value)}"
         )
 
 

@@ -1,6 +1,8 @@
 """The synchronous client: the same coroutines, run in an event loop that all of them share."""
 
 import functools
+import importlib
+import os
 import warnings
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import TracebackType
@@ -10,7 +12,7 @@ import anyio.lowlevel
 import httpx
 
 from sendx_async._client import AsyncTrackingClient, ClientOptions
-from sendx_async._errors import ConfigurationError
+from sendx_async._errors import ClientClosedError, ConfigurationError
 from sendx_async._events import Event
 from sendx_async._models import (
     ApiResponse,
@@ -37,7 +39,8 @@ class TrackingClient:
 
     It has the methods of `AsyncTrackingClient`, with the same arguments, results and errors; their
     documentation is there. It may be shared by threads, and used after a fork. All synchronous
-    clients of a process run in one event loop, in a thread that is started at the first call.
+    clients of a process run in one event loop, in a thread that is started at the first call and
+    ended when the interpreter exits.
 
     Args:
         api_key: As for `AsyncTrackingClient`, like all that follow.
@@ -51,7 +54,8 @@ class TrackingClient:
         headers: See there.
         http_client: See there; it is used in the common event loop, so nobody else may use it.
         on_event: See there; it is called in the common event loop's thread.
-        backend: The event loop's kind: ``"asyncio"`` or ``"trio"``. Default ``"asyncio"``.
+        backend: The event loop's kind: ``"asyncio"``, or ``"trio"`` if that is installed. Default
+            ``"asyncio"``.
 
     Raises:
         ConfigurationError: A setting is missing or wrong.
@@ -73,10 +77,9 @@ class TrackingClient:
         on_event: Callable[[Event], object] | None = None,
         backend: str = "asyncio",
     ) -> None:
-        if backend not in _BACKENDS:
-            raise ConfigurationError(f"backend must be one of {', '.join(_BACKENDS)}")
-        self._backend = backend
+        self._backend = _check_backend(backend)
         self._has_warned = False
+        self._first_use = None if http_client is None else _FirstUse()
         self._client = AsyncTrackingClient(
             api_key,
             base_url=base_url,
@@ -194,6 +197,7 @@ class TrackingClient:
         copy = object.__new__(type(self))
         copy._backend = self._backend
         copy._has_warned = self._has_warned
+        copy._first_use = self._first_use
         copy._client = self._client.with_options(**changes)
         return copy
 
@@ -207,9 +211,17 @@ class TrackingClient:
         if portals.is_running(self._backend):
             self._run(self._client.aclose)
         else:
-            self._client._close_without_a_loop()
+            # Both clients are one implementation, and users have no need of this half of aclose.
+            self._client._close_without_a_loop()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
 
     def _run(self, function: Callable[[], Awaitable[ResultT]]) -> ResultT:
+        if portals.is_current(self._backend):
+            raise RuntimeError(
+                "a TrackingClient can't be used in the thread of its own event loop, where "
+                "on_event is called: make the call in another thread"
+            )
+        if self._first_use is not None:
+            self._first_use.refuse_after_fork()
         if not self._has_warned and _is_in_a_loop():
             self._has_warned = True
             warnings.warn(
@@ -221,7 +233,8 @@ class TrackingClient:
         return portals.run(self._backend, function)
 
     def __enter__(self) -> Self:
-        self._client._refuse_if_closed()
+        if self.is_closed:
+            raise ClientClosedError("the client is closed: make a new one")
         return self
 
     def __exit__(
@@ -234,6 +247,35 @@ class TrackingClient:
 
     def __repr__(self) -> str:
         return repr(self._client).replace("AsyncTrackingClient", type(self).__name__)
+
+
+class _FirstUse:
+    """The process that used a borrowed ``http_client`` first: its connections are there."""
+
+    def __init__(self) -> None:
+        self._process: int | None = None
+
+    def refuse_after_fork(self) -> None:
+        # A child that took one of the parent's connections would mix its bytes with the parent's.
+        process = os.getpid()
+        self._process = self._process or process
+        if self._process != process:
+            raise ConfigurationError(
+                "http_client was used before the process was forked, so its connections belong to "
+                "the parent: make an http_client and a TrackingClient in each process"
+            )
+
+
+def _check_backend(backend: object) -> str:
+    if backend not in _BACKENDS:
+        raise ConfigurationError(f"backend must be one of {', '.join(_BACKENDS)}")
+    try:
+        importlib.import_module(backend)
+    except ImportError as error:
+        raise ConfigurationError(
+            f"backend={backend!r} needs a package that isn't installed: pip install {backend}"
+        ) from error
+    return backend
 
 
 def _is_in_a_loop() -> bool:

@@ -24,11 +24,20 @@ _LATEST_SECOND = 253_402_300_799  # the end of the year 9999; milliseconds are f
 _DEEPEST_NESTING = 32
 _MOST_BITS = 1023  # what a double holds; far longer numbers would also take for ever to write
 _MOST_DIGITS = 308
+_MOST_VALUES = 100_000
+_MOST_SHOWN = 1e9
 
 
 def type_name(value: object) -> str:
     """Name the type of a value for an error's text."""
     return "None" if value is None else type(value).__name__
+
+
+def described(value: object) -> str:
+    """Name the type of a setting for an error's text, and show it if it is a plain number."""
+    if isinstance(value, (int, float)) and abs(value) < _MOST_SHOWN:
+        return f"{type_name(value)} {value}"
+    return type_name(value)
 
 
 def _encodable(value: str) -> bool:
@@ -50,9 +59,7 @@ def check_text(value: Any) -> str | None:
 
 def check_name(value: Any) -> str | None:
     """A string that names something, so it may not be empty."""
-    if value == "":
-        return "must not be empty"
-    return check_text(value)
+    return check_text(value) or (None if value else "must not be empty")
 
 
 def check_identifier(value: Any) -> str | None:
@@ -79,7 +86,7 @@ def check_address(value: Any) -> str | None:
 
 def check_optional_address(value: Any) -> str | None:
     """An address, or the empty string, which is sent as given."""
-    return None if value == "" else check_address(value)
+    return None if isinstance(value, str) and not value else check_address(value)
 
 
 def to_strings(value: Iterable[str] | None) -> tuple[str, ...] | None:
@@ -118,7 +125,9 @@ def _scalar_text(value: object) -> object:
     if _is_writable_number(value):
         if isinstance(value, int):
             return int.__repr__(value)
-        return format(Decimal(str(value)), "f")
+        if isinstance(value, float):
+            value = Decimal(float.__repr__(value))
+        return Decimal.__format__(value, "f")
     if isinstance(value, date):
         return value.isoformat()
     return value
@@ -157,18 +166,31 @@ def to_extra(value: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def to_json_object(value: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     """Keep a mapping as a new dict of JSON values, with dates and Decimals as strings."""
-    if not value or not isinstance(value, Mapping):
+    if not isinstance(value, Mapping):
         return value
-    return {name: _json_value(item, _DEEPEST_NESTING) for name, item in value.items()}
+    return cast("Mapping[str, Any]", _json_value(value, _DEEPEST_NESTING, _Allowance()))
 
 
-def _json_value(value: Any, levels: int) -> Any:
-    if levels and isinstance(value, Mapping):
+class _Allowance:
+    """How many values a JSON object may still hold: one that holds itself twice has no end."""
+
+    def __init__(self) -> None:
+        self._left = _MOST_VALUES
+
+    def spend(self) -> bool:
+        self._left -= 1
+        return self._left >= 0
+
+
+def _json_value(value: Any, levels: int, allowance: _Allowance) -> Any:
+    if not levels or not allowance.spend():
+        return value
+    if isinstance(value, Mapping):
         mapping = cast("Mapping[object, object]", value)
-        return {name: _json_value(item, levels - 1) for name, item in mapping.items()}
-    if levels and isinstance(value, (list, tuple)):
+        return {name: _json_value(item, levels - 1, allowance) for name, item in mapping.items()}
+    if isinstance(value, (list, tuple)):
         items = cast("Iterable[Any]", value)
-        return [_json_value(item, levels - 1) for item in items]
+        return [_json_value(item, levels - 1, allowance) for item in items]
     return _scalar_text(value) if isinstance(value, (date, Decimal)) else value
 
 
@@ -176,17 +198,19 @@ def check_json_object(value: Any) -> str | None:
     """A mapping that JSON can carry."""
     if not isinstance(value, Mapping):
         return f"must be a mapping, got {type_name(value)}"
-    return _check_json(cast("object", value), _DEEPEST_NESTING)
+    return _check_json(cast("object", value), _DEEPEST_NESTING, _Allowance())
 
 
-def _check_json(value: object, levels: int) -> str | None:
+def _check_json(value: object, levels: int, allowance: _Allowance) -> str | None:
+    if not allowance.spend():
+        return f"holds more than {_MOST_VALUES} values, or holds itself"
     if isinstance(value, (list, tuple, Mapping)):
         if not levels:
             return f"is nested deeper than {_DEEPEST_NESTING} levels, or holds itself"
         if isinstance(value, Mapping):
-            return _check_json_items(cast("Mapping[object, object]", value), levels)
+            return _check_json_items(cast("Mapping[object, object]", value), levels, allowance)
         for index, item in enumerate(cast("Iterable[object]", value)):
-            if problem := _check_json(item, levels - 1):
+            if problem := _check_json(item, levels - 1, allowance):
                 return _at(f"[{index}]", problem)
         return None
     if isinstance(value, str):
@@ -198,11 +222,13 @@ def _check_json(value: object, levels: int) -> str | None:
     return f"must be what JSON can carry, got {type_name(value)}"
 
 
-def _check_json_items(value: Mapping[object, object], levels: int) -> str | None:
+def _check_json_items(
+    value: Mapping[object, object], levels: int, allowance: _Allowance
+) -> str | None:
     for name, item in value.items():
         if problem := check_text(name):
             return f"has a key that {problem}"
-        if problem := _check_json(item, levels - 1):
+        if problem := _check_json(item, levels - 1, allowance):
             return _at(f"[{_quoted(name)}]", problem)
     return None
 
@@ -214,7 +240,7 @@ def _at(place: str, problem: str) -> str:
 def to_unix_seconds(value: datetime | float | None) -> int | None:
     """Keep a moment as whole Unix seconds."""
     if isinstance(value, datetime):
-        return int(value.timestamp()) if value.tzinfo else cast("int", value)
+        return cast("int", value) if value.utcoffset() is None else int(value.timestamp())
     if isinstance(value, float) and math.isfinite(value):
         return int(value)
     return cast("int | None", value)
@@ -224,6 +250,8 @@ def check_unix_seconds(value: Any) -> str | None:
     """Whole Unix seconds of a moment between 1970 and 9999."""
     if isinstance(value, datetime):
         return "must be an aware datetime, got one without a time zone: add tzinfo"
+    if isinstance(value, float):
+        return "must be a finite number of Unix seconds"
     if not isinstance(value, int) or isinstance(value, bool):
         return f"must be an aware datetime or Unix seconds, got {type_name(value)}"
     if not 0 <= value <= _LATEST_SECOND:

@@ -43,7 +43,7 @@ async def test_a_block_opens_and_closes_the_client(fake_sendx: FakeSendX) -> Non
     client = client_of(fake_sendx)
     async with client as opened:
         assert opened is client
-        assert not client.is_closed
+        assert "(closed)" not in repr(client)
         await client.identify_contact(JANE)
     assert client.is_closed
     assert "(closed)" in repr(client)
@@ -223,6 +223,18 @@ async def test_a_borrowed_client_that_the_application_closed(fake_sendx: FakeSen
         client = client_of(fake_sendx, http_client=http_client)
     with pytest.raises(ClientClosedError, match="http_client"):
         await client.identify_contact(JANE)
+
+
+@pytest.mark.asyncio
+async def test_a_hook_of_a_borrowed_client_that_raises_for_a_status(fake_sendx: FakeSendX) -> None:
+    async def raise_for_status(response: httpx.Response) -> None:
+        response.raise_for_status()
+
+    fake_sendx.respond(422)
+    async with httpx.AsyncClient(event_hooks={"response": [raise_for_status]}) as http_client:
+        client = client_of(fake_sendx, http_client=http_client)
+        with pytest.raises(SendXError, match="422"):
+            await client.identify_contact(JANE)
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ CONTACT = IdentifyRequest(
     custom_fields={"Role": "field-77c1"},
     tags=["tag-41f0"],
     new_email="renamed@example.com",
-    extra={"birthday": "field-77c1"},
+    extra={"interests": "field-77c1"},
 )
 
 Scenario = Callable[[FakeSendX, AsyncTrackingClient], Coroutine[Any, Any, object]]
@@ -236,10 +236,11 @@ async def test_no_log_record_or_event_shows_them(
     events: list[Event] = []
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        for scenario in FAILURES[:-1]:
-            if scenario is _unreachable:
-                continue
-            await failure(scenario, server, on_event=events.append)
+        for scenario in FAILURES:
+            if scenario not in {_unreachable, _closed}:
+                await failure(scenario, server, on_event=events.append)
+        async with httpx.AsyncClient() as http_client:
+            await failure(_refused, server, on_event=events.append, http_client=http_client)
         client = AsyncTrackingClient(KEY, base_url=server.url, on_event=events.append)
         await client.identify_contact(CONTACT)
         del client
@@ -247,7 +248,7 @@ async def test_no_log_record_or_event_shows_them(
     loop.set_debug(False)
     records = [record for record in caplog.records if not record.name.startswith("uvicorn")]
     names = {record.name.split(".")[0] for record in records}
-    assert names >= {"sendx_async", "httpcore", "asyncio"}
+    assert names >= {"sendx_async", "httpx", "httpcore", "asyncio"}
     secrets = (KEY, *PERSONAL)
     assert_tells_nothing((f"{r.getMessage()} {vars(r)}" for r in records), secrets=secrets)
     assert {event.kind for event in events} >= {"call_started", "paused", "call_finished"}

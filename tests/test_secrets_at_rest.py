@@ -8,7 +8,8 @@ import json
 import logging
 import pickle
 import traceback
-from collections.abc import AsyncIterator, Callable
+import weakref
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import pytest
@@ -38,7 +39,7 @@ def http(status: bytes, body: bytes, *headers: bytes) -> bytes:
 
 
 @contextlib.asynccontextmanager
-async def answering(answer: Answer) -> AsyncIterator[str]:
+async def answering(answer: Answer) -> AsyncGenerator[str]:
     """Serve one raw answer, made of the raw request, on each connection."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -203,26 +204,39 @@ REFUSED: dict[str, dict[str, Any]] = {
     "not a str": {"api_key": KEY.encode()},
     "in the prefix": {"api_key": KEY, "api_key_prefix": f"Bearer {KEY}\n"},
     "prefix not latin-1": {"api_key": KEY, "api_key_prefix": f"{KEY}€"},
-    "in a header": {"api_key": KEY, "headers": {"X-Token": f"{KEY}\n"}},
-    "in a header, not latin-1": {"api_key": KEY, "headers": {"X-Token": f"{KEY}€"}},
-    "as a header's name": {"api_key": KEY, "headers": {f"{KEY}\n": "a"}},
-    "in the URL": {"api_key": KEY, "base_url": f"https://user:{KEY}@sendx.test"},
-    "as the URL's port": {"api_key": KEY, "base_url": f"https://user:{KEY}/b@sendx.test"},
-    "in the query": {"api_key": KEY, "base_url": f"https://sendx.test/?key={KEY}"},
     "beside another": {"api_key": KEY, "timeout": -1},
+}
+REFUSED_ELSEWHERE: dict[str, dict[str, Any]] = {
+    "in a header": {"headers": {"X-Token": f"{KEY}\n"}},
+    "in a header, not latin-1": {"headers": {"X-Token": f"{KEY}€"}},
+    "as a header's name": {"headers": {f"{KEY}\n": "a"}},
+    "in the URL": {"base_url": f"https://user:{KEY}@sendx.test"},
+    "as the URL's port": {"base_url": f"https://user:{KEY}/b@sendx.test"},
+    "in the query": {"base_url": f"https://sendx.test/?key={KEY}"},
 }
 
 
-@pytest.mark.parametrize("case", REFUSED)
+def refusals(options: dict[str, Any]) -> list[ConfigurationError]:
+    """The errors of a new client, and of a copy of another one, that have these options."""
+    errors: list[ConfigurationError] = []
+    given: dict[str, Any] = {"api_key": "another", **options}
+    for make in (AsyncTrackingClient, AsyncTrackingClient("another").with_options):
+        with pytest.raises(ConfigurationError) as caught:
+            make(**given)
+        errors.append(caught.value)
+    return errors
+
+
+@pytest.mark.parametrize("case", [*REFUSED, *REFUSED_ELSEWHERE])
 def test_a_refused_configuration_shows_no_key(case: str) -> None:
-    with pytest.raises(ConfigurationError) as built:
-        AsyncTrackingClient(**REFUSED[case])
-    client = AsyncTrackingClient("another")
-    with pytest.raises(ConfigurationError) as changed:
-        client.with_options(**REFUSED[case])
-    for error in (built.value, changed.value):
+    for error in refusals({**REFUSED, **REFUSED_ELSEWHERE}[case]):
         assert KEY not in everything_in(error)
         assert error.__context__ is None
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_no_local_variable_shows_a_refused_key(case: str) -> None:
+    for error in refusals(REFUSED[case]):
         summary = traceback.TracebackException.from_exception(error, capture_locals=True)
         for frame in summary.stack:
             if frame.filename != __file__:
@@ -234,3 +248,24 @@ def test_a_refused_key_from_the_environment_is_not_shown(monkeypatch: pytest.Mon
     with pytest.raises(ConfigurationError, match="SENDX_API_KEY") as caught:
         AsyncTrackingClient()
     assert KEY not in everything_in(caught.value)
+
+
+@pytest.mark.asyncio
+async def test_a_client_keeps_nothing_of_a_call_that_made_it_pause() -> None:
+    def slow_down(_: bytes) -> bytes:
+        return http(b"429 No", b"", b"Retry-After: 3600")
+
+    async with (
+        answering(slow_down) as url,
+        AsyncTrackingClient(KEY, base_url=url, deadline=5) as client,
+    ):
+        request = IdentifyRequest(ADDRESS)
+        with pytest.raises(SendXError, match="429"):
+            await client.identify_contact(request)
+        alive = weakref.ref(request)
+        del request
+        gc.collect()
+        assert alive() is None
+        with pytest.raises(SendXError) as caught:
+            await client.track_contact({"email": None})
+    assert LOCAL_PART not in everything_in(caught.value)

@@ -2,18 +2,19 @@
 
 import asyncio
 import gc
+import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 import uvloop
 
-LIMIT = 20.0
+from .loopback import LIMIT, Run
+
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 DESCRIPTORS = Path("/dev/fd")
-
-Run = Callable[[Callable[[], Awaitable[None]]], None]
 
 
 @pytest.fixture(params=list(LOOPS))
@@ -27,7 +28,9 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
 
     def run_in_loop(test: Callable[[], Awaitable[None]]) -> None:
         async def limited() -> None:
-            asyncio.get_running_loop().set_exception_handler(lambda _, said: complaints.append(said))
+            asyncio.get_running_loop().set_exception_handler(
+                lambda _, said: complaints.append(said)
+            )
             async with asyncio.timeout(LIMIT):
                 await test()
 
@@ -38,3 +41,22 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
     gc.collect()
     assert complaints == []
     assert len(list(DESCRIPTORS.iterdir())) == open_before
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def trusting(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return context
+
+
+@pytest.fixture(scope="module")
+def serving(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    return context

@@ -40,7 +40,9 @@ def serve_raw() -> Iterator[Callable[..., int]]:
                     plain: socket.socket = self.request
                     plain.settimeout(10)
                     try:
-                        with tls.wrap_socket(plain, server_side=True) if tls else plain as connection:
+                        with (
+                            tls.wrap_socket(plain, server_side=True) if tls else plain as connection
+                        ):
                             handle(_bodies(connection), connection)
                     except (ConnectionError, ssl.SSLError):
                         pass  # the client went away

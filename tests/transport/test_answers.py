@@ -135,9 +135,7 @@ BROKEN = {
 
 @on_both_backends
 @pytest.mark.parametrize("first", CUT.values(), ids=CUT.keys())
-def test_an_answer_that_is_cut_is_lost(
-    serve_raw: ServeRaw, backend: str, first: bytes
-) -> None:
+def test_an_answer_that_is_cut_is_lost(serve_raw: ServeRaw, backend: str, first: bytes) -> None:
     _expect_lost(Server(serve_raw, first, then_close=True), backend)
 
 
@@ -162,7 +160,7 @@ def _expect_lost(server: Server, backend: str) -> None:
 
 
 FINE = {
-    "chunks": b'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\n{\r\n1\r\n}\r\n0\r\n\r\n',
+    "chunks": b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\n{\r\n1\r\n}\r\n0\r\n\r\n",
     "until the end": b"HTTP/1.1 200 OK\r\n\r\n{}",
     "connection: close": b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}",
     "HTTP/1.0": b"HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\n{}",
@@ -189,7 +187,9 @@ def test_unusual_answers_are_fine(serve_raw: ServeRaw, backend: str, first: byte
 
 @on_both_backends
 def test_a_switch_of_protocols_is_an_error(serve_raw: ServeRaw, backend: str) -> None:
-    server = Server(serve_raw, b"HTTP/1.1 101 Switching\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n")
+    server = Server(
+        serve_raw, b"HTTP/1.1 101 Switching\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n"
+    )
 
     async def main() -> None:
         async with server.client() as client:

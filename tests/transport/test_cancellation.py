@@ -47,7 +47,8 @@ async def expect_all_ten_places_free(fake: FakeSendX, client: AsyncTrackingClien
 def misbehave_at_random(fake: FakeSendX, rng: random.Random) -> None:
     fake.latency = lambda: rng.choice([0.0, 0.0, rng.random() / 50])
     for _ in range(40):
-        rng.choice([fake.drop, fake.black_hole, fake.html, fake.drip])(times=1)
+        faults: list[Callable[[], None]] = [fake.drop, fake.black_hole, fake.html, fake.drip]
+        rng.choice(faults)()
         fake.respond(200, times=rng.randint(1, 10))
 
 
@@ -81,9 +82,7 @@ async def test_a_storm_of_cancelled_tasks(fake_sendx: FakeSendX) -> None:
     misbehave_at_random(fake_sendx, rng)
     loop = asyncio.get_running_loop()
     async with client_of(fake_sendx) as client:
-        tasks = [
-            asyncio.create_task(client.identify_contact({"email": JANE})) for _ in range(400)
-        ]
+        tasks = [asyncio.create_task(client.identify_contact({"email": JANE})) for _ in range(400)]
         for task in tasks:
             at = rng.random() / 2
             loop.call_later(at, task.cancel)
@@ -126,7 +125,12 @@ async def test_cancelled_in_the_turn_in_which_a_place_becomes_free(fake_sendx: F
             waiting = [
                 asyncio.create_task(client.identify_contact({"email": JANE})) for _ in range(3)
             ]
-            first.add_done_callback(lambda _, waiting=waiting: [w.cancel() for w in waiting])
+
+            def cancel_all(_: object, waiting: list[asyncio.Task[Any]] = waiting) -> None:
+                for each in waiting:
+                    each.cancel()
+
+            first.add_done_callback(cancel_all)
             await asyncio.wait([first, *waiting])
             assert first.exception() is None
         async with asyncio.timeout(5):
@@ -198,12 +202,11 @@ def test_a_cancelled_backoff_sends_nothing_more(fake_sendx: FakeSendX, backend: 
     fake_sendx.respond(503, retry_after=20)
 
     async def main() -> None:
-        async with client_of(fake_sendx) as client:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(client.identify_contact, {"email": JANE})
-                await fake_sendx.until(lambda: fake_sendx.requests)
-                await anyio.wait_all_tasks_blocked()
-                tasks.cancel_scope.cancel()
+        async with client_of(fake_sendx) as client, anyio.create_task_group() as tasks:
+            tasks.start_soon(client.identify_contact, {"email": JANE})
+            await fake_sendx.until(lambda: fake_sendx.requests)
+            await anyio.wait_all_tasks_blocked()
+            tasks.cancel_scope.cancel()
         await fake_sendx.until(lambda: fake_sendx.connections.open == 0)
 
     anyio.run(main, backend=backend)

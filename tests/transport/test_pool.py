@@ -96,9 +96,7 @@ def test_the_connection_used_last_is_used_first(
 
 
 @on_both_backends
-def test_no_more_than_max_connections_are_under_way(
-    fake_sendx: FakeSendX, backend: str
-) -> None:
+def test_no_more_than_max_connections_are_under_way(fake_sendx: FakeSendX, backend: str) -> None:
     most = 0
 
     def count() -> float:
@@ -124,13 +122,15 @@ def test_all_of_max_connections_are_used(fake_sendx: FakeSendX, backend: str) ->
     fake_sendx.black_hole(times=None)
 
     async def main() -> None:
-        async with client_of(fake_sendx, max_connections=4) as client:
-            async with anyio.create_task_group() as tasks:
-                for _ in range(9):
-                    tasks.start_soon(client.identify_contact, {"email": JANE})
-                await fake_sendx.until(lambda: in_flight(fake_sendx) == 4)
-                assert fake_sendx.connections.open == 4
-                tasks.cancel_scope.cancel()
+        async with (
+            client_of(fake_sendx, max_connections=4) as client,
+            anyio.create_task_group() as tasks,
+        ):
+            for _ in range(9):
+                tasks.start_soon(client.identify_contact, {"email": JANE})
+            await fake_sendx.until(lambda: in_flight(fake_sendx) == 4)
+            assert fake_sendx.connections.open == 4
+            tasks.cancel_scope.cancel()
 
     anyio.run(main, backend=backend)
     assert len(fake_sendx.requests) == 4
@@ -204,7 +204,7 @@ def test_a_connection_whose_call_ends_after_the_client_was_closed_is_closed(
             tasks.start_soon(client.identify_contact, {"email": JANE})
             await fake_sendx.until(lambda: fake_sendx.requests)
             await client.aclose()
-        assert fake_sendx.contact(JANE)
+        assert JANE in fake_sendx.contacts
         await fake_sendx.until(lambda: fake_sendx.connections.open == 0)
 
     anyio.run(main, backend=backend)
@@ -251,4 +251,5 @@ def test_calls_at_once_get_each_their_own_answer(fake_sendx: FakeSendX, backend:
     assert len(fake_sendx.contacts) == 100
     for index in range(100):
         contact = fake_sendx.contact(f"contact{index}@example.com")
-        assert (contact.first_name, contact.tags) == (str(index), {f"tag {index}"})
+        assert contact.first_name == str(index)
+        assert contact.tags == {f"tag {index}"}

@@ -1,8 +1,6 @@
 """What is repeated and what is not, told from what the server received and what it holds."""
 
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from socket import socket
 from typing import Any
 
 import anyio
@@ -25,13 +23,10 @@ EVENT = {"identifier": JANE, "name": "seen"}
 AT_ONCE = RetryPolicy(3, base=0, cap=0)
 
 on_both_backends = pytest.mark.parametrize("backend", ["asyncio", "trio"])
-DROPS = [{"reset": False}, {"reset": True}]
 
 
 def client_of(fake: FakeSendX, **options: Any) -> AsyncTrackingClient:
-    return AsyncTrackingClient(
-        fake.api_key, base_url=fake.url, **{"retry": AT_ONCE, **options}
-    )
+    return AsyncTrackingClient(fake.api_key, base_url=fake.url, **{"retry": AT_ONCE, **options})
 
 
 def failure(backend: str, fake: FakeSendX, method: str, request: object) -> SendXError | None:
@@ -54,7 +49,6 @@ def know_jane(fake: FakeSendX) -> None:
             await client.identify_contact({"email": JANE, "custom_fields": {"Score": 1}})
 
     anyio.run(main)
-    fake.requests.clear()
 
 
 REPLAY_SAFE = [
@@ -72,19 +66,20 @@ NOT_REPLAY_SAFE = [
 
 
 @on_both_backends
-@pytest.mark.parametrize("drop", DROPS)
+@pytest.mark.parametrize("reset", [False, True])
 @pytest.mark.parametrize("applied", [False, True])
-@pytest.mark.parametrize(("method", "request_"), REPLAY_SAFE)
+@pytest.mark.parametrize("method,request_", REPLAY_SAFE)
 def test_what_is_safe_to_repeat_survives_a_lost_connection(
+    *,
     fake_sendx: FakeSendX,
     backend: str,
-    drop: dict[str, bool],
+    reset: bool,
     applied: bool,
     method: str,
     request_: object,
 ) -> None:
     know_jane(fake_sendx)
-    fake_sendx.drop(applied=applied, times=2, **drop)
+    fake_sendx.drop(applied=applied, times=2, reset=reset)
     assert failure(backend, fake_sendx, method, request_) is None
     received = fake_sendx.requests[1:]
     assert [each.applied for each in received] == [applied, applied, True]
@@ -92,19 +87,20 @@ def test_what_is_safe_to_repeat_survives_a_lost_connection(
 
 
 @on_both_backends
-@pytest.mark.parametrize("drop", DROPS)
+@pytest.mark.parametrize("reset", [False, True])
 @pytest.mark.parametrize("applied", [False, True])
-@pytest.mark.parametrize(("method", "request_"), NOT_REPLAY_SAFE)
+@pytest.mark.parametrize("method,request_", NOT_REPLAY_SAFE)
 def test_what_counts_twice_is_not_repeated_after_a_lost_connection(
+    *,
     fake_sendx: FakeSendX,
     backend: str,
-    drop: dict[str, bool],
+    reset: bool,
     applied: bool,
     method: str,
     request_: object,
 ) -> None:
     know_jane(fake_sendx)
-    fake_sendx.drop(applied=applied, **drop)
+    fake_sendx.drop(applied=applied, reset=reset)
     error = failure(backend, fake_sendx, method, request_)
     assert isinstance(error, ResponseLost)
     assert error.maybe_delivered
@@ -134,7 +130,7 @@ def test_a_server_that_failed_may_have_applied_the_request(
 
 @on_both_backends
 @pytest.mark.parametrize(
-    ("status", "retry_after"),
+    "status,retry_after",
     [(429, None), (429, 0), (408, None), (425, None), (503, 0), (503, "0.01")],
 )
 def test_a_request_that_was_refused_is_repeated_always(
@@ -164,9 +160,7 @@ def test_a_final_answer_is_not_asked_for_twice(
 
 
 @on_both_backends
-def test_after_the_last_retry_the_last_error_is_raised(
-    fake_sendx: FakeSendX, backend: str
-) -> None:
+def test_after_the_last_retry_the_last_error_is_raised(fake_sendx: FakeSendX, backend: str) -> None:
     fake_sendx.respond(500)
     fake_sendx.drop()
     fake_sendx.respond(503, retry_after=0)
@@ -180,39 +174,22 @@ def test_after_the_last_retry_the_last_error_is_raised(
 
 
 @on_both_backends
-def test_an_earlier_attempt_may_have_been_delivered(
-    serve_raw: Callable[..., int], backend: str
-) -> None:
-    def fail_once(bodies: Iterator[bytes], connection: socket) -> None:
-        next(bodies)
-        connection.sendall(b"HTTP/1.1 500 Oops\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+def test_an_earlier_attempt_may_have_been_delivered(fake_sendx: FakeSendX, backend: str) -> None:
+    fake_sendx.respond(500)
 
-    port = serve_raw(fail_once)
-    gone = 0
-
-    def notice(event: Event) -> None:
-        nonlocal gone
-        gone += event.kind == "attempt_finished"
+    def stop_after_the_first(event: Event) -> None:
+        if event.kind == "attempt_finished":
+            fake_sendx.stop()
 
     async def main() -> None:
-        fake = FakeSendX()
-        fake.respond(500, headers={"connection": "close"})
-        fake.start()
-
-        def stop_after_the_first(event: Event) -> None:
-            if event.kind == "attempt_finished":
-                fake.stop()
-
-        async with client_of(fake, on_event=stop_after_the_first) as client:
+        async with client_of(fake_sendx, on_event=stop_after_the_first) as client:
             with pytest.raises(ConnectError) as caught:
                 await client.identify_contact({"email": JANE})
-        assert caught.value.attempts == 4
-        assert caught.value.maybe_delivered
-        assert len(fake.requests) == 1
+            assert caught.value.attempts == 4
+            assert caught.value.maybe_delivered
 
     anyio.run(main, backend=backend)
-    assert port
-    notice(Event(kind="call_started", operation="", call_id="", attempt=0, elapsed=0))
+    assert len(fake_sendx.requests) == 1
 
 
 @on_both_backends
@@ -230,7 +207,7 @@ def test_retry_after_is_waited_for_and_not_shortened(fake_sendx: FakeSendX, back
     fake_sendx.respond(429, retry_after="0.4")
     assert failure(backend, fake_sendx, "track_custom_event", EVENT) is None
     first, second = fake_sendx.requests[1:]
-    assert 0.4 <= second.at - first.at + 0.01
+    assert second.at - first.at > 0.39
     assert len(fake_sendx.events) == 1
 
 

@@ -1,0 +1,194 @@
+"""Writing and closing on the asyncio sockets, on asyncio's own loop and on uvloop."""
+
+import asyncio
+import select
+
+import httpcore
+import pytest
+
+from .loopback import (
+    LIMIT,
+    Run,
+    cancelled,
+    connect,
+    receive,
+    receive_until,
+    reset,
+    suspended,
+    until,
+)
+
+
+async def fill(stream: httpcore.AsyncNetworkStream) -> asyncio.Task[None]:
+    """Write more than every buffer on the way holds."""
+    task = asyncio.ensure_future(stream.write(b"x" * 16_000_000))
+    await suspended(task)
+    return task
+
+
+def test_bytes_travel_both_ways(run: Run) -> None:
+    async def test() -> None:
+        stream, peer = await connect()
+        with peer:
+            await stream.write(b"ping")
+            await stream.write(b"")
+            reader = asyncio.ensure_future(stream.read(10))
+            await suspended(reader)
+            assert peer.recv(10) == b"ping"
+            peer.sendall(b"pong!")
+            assert await reader == b"pong!"
+            peer.sendall(b"more")
+            await until(lambda: stream.get_extra_info("is_readable"))
+            assert await stream.read(3, timeout=LIMIT) == b"mor"
+            assert await stream.read(3, timeout=LIMIT) == b"e"
+            await stream.aclose()
+            assert peer.recv(1) == b""
+
+    run(test)
+
+
+def test_a_request_in_two_writes_leaves_in_one_segment(run: Run) -> None:
+    async def test() -> None:
+        stream, peer = await connect()
+        with peer:
+            for _ in range(2):
+                await stream.write(b"headers ")
+                await stream.write(b"body")
+                reader = asyncio.ensure_future(stream.read(10))
+                await suspended(reader)
+                assert peer.recv(100) == b"headers body"
+                peer.sendall(b"answer")
+                assert await reader == b"answer"
+            await stream.aclose()
+
+    run(test)
+
+
+def test_a_lone_write_leaves_even_if_the_caller_does_something_else(run: Run) -> None:
+    async def test() -> None:
+        stream, peer = await connect()
+        with peer:
+            peer.settimeout(0)
+            await stream.write(b"headers")
+            await until(lambda: select.select([peer], [], [], 0)[0])
+            assert peer.recv(100) == b"headers"
+            await stream.write(b"body 1")
+            await until(lambda: select.select([peer], [], [], 0)[0])
+            assert peer.recv(100) == b"body 1"
+            await stream.aclose()
+
+    run(test)
+
+
+def test_a_large_body_follows_its_headers(run: Run) -> None:
+    async def test() -> None:
+        stream, peer = await connect()
+        with peer:
+            await stream.write(b"headers ")
+            await stream.write(b"b" * 20_000)
+            await stream.write(b" end")
+            received = b""
+            while not received.endswith(b" end"):
+                await until(lambda: select.select([peer], [], [], 0)[0])
+                received += peer.recv(100_000)
+            assert received == b"headers " + b"b" * 20_000 + b" end"
+            await stream.aclose()
+
+    run(test)
+
+
+def test_bytes_held_back_are_dropped_by_closing(run: Run) -> None:
+    async def test() -> None:
+        stream, peer = await connect()
+        with peer:
+            await stream.write(b"headers")
+            await stream.aclose()
+            assert peer.recv(100) == b""
+
+    run(test)
+
+
+def test_bytes_held_back_when_the_connection_breaks_hurt_nobody(run: Run) -> None:
+    async def test() -> None:
+        stream, peer = await connect()
+        with peer:
+            transport_closed = asyncio.ensure_future(stream.read(1))
+            await suspended(transport_closed)
+            await stream.write(b"to nobody")
+            reset(peer)
+            with pytest.raises(httpcore.ReadError):
+                await transport_closed
+            await stream.aclose()
+
+    run(test)
+
+
+def test_a_slow_reader_makes_the_writer_wait(run: Run) -> None:
+    async def test() -> None:
+        stream, peer = await connect()
+        with peer:
+            writer = await fill(stream)
+            reading = asyncio.create_task(asyncio.to_thread(receive, peer, 16_000_007))
+            await writer
+            await stream.write(b"the end")
+            received = await reading
+            assert received == b"x" * 16_000_000 + b"the end"
+            await stream.aclose()
+
+    run(test)
+
+
+def test_a_write_that_is_not_taken_in_time(run: Run) -> None:
+    async def test() -> None:
+        stream, peer = await connect()
+        with peer:
+            with pytest.raises(httpcore.WriteTimeout, match=r"did not take the request in 0\.01 s"):
+                await stream.write(b"x" * 16_000_000, timeout=0.01)
+            await stream.aclose()
+            with pytest.raises(httpcore.WriteError, match="was closed"):
+                await stream.write(b"more")
+
+    run(test)
+
+
+def test_a_write_that_is_cancelled(run: Run) -> None:
+    async def test() -> None:
+        stream, peer = await connect()
+        with peer:
+            await cancelled(await fill(stream))
+            # What the loop took before goes out, and nobody stumbles over the writer who left.
+            reading = asyncio.create_task(asyncio.to_thread(receive_until, peer, b"headers body"))
+            await stream.write(b"headers ")
+            await stream.write(b"body")
+            assert (await reading).strip(b"x") == b"headers body"
+            await stream.aclose()
+
+    run(test)
+
+
+def test_a_write_that_the_server_interrupts(run: Run) -> None:
+    async def test() -> None:
+        stream, peer = await connect()
+        writer = await fill(stream)
+        reset(peer)
+        with pytest.raises(httpcore.WriteError):
+            await writer
+        with pytest.raises(httpcore.WriteError):
+            await stream.write(b"more")
+        with pytest.raises(httpcore.ReadError):
+            await stream.read(1)
+        await stream.aclose()
+
+    run(test)
+
+
+def test_a_write_that_our_closing_interrupts(run: Run) -> None:
+    async def test() -> None:
+        stream, peer = await connect()
+        with peer:
+            writer = await fill(stream)
+            await stream.aclose()
+            with pytest.raises(httpcore.WriteError, match="was closed"):
+                await writer
+
+    run(test)

@@ -1,0 +1,154 @@
+"""Ctrl-C during a synchronous call: a real SIGINT to a process whose call hangs."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from sendx_async.testing import FakeSendX
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows can't send a SIGINT")
+
+LIMIT = 40.0
+
+INTERRUPTED = """
+import signal, sys
+from sendx_async import TrackingClient
+
+# A test runner in the background may have had SIGINT ignored, which children inherit.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+key, url, backend = sys.argv[1:]
+with TrackingClient(key, base_url=url, backend=backend) as client:
+    client.identify_contact({"email": "before@example.com"})
+    try:
+        client.identify_contact({"email": "hanging@example.com"})
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+    sys.stdin.readline()
+    client.identify_contact({"email": "after@example.com"})
+    print("done", flush=True)
+    sys.stdin.readline()
+"""
+
+# An alarm raises what Ctrl-C raises, at moments spread over the first part of a call.
+STORM = """
+import random, signal, sys
+from sendx_async import TrackingClient
+
+def interrupt(number, frame):
+    raise KeyboardInterrupt
+
+signal.signal(signal.SIGALRM, interrupt)
+key, url, backend = sys.argv[1:]
+with TrackingClient(key, base_url=url, backend=backend) as client:
+    client.identify_contact({"email": "before@example.com"})
+    print("ready", flush=True)
+    sys.stdin.readline()
+    random.seed(1)
+    for number in range(300):
+        try:
+            signal.setitimer(signal.ITIMER_REAL, random.uniform(0.00001, 0.0015))
+            client.identify_contact({"email": f"hanging{number}@example.com"})
+        except KeyboardInterrupt:
+            continue
+    print("interrupted", flush=True)
+    sys.stdin.readline()
+    client.identify_contact({"email": "after@example.com"})
+    print("done", flush=True)
+    sys.stdin.readline()
+"""
+
+
+class Child:
+    """A process that runs a script, told to go on and listened to line by line."""
+
+    def __init__(self, script: str, fake: FakeSendX, backend: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-W", "error", "-c", script, fake.api_key, fake.url, backend],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self._killer = threading.Timer(LIMIT, self.process.kill)
+        self._killer.start()
+
+    def says(self, expected: str) -> None:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline().strip()
+        if line != expected:
+            self.process.kill()
+            assert self.process.stderr is not None
+            pytest.fail(f"{line!r} instead of {expected!r}; {self.process.stderr.read()}")
+
+    def go_on(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
+    def close(self) -> None:
+        self.process.communicate()
+        self._killer.cancel()
+        self._killer.join()
+
+
+@pytest.fixture
+def children() -> Iterator[list[Child]]:
+    children: list[Child] = []
+    yield children
+    for child in children:
+        child.process.kill()
+        child.close()
+
+
+def left_over(fake: FakeSendX) -> list[object]:
+    """Give the requests that hang on the server's side."""
+    return [r for r in fake.requests if r.status is None and not r.disconnected]
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_ctrl_c_ends_the_call_and_its_request(
+    fake_sendx: FakeSendX, backend: str, children: list[Child]
+) -> None:
+    child = Child(INTERRUPTED, fake_sendx, backend)
+    children.append(child)
+    fake_sendx.wait_for(lambda: fake_sendx.contact("before@example.com"), LIMIT)
+    fake_sendx.black_hole()
+    fake_sendx.wait_for(lambda: left_over(fake_sendx), LIMIT)
+    began = time.monotonic()
+    os.kill(child.process.pid, signal.SIGINT)
+    child.says("interrupted")
+    assert time.monotonic() - began < 2
+    # The child is alive and does nothing: only the interrupted call can have hung up.
+    fake_sendx.wait_for(lambda: not left_over(fake_sendx))
+    assert fake_sendx.requests[-1].disconnected
+    child.go_on()
+    child.says("done")
+    child.close()
+    assert child.process.returncode == 0
+    assert fake_sendx.contact("after@example.com")
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_interrupts_at_any_moment_leave_no_request_running(
+    fake_sendx: FakeSendX, backend: str, children: list[Child]
+) -> None:
+    child = Child(STORM, fake_sendx, backend)
+    children.append(child)
+    child.says("ready")
+    fake_sendx.black_hole(times=None)
+    child.go_on()
+    child.says("interrupted")
+    fake_sendx.wait_for(lambda: not left_over(fake_sendx))
+    assert len(fake_sendx.requests) > 5
+    fake_sendx.recover()
+    child.go_on()
+    child.says("done")
+    child.close()
+    assert child.process.returncode == 0
+    assert fake_sendx.contact("after@example.com")
