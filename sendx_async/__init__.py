@@ -86,18 +86,20 @@ _CLIENTS = {"AsyncTrackingClient": "_client", "TrackingClient": "_sync"}
 _OTHERS = ("_errors", "_models", "_options", "_retry", "_events")
 
 
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used, so that importing the package costs little."""
-    if name in __all__:
-        from importlib import import_module  # noqa: PLC0415 - no work at import
+if not TYPE_CHECKING:  # else type checkers would believe that every name exists
 
-        modules = (_CLIENTS[name],) if name in _CLIENTS else _OTHERS
-        for module in modules:
-            found = getattr(import_module(f"{__name__}.{module}"), name, None)
-            if found is not None:
-                globals()[name] = found
-                return found
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        """Import a public name when it is first used, so that importing the package costs little."""
+        if name in __all__:
+            from importlib import import_module  # noqa: PLC0415 - no work at import
+
+            modules = (_CLIENTS[name],) if name in _CLIENTS else _OTHERS
+            for module in modules:
+                found = getattr(import_module(f"{__name__}.{module}"), name, None)
+                if found is not None:
+                    globals()[name] = found
+                    return found
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

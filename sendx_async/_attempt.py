@@ -51,11 +51,11 @@ async def attempt(
                 return await _send(http, request, delivery)
         with anyio.fail_after(limit):
             return await _send(http, request, delivery)
-    except httpx.RequestError as error:
+    except (httpx.RequestError, httpx.InvalidURL) as error:
+        if delivery.head is not None and delivery.head.is_redirect():
+            # httpx prepares to follow a redirect although it is told not to.
+            return delivery.head
         return _transport_error(error, delivery)
-    except httpx.InvalidURL:
-        # httpx prepares to follow a redirect although it is told not to.
-        return ResponseLost("the answer redirects to what is no address", maybe_delivered=True)
     except TimeoutError:
         return _timed_out(delivery, f"within the timeout of {limit:g} s")
     except OSError as error:
@@ -109,7 +109,13 @@ def build_request(
 async def _send(
     http: httpx.AsyncClient, request: httpx.Request, delivery: Delivery
 ) -> RawAnswer | SendXError:
-    response = await http.send(request, stream=True, auth=None, follow_redirects=False)
+    try:
+        response = await http.send(request, stream=True, auth=None, follow_redirects=False)
+    except httpx.HTTPStatusError as error:
+        # A hook of the application's client calls raise_for_status.
+        answer = error.response
+        content = answer.content if answer.is_stream_consumed else None
+        return RawAnswer(answer.status_code, answer.headers.raw, content)
     if delivery.answer is not None:
         return delivery.answer
     # Not our transport but the application's, or a mock.
@@ -136,13 +142,15 @@ def _timed_out(delivery: Delivery, when: str) -> AttemptTimeout:
     return AttemptTimeout(f"the request {where} {when}", maybe_delivered=delivery.sent)
 
 
-def _transport_error(error: httpx.RequestError, delivery: Delivery) -> TransportError:
+def _transport_error(
+    error: httpx.RequestError | httpx.InvalidURL, delivery: Delivery
+) -> TransportError:
     """Translate httpx's error, and say whether the request may have been applied."""
     if isinstance(error, _NOTHING_SENT):
         delivery.sent = False
     reason = type(error).__name__
     # The text of a protocol error quotes the answer, which may echo the request.
-    if str(error) and not isinstance(error, httpx.ProtocolError):
+    if str(error) and not isinstance(error, (httpx.ProtocolError, httpx.InvalidURL)):
         reason += f": {error}"
     if isinstance(error, httpx.TimeoutException):
         return _timed_out(delivery, f"in time ({reason})")

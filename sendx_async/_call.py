@@ -135,24 +135,31 @@ class Call(Generic[ResponseT]):
             self._tell("attempt_finished", last)
             delay = self._after(last)
             if delay is None:
-                raise last
+                try:
+                    raise last
+                finally:
+                    del last  # its traceback holds this frame, which would hold it in turn
             self._tell("retry_scheduled", last, delay=delay)
             await anyio.sleep(delay)
 
     async def _wait_for_the_moment(self, last: SendXError | None) -> None:
         """Wait for the rate and for pauses, unless that would pass the deadline."""
         pace = self._shared.pace
-        moment = 0.0
         while True:
             now = time.monotonic()
-            if not moment or not pace.is_open(moment):
-                reserved = pace.reserve(now, self._ends)
-                if reserved is None:
-                    raise self._too_late(last or pace.cause)
-                moment = reserved
+            moment = pace.reserve(now, self._ends)
+            if moment is None:
+                raise self._too_late(last or pace.cause)
             if moment <= now:
                 break
-            await anyio.sleep(moment - now)
+            try:
+                await anyio.sleep(moment - now)
+            except BaseException:
+                pace.give_back()
+                raise
+            if pace.is_open(moment):
+                break
+            pace.give_back()
         if self._shared.is_closed or self._shared.http.is_closed:
             raise self._describe(
                 ClientClosedError(

@@ -131,7 +131,7 @@ class AsyncTrackingClient:
             # The frames below hold the key, and so would the traceback.
             raise error.with_traceback(None)  # noqa: B904 - it is the same error
         finally:
-            del api_key
+            del api_key, api_key_prefix
         settings = Settings(
             secret=secret,
             base_url=options.make_base_url(base_url),
@@ -279,11 +279,13 @@ class AsyncTrackingClient:
             ConfigurationError: A setting is wrong.
             TypeError: It is none that a copy can have of its own.
         """
+        settings = _changed(self._settings, **changes)
+        targets = _targets_at(settings.base_url)
         copy = object.__new__(type(self))
         copy._is_owner = False
         copy._shared = self._shared
-        copy._settings = _changed(self._settings, **changes)
-        copy._targets = _targets_at(copy._settings.base_url)
+        copy._settings = settings
+        copy._targets = targets
         return copy
 
     @property
@@ -324,7 +326,7 @@ class AsyncTrackingClient:
         await self.aclose()
 
     def __repr__(self) -> str:
-        if not hasattr(self, "_is_owner"):
+        if not hasattr(self, "_settings"):
             return f"<{type(self).__name__}, incomplete>"
         state = " (closed)" if self._shared.is_closed else ""
         return f"<{type(self).__name__} for {self._settings.base_url}{state}>"

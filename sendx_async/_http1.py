@@ -66,6 +66,10 @@ class RawAnswer:
     headers: Sequence[tuple[bytes, bytes]]
     body: bytes | None
 
+    def is_redirect(self) -> bool:
+        """Tell whether the answer sends the caller elsewhere."""
+        return 300 <= self.status_code < 400  # noqa: PLR2004 - the definition of a 3xx
+
     def for_httpx(self) -> httpx.Response:
         """Give what httpx needs to know: the status; neither a reason to log nor a redirect."""
         return httpx.Response(self.status_code, stream=httpx.ByteStream(b""))
@@ -90,11 +94,13 @@ class Delivery:
         sent: Whether any byte of the request may have left.
         answer: The answer, once it is complete. httpx gets to see less of it, since it would take
             a strange Location for its own problem.
+        head: What the trace has seen of an answer; its body is not in it.
     """
 
     target: Target
     sent: bool = False
-    answer: "RawAnswer | None" = None
+    answer: RawAnswer | None = None
+    head: RawAnswer | None = None
 
     async def trace(self, name: str, info: dict[str, Any]) -> None:
         """Take httpcore's word for when the request, not its way through a proxy, is sent."""
@@ -102,6 +108,9 @@ class Delivery:
             self.sent = False
         elif name.endswith(".send_request_headers.started"):
             self.sent = info["request"].method != b"CONNECT"
+        elif name.endswith(".receive_response_headers.complete"):
+            _, status_code, _, headers, *_ = info["return_value"]
+            self.head = RawAnswer(status_code, headers, b"")
 
 
 DELIVERY = "sendx_async.delivery"

@@ -7,7 +7,7 @@ _LONGEST_SHOWN = 300
 # A run of characters that holds an @, written out or percent-encoded, from its beginning to the
 # last such sign in it. It may take more than the address with it, but never leaves a part of one:
 # quotes, brackets and commas can all belong to an address. The look-behind keeps it linear.
-_ADDRESS = re.compile(r"(?<![^\s<>])([^\s<>])[^\s<>]*(?:@|%40)")
+_ADDRESS = re.compile(r"(?<!\S)(\S)\S*(?:@|%40)")
 
 
 def mask_address(address: str) -> str:
@@ -21,5 +21,8 @@ def mask_address(address: str) -> str:
 
 def mask_addresses(text: str) -> str:
     """Give the text fit to be shown: every e-mail address masked, in one line, and not too long."""
-    shown = "".join(c if c.isprintable() else " " for c in text[: 2 * _LONGEST_SHOWN])
-    return _ADDRESS.sub(r"\1***@", shown)[:_LONGEST_SHOWN]
+    shown = "".join(c if c.isprintable() else " " for c in text[:_LONGEST_SHOWN])
+    if len(text) > _LONGEST_SHOWN:
+        # The last word may be the beginning of an address.
+        shown = shown.rpartition(" ")[0] + " ..."
+    return _ADDRESS.sub(r"\1***@", shown)

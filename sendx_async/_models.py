@@ -51,10 +51,8 @@ class _Request:
                 continue
             if problem := check(value):
                 problems.extend(_named(name, problem))
-        if self.extra:
+        if not (type(self.extra) is dict and not self.extra):
             problems.extend(self._problems_of_extra())
-        elif problem := validation.check_json_object(self.extra):
-            problems.extend(_named("extra", problem))
         if problems:
             raise InvalidRequestError.of(type(self).__name__, problems)
 

@@ -1,315 +1,25 @@
-"""asyncio sockets for httpcore.
-
-httpcore's own asyncio backend goes through several layers, which take about a quarter of the CPU
-of a small request. Here the stream *is* the event loop's protocol: bytes that have arrived are
-handed over without suspending, and a timer exists only where a timeout was asked for.
-"""
+"""asyncio sockets for httpcore: opening connections on asyncio's own loop, and on uvloop."""
 
 from __future__ import annotations
 
 import asyncio
-import select
+import itertools
+import os
+import socket
+from collections import deque
 from typing import TYPE_CHECKING, Any, cast
 
 import httpcore
 
-from sendx_async._happy_eyeballs import open_first_socket
+from sendx_async._network_stream import AsyncioStream
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Iterable
 
-# Bytes received and not read yet above which the server is made to wait.
-_RECEIVED_LIMIT = 256 * 1024
-# A write of up to this many bytes waits for its companion: copying more costs what it saves.
-_CORK_LIMIT = 16 * 1024
-# What a transport is given of a large body before it is asked whether it wants to wait.
-_PIECE = 256 * 1024
-# httpcore's names for what an asyncio transport knows.
-_TRANSPORT_INFO = {
-    "ssl_object": "ssl_object",
-    "client_addr": "sockname",
-    "server_addr": "peername",
-    "socket": "socket",
-}
+    AddressInfo = tuple[int, int, int, str, tuple[Any, ...]]
 
-
-class AsyncioStream(httpcore.AsyncNetworkStream, asyncio.Protocol):
-    """A connection for one reader and one writer at a time, used in the loop that opened it.
-
-    httpcore sends a request's headers and its body with two writes. The first write after a read
-    is therefore held back until the next write, the next read or the loop's next turn, whichever
-    comes first, so that both leave in one segment (3 to 10 % less CPU per request was measured).
-    Nothing can get stuck: the loop's turn sends it whatever the caller does. Nothing is hidden: a
-    transport buffers and reports a failed send later in any case, and closing drops what is unsent.
-    """
-
-    _transport: asyncio.Transport  # encrypts, if anything does
-    _tcp_transport: asyncio.Transport
-
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._received = bytearray()
-        self._held_back = b""
-        self._may_hold_back = True
-        self._reading_paused = False
-        self._writing_paused = False
-        self._read_waiter: asyncio.Future[None] | None = None
-        self._write_waiter: asyncio.Future[None] | None = None
-        self._ended = False  # nothing more will arrive
-        self._lost = False  # the transport is gone
-        self._error: Exception | None = None  # why the connection broke; None after a clean end
-
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Return what has arrived, or wait for it.
-
-        Args:
-            max_bytes: The most bytes to return.
-            timeout: How long to wait, in seconds; None waits as long as it takes.
-
-        Returns:
-            At least one byte, or `b""` when the server has finished sending.
-
-        Raises:
-            httpcore.ReadTimeout: Nothing arrived in time.
-            httpcore.ReadError: The connection broke, or was closed on this side.
-        """
-        if self._held_back:
-            self._send_held_back()
-        self._may_hold_back = True
-        received = self._received
-        if not received and not self._ended:
-            waiter = self._read_waiter = self._loop.create_future()
-            try:
-                # Without a timeout no timer is made: most reads are of this kind.
-                if timeout is None:
-                    await waiter
-                else:
-                    async with asyncio.timeout(timeout):
-                        await waiter
-            except TimeoutError as error:
-                raise httpcore.ReadTimeout(f"Nothing arrived in {timeout} s.") from error
-            finally:
-                self._read_waiter = None
-        if not received and self._error is not None:
-            raise httpcore.ReadError(_explain(self._error)) from self._error
-        data = bytes(received[:max_bytes])
-        del received[:max_bytes]
-        if self._reading_paused and not received:
-            self._reading_paused = False
-            self._tcp_transport.resume_reading()
-        return data
-
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Send bytes, waiting while the server takes in less than is sent.
-
-        Args:
-            buffer: The bytes to send.
-            timeout: How long to wait, in seconds; None waits as long as it takes.
-
-        Raises:
-            httpcore.WriteTimeout: The server didn't take the bytes in time.
-            httpcore.WriteError: The connection is closed or broken.
-        """
-        if not buffer:
-            return
-        if self._transport.is_closing():
-            raise httpcore.WriteError(_explain(self._error)) from self._error
-        if self._may_hold_back and len(buffer) <= _CORK_LIMIT:
-            self._may_hold_back = False
-            self._held_back = buffer
-            self._loop.call_soon(self._send_held_back)
-            return
-        rest = memoryview(b"")
-        if len(buffer) <= _CORK_LIMIT:
-            self._held_back += buffer
-            self._send_held_back()
-        else:
-            self._send_held_back()
-            rest = memoryview(buffer)
-        if rest or self._writing_paused:
-            try:
-                async with asyncio.timeout(timeout):
-                    await self._write_in_pieces(rest)
-            except TimeoutError as error:
-                raise httpcore.WriteTimeout(
-                    f"The server did not take the request in {timeout} s."
-                ) from error
-
-    async def _write_in_pieces(self, rest: memoryview) -> None:
-        # In one piece an encrypted transport would take any amount and never ask us to wait.
-        while rest or self._writing_paused:
-            if self._writing_paused:
-                self._write_waiter = self._loop.create_future()
-                try:
-                    await self._write_waiter
-                finally:
-                    self._write_waiter = None
-            if self._transport.is_closing():
-                raise httpcore.WriteError(_explain(self._error)) from self._error
-            self._transport.write(rest[:_PIECE])
-            rest = rest[_PIECE:]
-
-    def _send_held_back(self) -> None:
-        held_back, self._held_back = self._held_back, b""
-        # Some transports raise when written to after they closed; the next read says why.
-        if held_back and not self._transport.is_closing():
-            self._transport.write(held_back)
-
-    async def aclose(self) -> None:
-        """Close at once, without waiting for the server; closing again changes nothing.
-
-        A TLS server isn't told by a `close_notify`: HTTP marks the end of a message itself, and
-        waiting for the answer to it is what makes closing hang.
-        """
-        self._abort(self._transport)
-        # The loop closes the socket on its next turn, which must come before the loop is closed.
-        await asyncio.sleep(0)
-
-    def _abort(self, transport: asyncio.Transport) -> None:
-        self._error = self._error or ConnectionAbortedError("The connection was closed.")
-        self._ended = True
-        self._received.clear()
-        self._held_back = b""
-        transport.abort()
-        self._wake_both()
-
-    async def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        """Encrypt the connection; whatever goes wrong closes it.
-
-        Args:
-            ssl_context: How to verify the server.
-            server_hostname: The name the server's certificate must carry.
-            timeout: The limit for the handshake, in seconds; the loop ends it after 60 at most.
-
-        Returns:
-            This stream, encrypted from here on.
-
-        Raises:
-            httpcore.ConnectTimeout: The handshake took too long.
-            httpcore.ConnectError: The handshake failed, or the server's certificate was refused.
-            ValueError: There is no name to check the certificate against.
-        """
-        transport = self._transport
-        self._send_held_back()
-        # What came before the handshake is not authentic: it must never be read as an answer.
-        if self._received or self._ended or transport.is_closing():
-            self._abort(transport)
-            raise httpcore.ConnectError("The server spoke or hung up before the TLS handshake.")
-        if ssl_context.check_hostname and not server_hostname:
-            # The loop would find out too late to tell us, and leave us waiting.
-            self._abort(transport)
-            raise ValueError("server_hostname is missing: the certificate is checked against it")
-        try:
-            async with asyncio.timeout(timeout):
-                encrypted = await self._loop.start_tls(
-                    transport, self, ssl_context, server_hostname=server_hostname
-                )
-        except BaseException as error:
-            # The loop closes the transport only in some of these cases.
-            self._abort(transport)
-            handshake = f"The TLS handshake with {server_hostname}"
-            if isinstance(error, TimeoutError):
-                raise httpcore.ConnectTimeout(f"{handshake} took over {timeout} s.") from error
-            if isinstance(error, OSError):
-                raise httpcore.ConnectError(f"{handshake} failed: {_explain(error)}") from error
-            raise
-        # The loop reports success when the connection was closed without an error meanwhile.
-        if encrypted is None or encrypted.is_closing():
-            self._abort(transport)
-            raise httpcore.ConnectError("The connection was closed during the TLS handshake.")
-        self._transport = encrypted
-        return self
-
-    def get_extra_info(self, info: str) -> Any:
-        """Return what httpcore asks about a connection.
-
-        Args:
-            info: `"is_readable"`, `"ssl_object"`, `"client_addr"`, `"server_addr"` or `"socket"`.
-
-        Returns:
-            The value; None for a name that isn't known, or when the connection is gone.
-        """
-        if info == "is_readable":
-            return bool(
-                self._received
-                or self._ended
-                or self._transport.is_closing()
-                # The loop may not have run since the server hung up: only the system knows then.
-                or _has_unread_bytes(self._transport.get_extra_info("socket").fileno())
-            )
-        # uvloop can't be asked about a transport that is gone.
-        if self._lost or info not in _TRANSPORT_INFO:
-            return None
-        return self._transport.get_extra_info(_TRANSPORT_INFO[info])
-
-    # What the event loop calls.
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Remember the transport."""
-        self._transport = self._tcp_transport = cast("asyncio.Transport", transport)
-
-    def data_received(self, data: bytes) -> None:
-        """Keep the bytes for `read`, and stop reading when too many are waiting."""
-        self._received += data
-        _wake(self._read_waiter)
-        if len(self._received) > _RECEIVED_LIMIT and not self._reading_paused:
-            # Not the encrypted transport: uvloop's forgets what it holds when the server hangs up
-            # while it is paused.
-            self._reading_paused = True
-            self._tcp_transport.pause_reading()
-
-    def eof_received(self) -> None:
-        """Let the transport close itself.
-
-        All that the server sent is here by now, and nothing written from now on can be answered;
-        so a kept-alive connection doesn't hold its socket after the server left.
-        """
-        self._ended = True
-        _wake(self._read_waiter)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Wake whoever waits, and keep the reason for them."""
-        self._error = self._error or exc
-        self._ended = self._lost = True
-        self._wake_both()
-
-    def pause_writing(self) -> None:
-        """Make writers wait."""
-        self._writing_paused = True
-
-    def resume_writing(self) -> None:
-        """Let writers go on."""
-        self._writing_paused = False
-        _wake(self._write_waiter)
-
-    def _wake_both(self) -> None:
-        _wake(self._read_waiter)
-        _wake(self._write_waiter)
-
-
-def _wake(waiter: asyncio.Future[None] | None) -> None:
-    # A waiter that is done was cancelled, or woken in this turn of the loop already.
-    if waiter is not None and not waiter.done():
-        waiter.set_result(None)
-
-
-def _explain(error: Exception | None) -> str:
-    # The loop raises a bare ConnectionResetError when the server hangs up during the handshake.
-    return str(error or "") or "The server closed the connection."
-
-
-def _has_unread_bytes(fileno: int) -> bool:
-    if hasattr(select, "poll"):
-        poll = select.poll()
-        poll.register(fileno, select.POLLIN)
-        return bool(poll.poll(0))
-    return bool(select.select([fileno], [], [], 0)[0])
+# How long an address may stay silent before the next is tried beside it, as RFC 8305 recommends.
+_HEAD_START = 0.25
 
 
 class AsyncioBackend(httpcore.AsyncNetworkBackend):
@@ -341,7 +51,7 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
         """
         try:
             async with asyncio.timeout(timeout):
-                sock = await open_first_socket(
+                sock = await _open_first_socket(
                     host, port, local_address=local_address, options=tuple(socket_options or ())
                 )
                 loop = asyncio.get_running_loop()
@@ -361,3 +71,81 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
             seconds: How long.
         """
         await asyncio.sleep(seconds)
+
+
+async def _open_first_socket(
+    host: str, port: int, *, local_address: str | None, options: tuple[httpcore.SOCKET_OPTION, ...]
+) -> socket.socket:
+    """Race the addresses, each with a head start before the next: "happy eyeballs", RFC 8305.
+
+    Often a machine has an IPv6 address and no route behind it. uvloop's `create_connection` would
+    wait for it, and asyncio's leaks a socket in some releases when two attempts succeed at once,
+    so the race is run here, for every loop alike.
+    """
+    loop = asyncio.get_running_loop()
+    waiting = deque(await _resolve(host, port))
+    attempts: set[asyncio.Task[socket.socket]] = set()
+    reasons: list[str] = []
+    try:
+        while waiting or attempts:
+            if waiting:
+                attempt = _open_socket(waiting.popleft(), local_address, options)
+                attempts.add(loop.create_task(attempt))
+            done, _ = await asyncio.wait(
+                attempts,
+                timeout=_HEAD_START if waiting else None,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            for task in done:
+                attempts.remove(task)
+                try:
+                    return task.result()
+                except OSError as error:
+                    reasons.append(str(error))
+    finally:
+        # No await here: whoever is cancelled must not wait for the losers.
+        for task in attempts:
+            task.cancel()
+            task.add_done_callback(_close_result)
+    raise OSError("; ".join(reasons))
+
+
+async def _resolve(host: str, port: int) -> list[AddressInfo]:
+    try:
+        # An address needs no look-up, and so no thread.
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except socket.gaierror:
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    # The system sorts by preference; the families take turns, the preferred one first.
+    preferred = [info for info in found if info[0] == found[0][0]]
+    others = [info for info in found if info[0] != found[0][0]]
+    turns = itertools.zip_longest(preferred, others)
+    return [info for turn in turns for info in turn if info is not None]
+
+
+async def _open_socket(
+    info: AddressInfo, local_address: str | None, options: tuple[httpcore.SOCKET_OPTION, ...]
+) -> socket.socket:
+    family, kind, protocol, _, address = info
+    sock = socket.socket(family, kind, protocol)
+    try:
+        sock.settimeout(0)
+        for option in options:
+            # httpcore's type also allows the form with a length, which no checker can follow.
+            sock.setsockopt(*cast("tuple[int, int, int]", option))
+        if local_address is not None:
+            sock.bind((local_address, 0))
+        await asyncio.get_running_loop().sock_connect(sock, address)
+    except BaseException as error:
+        sock.close()
+        if isinstance(error, OSError):
+            reason = os.strerror(error.errno) if error.errno else error
+            raise OSError(f"{reason} ({address[0]})") from error
+        raise
+    return sock
+
+
+def _close_result(attempt: asyncio.Task[socket.socket]) -> None:
+    if not attempt.cancelled() and attempt.exception() is None:
+        attempt.result().close()

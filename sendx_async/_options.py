@@ -193,8 +193,10 @@ def make_base_url(value: object) -> str:
     if not isinstance(value, str):
         raise ConfigurationError(f"{name} must be a str, got {type_name(value)}")
     parts = _split(value)
-    host = (parts.hostname if parts else None) or ""
-    if not parts or not host or any(c.isspace() or not c.isprintable() for c in value):
+    if parts is None:
+        raise ConfigurationError(f"{name} is not a URL such as {PRODUCTION}")
+    host = parts.hostname or ""
+    if not host or any(c.isspace() or not c.isprintable() for c in value):
         raise ConfigurationError(f"{name} must be a URL such as {PRODUCTION}")
     if parts.username is not None or parts.password is not None:
         raise ConfigurationError(f"{name} must not hold a user name or password")

@@ -1,10 +1,11 @@
 """When the next request may begin: the client's rate, and the pause that a 429 imposes on all."""
 
+import copy
 import random
-import threading
 import time
 
 from sendx_async._errors import SendXError
+from sendx_async._locks import ForkSafeLock
 from sendx_async._options import Rate
 
 _LONGEST_PAUSE = 300.0
@@ -22,7 +23,7 @@ class Pace:
     """
 
     def __init__(self, rate: Rate | None) -> None:
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._interval = 1 / rate.per_second if rate else 0.0
         self._tolerance = (rate.burst - 1) * self._interval if rate else 0.0
         self._next = 0.0  # when the request after all reserved ones is due at the given rate
@@ -49,13 +50,19 @@ class Pace:
             return now
         with self._lock:
             moment = max(now, self._paused_until, self._next - self._tolerance)
-            if moment == self._paused_until:
+            if not self._interval:
                 # Callers who wait out the same pause don't come back all at once.
                 moment += random.random() * self._spread  # noqa: S311 - jitter is no secret
             if moment > latest:
                 return None
-            self._next = max(self._next, moment) + self._interval
+            if self._interval:
+                self._next = max(self._next, moment) + self._interval
             return moment
+
+    def give_back(self) -> None:
+        """Give back a reserved moment that is not used."""
+        with self._lock:
+            self._next -= self._interval
 
     def is_open(self, moment: float) -> bool:
         """Tell whether a moment reserved earlier still holds: no pause has begun that covers it."""
@@ -77,7 +84,8 @@ class Pace:
                 return False
             self._paused_until = until
             self._spread = min(seconds / 4, _LONGEST_SPREAD)
-            self._cause = cause
+            # Without its traceback, which would keep the frames of that call alive.
+            self._cause = copy.copy(cause)
             # No burst has been saved up during a pause.
             self._next = max(self._next, until + self._tolerance)
             return True

@@ -7,10 +7,9 @@ is complete; one whose request failed or was cancelled is thrown away.
 
 import asyncio
 import ssl
-import threading
 import time
 from collections.abc import AsyncGenerator
-from typing import Protocol
+from typing import Protocol, cast
 from urllib.request import getproxies, proxy_bypass
 
 import anyio
@@ -145,7 +144,6 @@ class ShardedTransport(httpx.AsyncBaseTransport):
         self._max_connections = max_connections
         self._state: anyio.lowlevel.RunVar[_LoopState] = anyio.lowlevel.RunVar("sendx_async.pool")
         self._ssl_context: ssl.SSLContext | None = None
-        self._ssl_lock = threading.Lock()
         self._proxies: dict[OriginKey, httpx.Proxy | None] = {}
         self._closed = False
 
@@ -165,7 +163,7 @@ class ShardedTransport(httpx.AsyncBaseTransport):
                 await _close(shard)
                 if isinstance(error, _CORE_ERRORS):
                     # Each httpcore error has an httpx error of the same name.
-                    raise getattr(httpx, type(error).__name__)(str(error)) from error
+                    raise getattr(httpx, type(error).__name__)(_reason(error)) from error
                 raise
             if shard.make_reusable() and not self._closed:
                 await state.put(target.origin, shard)
@@ -209,16 +207,16 @@ class ShardedTransport(httpx.AsyncBaseTransport):
         )
 
     def _tls(self) -> ssl.SSLContext:
-        with self._ssl_lock:
-            if self._ssl_context is None:
-                try:
-                    self._ssl_context = httpx.create_ssl_context()
-                except OSError as error:  # ssl.SSLError is one
-                    raise ConfigurationError(
-                        "the certificates to verify servers with can't be read: check "
-                        f"SSL_CERT_FILE and SSL_CERT_DIR ({error})"
-                    ) from error
-            return self._ssl_context
+        # Without a lock: two threads may both make one, and either serves.
+        if self._ssl_context is None:
+            try:
+                self._ssl_context = httpx.create_ssl_context()
+            except OSError as error:  # ssl.SSLError is one
+                raise ConfigurationError(
+                    "the certificates to verify servers with can't be read: check "
+                    f"SSL_CERT_FILE and SSL_CERT_DIR ({error})"
+                ) from error
+        return self._ssl_context
 
     async def aclose(self) -> None:
         """Close what is idle in this event loop; requests under way close theirs when they end."""
@@ -246,13 +244,21 @@ def _proxy_for(target: Target) -> httpx.Proxy | None:
         address = httpx.Proxy(proxy if "://" in proxy else f"http://{proxy}")
     except (ValueError, httpx.InvalidURL):
         address = None
-    if address is None or address.url.scheme not in {"http", "https"}:
+    if address is None or not address.url.host or address.url.scheme not in {"http", "https"}:
         # The URL itself may hold a password.
         raise ConfigurationError(
             f"the environment's proxy for {target.url.scheme} is none that this client can use "
             "itself: set an http:// proxy, or pass http_client=httpx.AsyncClient(proxy=...)"
         )
     return address
+
+
+def _reason(error: BaseException) -> str:
+    """Give the first text along the causes of an error; trio's own have none."""
+    cause: BaseException | None = error
+    while cause is not None and not str(cause):
+        cause = cause.__cause__ or cause.__context__
+    return str(cause or "")
 
 
 def _network_backend() -> httpcore.AsyncNetworkBackend:

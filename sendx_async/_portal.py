@@ -118,13 +118,14 @@ class _Crossing(Generic[ResultT]):
             with anyio.CancelScope() as self._scope:
                 if not self._is_abandoned:
                     self._result = await self._function()
-        except anyio.get_cancelled_exc_class():
+        except (Exception, KeyboardInterrupt, SystemExit) as error:  # noqa: BLE001 - the caller's
+            self._error = error
+        except BaseException:
+            # What loops cancel with, on trio also in groups: the portal is being closed.
             self._error = ResponseLost(
                 "the interpreter exits during the call", maybe_delivered=True
             )
             raise
-        except BaseException as error:  # noqa: BLE001 - the caller's, and must not end the loop
-            self._error = error
         finally:
             self._has_ended.release()
 

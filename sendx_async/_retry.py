@@ -1,7 +1,7 @@
 """When a failed attempt is repeated, and after how long: pure decisions, the clock passed in."""
 
 import enum
-import threading
+import math
 
 import attrs
 
@@ -12,6 +12,7 @@ from sendx_async._errors import (
     ServerError,
     TransportError,
 )
+from sendx_async._locks import ForkSafeLock
 from sendx_async._validation import described
 
 _REFUSED_FOR_NOW = frozenset({408, 425, 429})
@@ -26,6 +27,13 @@ def _positive(instance: object, attribute: "attrs.Attribute[float]", value: obje
             f"{type(instance).__name__}: {attribute.name} must be a number from 0 to {_MOST:g}, "
             f"got {described(value)}"
         )
+
+
+def _positive_or_infinite(
+    instance: object, attribute: "attrs.Attribute[float]", value: object
+) -> None:
+    if value != math.inf:
+        _positive(instance, attribute, value)
 
 
 def _count(instance: object, attribute: "attrs.Attribute[int]", value: object) -> None:
@@ -49,8 +57,8 @@ class RetryPolicy:
         base: Seconds, the longest wait before the first retry. Default 0.5.
         cap: Seconds, the longest wait before any retry. Default 8.
         budget: How many retries all calls of a client together may have in reserve, so that an
-            outage isn't multiplied by retries. Default 20. A retry takes one from it, unless the
-            server itself said when to come back.
+            outage isn't multiplied by retries. Default 20; ``math.inf`` for no limit. A retry takes
+            one from it, unless the server itself said when to come back.
         refill: How many retries a second come back into the budget, up to ``budget``. Default 1.
         refill_per_call: What part of a retry each call brings into the budget. Default 0.2.
 
@@ -61,7 +69,7 @@ class RetryPolicy:
     max_retries: int = attrs.field(default=3, validator=_count)
     base: float = attrs.field(default=0.5, validator=_positive, kw_only=True)
     cap: float = attrs.field(default=8.0, validator=_positive, kw_only=True)
-    budget: float = attrs.field(default=20.0, validator=_positive, kw_only=True)
+    budget: float = attrs.field(default=20.0, validator=_positive_or_infinite, kw_only=True)
     refill: float = attrs.field(default=1.0, validator=_positive, kw_only=True)
     refill_per_call: float = attrs.field(default=0.2, validator=_positive, kw_only=True)
 
@@ -120,7 +128,7 @@ class RetryBudget:
     """A token bucket of retries, shared by all calls of a client and safe to share by threads."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._spent = 0.0
         self._refilled_at = 0.0
 
@@ -133,9 +141,10 @@ class RetryBudget:
     def spend(self, policy: RetryPolicy, *, now: float) -> bool:
         """Take one retry out, if there is one; ``now`` is in seconds of a monotonic clock."""
         with self._lock:
-            refilled = (now - self._refilled_at) * policy.refill
-            self._spent = max(0.0, self._spent - refilled)
-            self._refilled_at = now
+            # A thread may have looked at the clock before another one that came here first.
+            since = max(0.0, now - self._refilled_at)
+            self._spent = max(0.0, self._spent - since * policy.refill)
+            self._refilled_at += since
             if self._spent + 1 > policy.budget:
                 return False
             self._spent += 1

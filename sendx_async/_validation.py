@@ -78,6 +78,8 @@ def check_address(value: Any) -> str | None:
         return problem
     if len(value) > _LONGEST_ADDRESS:
         return f"must have at most {_LONGEST_ADDRESS} characters, has {len(value)}"
+    if "<" in value or ">" in value:
+        return "must be the address alone, without a name and without < and >"
     local, at, domain = value.partition("@")
     if not (local and at and domain) or "@" in domain:
         return "must be one e-mail address, with text on both sides of exactly one @"
@@ -251,7 +253,7 @@ def check_unix_seconds(value: Any) -> str | None:
     if isinstance(value, datetime):
         return "must be an aware datetime, got one without a time zone: add tzinfo"
     if isinstance(value, float):
-        return "must be a finite number of Unix seconds"
+        return "must be an aware datetime or Unix seconds, got a float that is not finite"
     if not isinstance(value, int) or isinstance(value, bool):
         return f"must be an aware datetime or Unix seconds, got {type_name(value)}"
     if not 0 <= value <= _LATEST_SECOND:

@@ -159,7 +159,8 @@ class TestTime:
     )
     def test_anything_else_is_refused(self, given: Any) -> None:
         (problem,) = problems_of(lambda: custom(time=given))
-        assert problem.startswith("time must be an aware datetime or Unix seconds")
+        assert problem.startswith("time must be ")
+        assert "Unix seconds" in problem
 
 
 class TestAmount:

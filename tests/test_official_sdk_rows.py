@@ -184,6 +184,9 @@ async def test_row_04_a_connection_that_idled_out_costs_no_event(fake_sendx: Fak
     async with client_of(fake_sendx, RetryPolicy(max_retries=0)) as client:
         await client.identify_contact(JANE)
         fake_sendx.close_connections()
+        # Whoever has this answer has also heard that the other connection was closed before.
+        async with httpx.AsyncClient() as bystander:
+            await bystander.get(fake_sendx.url)
         answer = await client.track_revenue_event_with_http_info(REVENUE)
     assert answer.attempts == 1
     assert len(fake_sendx.events) == 1

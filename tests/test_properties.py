@@ -40,7 +40,7 @@ from sendx_async._protocol import decode, encode, make_request, parse_retry_afte
 from sendx_async._retry import RetryBudget, decide
 
 pytestmark = pytest.mark.timeout(60)
-quick = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+quick = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 graphic = st.text(st.characters(categories=["L", "N", "P", "S"], exclude_characters="@"),
@@ -51,7 +51,7 @@ tags = st.none() | st.lists(texts, max_size=4)
 times = (
     st.none()
     | st.integers(0, 4_000_000_000)
-    | st.datetimes(min_value=datetime(1970, 1, 2), timezones=st.just(UTC))
+    | st.datetimes(datetime(1970, 1, 2), timezones=st.just(UTC))  # noqa: DTZ001 - as hypothesis wants it
 )
 json_values = st.recursive(
     st.none() | st.booleans() | numbers | texts | st.dates() | st.datetimes(),
@@ -135,9 +135,10 @@ scalars = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(), st.complex_numbers(),
     st.text(st.characters()), st.binary(max_size=8), st.decimals(), st.fractions(), st.uuids(),
     st.dates(), st.datetimes(), st.times(), st.timedeltas(),
-    st.sampled_from([10**400, -(10**5000), 1e308, Decimal("sNaN"), Decimal("1E+999999999"),
+    st.sampled_from([10**400, 1e308, Decimal("sNaN"), Decimal("1E+999999999"),
                      "\ud800", "a@b.co", "", "++1", object, ..., NotImplemented, "x" * 10_000]),
-    st.builds(Awkward), st.builds(object), st.builds(holds_itself(1)), st.builds(holds_itself(2)),
+    st.builds(lambda: -(10**5000)), st.builds(Awkward), st.builds(object),
+    st.builds(holds_itself(1)), st.builds(holds_itself(2)),
     st.builds(lambda: (tag for tag in "ab")), st.builds(lambda: iter([1, None])),
     st.builds(bytearray), st.builds(lambda: range(3)), st.just(len),
 )  # fmt: skip
@@ -173,7 +174,7 @@ def test_any_junk_makes_a_request_or_an_invalid_request_error(operation: Any, gi
         assert repr(outcome)
 
 
-@settings(quick, max_examples=400)
+@settings(quick, max_examples=120)
 @given(st.sampled_from(SINGLE_OPERATIONS), st.data())
 def test_any_junk_in_a_field_makes_a_model_or_an_invalid_request_error(
     operation: Any, data: st.DataObject
@@ -215,11 +216,11 @@ bodies = (
         ),
     ).map(lambda value: json.dumps(value).encode())
     | st.builds(lambda start, count: start * count,
-                st.sampled_from([b"[", b'{"a":', b"9", b"\xef"]), st.integers(1, 20_000))
+                st.sampled_from([b"[", b'{"a":', b"9", b"\xef"]), st.integers(1, 3_000))
 )  # fmt: skip
 
 
-@settings(quick, max_examples=400)
+@settings(quick, max_examples=120)
 @given(
     operation=st.sampled_from([IDENTIFY_BULK, *SINGLE_OPERATIONS]),
     status_code=st.integers(100, 599) | st.integers(200, 204) | st.integers(),
@@ -286,7 +287,7 @@ def policy_of(max_retries: int, values: list[float]) -> RetryPolicy | None:
         return None
 
 
-@settings(quick, max_examples=400)
+@settings(quick, max_examples=120)
 @given(
     error=errors,
     policy=st.builds(policy_of, st.integers(0, 10**20), st.lists(amounts, min_size=5, max_size=5)),

@@ -109,7 +109,7 @@ class TestRequests:
     @pytest.mark.parametrize("item", [IdentifyRequest("a@b.co"), {"email": 1}], ids=["good", "bad"])
     def test_bulk_does_not_read_on_for_ever(self, item: Any) -> None:
         endless = iter(itertools.islice(itertools.repeat(item), 2_000))
-        with pytest.raises(InvalidRequestError, match="1 to 25"):
+        with pytest.raises(InvalidRequestError):
             make_request(IDENTIFY_BULK, endless)
         assert next(endless, None) is not None, "read to the end"
 
@@ -166,7 +166,7 @@ class TestSuccess:
         assert (error.status_code, error.headers, error.body) == (200, {"server": "proxy"}, body)
         assert error.maybe_delivered is True
         assert "HTTP 200, so the request was delivered, but the body is not JSON" in str(error)
-        assert error.__suppress_context__
+        assert error.__context__ is None or error.__suppress_context__
 
 
 @pytest.mark.parametrize(

@@ -19,14 +19,22 @@ MODULES = (sendx_async, sendx_async.testing)
 POINTER = re.compile(r"`\w|\bsee there\b", re.IGNORECASE)
 
 
-def public_names() -> Iterator[Any]:
+def public_names() -> list[Any]:
+    return list(_public_names())
+
+
+def _public_names() -> Iterator[Any]:
     for module in MODULES:
         for name in module.__all__:
             if name != "__version__":
                 yield pytest.param(getattr(module, name), id=f"{module.__name__}.{name}")
 
 
-def public_methods() -> Iterator[Any]:
+def public_methods() -> list[Any]:
+    return list(_public_methods())
+
+
+def _public_methods() -> Iterator[Any]:
     for case in public_names():
         kind = case.values[0]
         if isinstance(kind, type) and not issubclass(kind, BaseException):

@@ -2,13 +2,15 @@
 
 import asyncio
 import socket
+import ssl
 import struct
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
-from sendx_async._network import AsyncioBackend, AsyncioStream
+from sendx_async._network import AsyncioBackend
+from sendx_async._network_stream import AsyncioStream
 
 LIMIT = 20.0
 """Seconds after which a test that waits has failed."""
@@ -34,14 +36,9 @@ def reset(peer: socket.socket) -> None:
 def receive(peer: socket.socket, size: int) -> bytes:
     received = bytearray()
     while len(received) < size:
-        received += peer.recv(1_000_000)
-    return bytes(received)
-
-
-def receive_until(peer: socket.socket, end: bytes) -> bytes:
-    received = bytearray()
-    while not received.endswith(end):
-        received += peer.recv(1_000_000)
+        chunk = peer.recv(1_000_000)
+        assert chunk, f"the end after {len(received)} bytes"
+        received += chunk
     return bytes(received)
 
 
@@ -61,3 +58,8 @@ async def cancelled(task: asyncio.Task[Any]) -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+def accept_tls(peer: socket.socket, context: ssl.SSLContext) -> ssl.SSLSocket:
+    with peer:
+        return context.wrap_socket(peer, server_side=True)

@@ -8,14 +8,9 @@ from typing import Any
 import httpcore
 import pytest
 
-from sendx_async._network import AsyncioStream
+from sendx_async._network_stream import AsyncioStream
 
-from .loopback import LIMIT, Run, connect, receive, reset, suspended, until
-
-
-def accept_tls(peer: socket.socket, context: ssl.SSLContext) -> ssl.SSLSocket:
-    with peer:
-        return context.wrap_socket(peer, server_side=True)
+from .loopback import LIMIT, Run, accept_tls, connect, receive, reset, suspended, until
 
 
 async def connect_tls(
@@ -39,20 +34,6 @@ def test_closing_does_not_wait_for_the_server(
             # The server hasn't read a byte since the handshake, and yet the connection is gone.
             await until(lambda: stream.get_extra_info("server_addr") is None)
             assert await asyncio.to_thread(peer.recv, 1) == b""
-
-    run(test)
-
-
-def test_a_request_in_two_writes_leaves_in_one_record(
-    run: Run, trusting: ssl.SSLContext, serving: ssl.SSLContext
-) -> None:
-    async def test() -> None:
-        stream, peer = await connect_tls(trusting, serving)
-        with peer:
-            await stream.write(b"headers ")
-            await stream.write(b"body")
-            assert await asyncio.to_thread(peer.recv, 100) == b"headers body"
-            await stream.aclose()
 
     run(test)
 

@@ -1,7 +1,7 @@
 """Writing and closing on the asyncio sockets, on asyncio's own loop and on uvloop."""
 
 import asyncio
-import select
+import socket
 
 import httpcore
 import pytest
@@ -12,7 +12,6 @@ from .loopback import (
     cancelled,
     connect,
     receive,
-    receive_until,
     reset,
     suspended,
     until,
@@ -47,77 +46,13 @@ def test_bytes_travel_both_ways(run: Run) -> None:
     run(test)
 
 
-def test_a_request_in_two_writes_leaves_in_one_segment(run: Run) -> None:
+def test_a_write_leaves_even_if_the_caller_does_something_else(run: Run) -> None:
     async def test() -> None:
         stream, peer = await connect()
         with peer:
-            for _ in range(2):
-                await stream.write(b"headers ")
-                await stream.write(b"body")
-                reader = asyncio.ensure_future(stream.read(10))
-                await suspended(reader)
-                assert peer.recv(100) == b"headers body"
-                peer.sendall(b"answer")
-                assert await reader == b"answer"
-            await stream.aclose()
-
-    run(test)
-
-
-def test_a_lone_write_leaves_even_if_the_caller_does_something_else(run: Run) -> None:
-    async def test() -> None:
-        stream, peer = await connect()
-        with peer:
-            peer.settimeout(0)
-            await stream.write(b"headers")
-            await until(lambda: select.select([peer], [], [], 0)[0])
-            assert peer.recv(100) == b"headers"
-            await stream.write(b"body 1")
-            await until(lambda: select.select([peer], [], [], 0)[0])
-            assert peer.recv(100) == b"body 1"
-            await stream.aclose()
-
-    run(test)
-
-
-def test_a_large_body_follows_its_headers(run: Run) -> None:
-    async def test() -> None:
-        stream, peer = await connect()
-        with peer:
-            await stream.write(b"headers ")
-            await stream.write(b"b" * 20_000)
-            await stream.write(b" end")
-            received = b""
-            while not received.endswith(b" end"):
-                await until(lambda: select.select([peer], [], [], 0)[0])
-                received += peer.recv(100_000)
-            assert received == b"headers " + b"b" * 20_000 + b" end"
-            await stream.aclose()
-
-    run(test)
-
-
-def test_bytes_held_back_are_dropped_by_closing(run: Run) -> None:
-    async def test() -> None:
-        stream, peer = await connect()
-        with peer:
-            await stream.write(b"headers")
-            await stream.aclose()
-            assert peer.recv(100) == b""
-
-    run(test)
-
-
-def test_bytes_held_back_when_the_connection_breaks_hurt_nobody(run: Run) -> None:
-    async def test() -> None:
-        stream, peer = await connect()
-        with peer:
-            transport_closed = asyncio.ensure_future(stream.read(1))
-            await suspended(transport_closed)
-            await stream.write(b"to nobody")
-            reset(peer)
-            with pytest.raises(httpcore.ReadError):
-                await transport_closed
+            for piece in (b"head", b"body"):
+                await stream.write(piece)
+                assert await asyncio.to_thread(peer.recv, 100) == piece
             await stream.aclose()
 
     run(test)
@@ -157,10 +92,12 @@ def test_a_write_that_is_cancelled(run: Run) -> None:
         with peer:
             await cancelled(await fill(stream))
             # What the loop took before goes out, and nobody stumbles over the writer who left.
-            reading = asyncio.create_task(asyncio.to_thread(receive_until, peer, b"headers body"))
-            await stream.write(b"headers ")
-            await stream.write(b"body")
-            assert (await reading).strip(b"x") == b"headers body"
+            writing = asyncio.create_task(stream.write(b"y" * 17_000))
+            await suspended(writing)
+            received = b""
+            while not received.endswith(b"y" * 17_000):
+                received = received[-17_000:] + await asyncio.to_thread(peer.recv, 1_000_000)
+            await writing
             await stream.aclose()
 
     run(test)
@@ -190,5 +127,21 @@ def test_a_write_that_our_closing_interrupts(run: Run) -> None:
             await stream.aclose()
             with pytest.raises(httpcore.WriteError, match="was closed"):
                 await writer
+
+    run(test)
+
+
+def test_an_early_answer_ends_the_writing(run: Run) -> None:
+    async def test() -> None:
+        stream, peer = await connect()
+        with peer:
+            writer = await fill(stream)
+            peer.sendall(b"HTTP/1.1 413 Too Large\r\n\r\n")
+            peer.shutdown(socket.SHUT_WR)
+            with pytest.raises(httpcore.WriteError, match="server closed"):
+                await writer
+            assert await stream.read(100) == b"HTTP/1.1 413 Too Large\r\n\r\n"
+            assert await stream.read(100) == b""
+            await stream.aclose()
 
     run(test)

@@ -257,7 +257,6 @@ def test_cancelled_waiters_give_their_places_back(fake_sendx: FakeSendX, backend
             await client.identify_contact({"email": JANE}, deadline=5)
 
     anyio.run(main, backend=backend)
-    assert len(fake_sendx.requests) == 2
 
 
 @on_both_backends
@@ -268,13 +267,17 @@ def test_waiters_who_have_to_wait_again_after_a_pause_keep_the_rate(
     fake_sendx.respond(429, retry_after="0.5")
 
     async def main() -> None:
-        async with client_of(fake_sendx, rate=Rate(50)) as client:
-            await call_at_once(client, 40)
+        async with client_of(fake_sendx, rate=Rate(50), max_connections=70) as client:
+            await call_at_once(client, 70)
 
+    began = time.monotonic()
     anyio.run(main, backend=backend)
     at = moments(fake_sendx)
-    assert len(at) == 41
-    assert max(later - earlier for earlier, later in itertools.pairwise(at)) > 0.45
-    # 40 intervals of 20 ms and the pause; a queue that began anew would take twice as long.
-    assert 1.2 < at[-1] - at[0] < 4
+    assert len(at) == 71
+    # Some requests may have been on their way while the refusal was.
+    assert max(later - earlier for earlier, later in itertools.pairwise(at)) > 0.3
+    # 70 intervals of 20 ms, and a pause more for those who had to queue again.
+    assert 1.4 <= at[-1] - began < 5
+    # Five are due in a tenth of a second; a slow machine may bring some more together.
+    assert max(sum(start <= each < start + 0.1 for each in at) for start in at) < 18
     assert JANE in fake_sendx.contacts

@@ -1,0 +1,237 @@
+"""Synchronous clients at the interpreter's exit, each in a process of its own with a limit."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from sendx_async.testing import FakeSendX
+
+PRELUDE = """
+import atexit, os, sys, threading, time
+from sendx_async import SendXError, RetryPolicy, TrackingClient
+key, url, backend = sys.argv[1:]
+def make(**options):
+    return TrackingClient(key, base_url=url, backend=backend, **options)
+def in_thread(function, daemon):
+    threading.Thread(target=function, daemon=daemon).start()
+def identify(client, name):
+    try:
+        client.identify_contact({"email": f"{name}@example.com"})
+    except SendXError as error:
+        print(name, type(error).__name__, error.maybe_delivered, error, flush=True)
+    else:
+        print(name, "identified", flush=True)
+"""
+
+pytestmark = pytest.mark.parametrize("backend", ["asyncio", "trio"])
+
+
+def run(
+    script: str, fake: FakeSendX, backend: str, *, before_import: str = ""
+) -> "subprocess.CompletedProcess[str]":
+    code = before_import + PRELUDE + script
+    return subprocess.run(
+        [sys.executable, "-c", code, fake.api_key, fake.url, backend],
+        capture_output=True,
+        text=True,
+        timeout=40,
+        check=False,
+    )
+
+
+def seconds_to_exit(done: "subprocess.CompletedProcess[str]") -> float:
+    """Give the time since the script's last line, which prints the clock that all share."""
+    return time.monotonic() - float(done.stdout.split("leaving ")[1].split()[0])
+
+
+LEAVE = "\nprint('leaving', time.monotonic(), flush=True)\n"
+
+
+def test_exit_without_close_is_quick(fake_sendx: FakeSendX, backend: str) -> None:
+    done = run("client = make(); identify(client, 'jane')" + LEAVE, fake_sendx, backend)
+    assert seconds_to_exit(done) < 2
+    assert done.returncode == 0
+    assert done.stderr == ""
+    fake_sendx.wait_for(lambda: fake_sendx.connections.open == 0)
+
+
+def test_exit_while_daemon_threads_hang_is_quick(fake_sendx: FakeSendX, backend: str) -> None:
+    fake_sendx.black_hole(path="track", times=None)
+    script = """
+client = make(on_event=lambda e: e.kind == "call_started" and begun.release())
+begun = threading.Semaphore(0)
+def hang():
+    client.track_contact({"email": "jane@example.com", "add_tags": ["x"]})
+for _ in range(5):
+    in_thread(hang, daemon=True)
+for _ in range(5):
+    begun.acquire()
+"""
+    done = run(script + LEAVE, fake_sendx, backend)
+    assert seconds_to_exit(done) < 2
+    assert done.returncode == 0
+    fake_sendx.wait_for(lambda: fake_sendx.connections.open == 0)
+
+
+def test_a_call_cut_off_by_the_exit_says_so(fake_sendx: FakeSendX, backend: str) -> None:
+    fake_sendx.black_hole(times=None)
+    script = """
+begun, ended = threading.Event(), threading.Event()
+client = make(on_event=lambda e: begun.set())
+def hang():
+    identify(client, "hanging")
+    ended.set()
+in_thread(hang, daemon=True)
+begun.wait()
+"""
+    # What is registered before the package is imported runs after the package has closed.
+    early = "import atexit\natexit.register(lambda: ended.wait(5))\n"
+    done = run(script + LEAVE, fake_sendx, backend, before_import=early)
+    assert "hanging ResponseLost True the interpreter exits during the call" in done.stdout
+    assert done.stderr == ""
+
+
+def test_exit_while_daemon_threads_go_on_calling_is_clean(
+    fake_sendx: FakeSendX, backend: str
+) -> None:
+    script = """
+client = make()
+begun = threading.Semaphore(0)
+def repeat():
+    while True:
+        try:
+            client.identify_contact({"email": "jane@example.com"})
+        except SendXError:
+            break
+        begun.release()
+for _ in range(10):
+    in_thread(repeat, daemon=True)
+for _ in range(50):
+    begun.acquire()
+"""
+    done = run(script + LEAVE, fake_sendx, backend)
+    assert seconds_to_exit(done) < 2
+    assert done.stderr == ""
+
+
+def test_exit_waits_for_calls_in_other_threads_as_python_does(
+    fake_sendx: FakeSendX, backend: str
+) -> None:
+    fake_sendx.black_hole(path="track", times=None)
+    script = """
+client = make(deadline=0.5, retry=RetryPolicy(0))
+identify(client, "jane")
+def hang():
+    try:
+        client.track_contact({"email": "jane@example.com", "add_tags": ["x"]})
+    except SendXError as error:
+        print(type(error).__name__, flush=True)
+in_thread(hang, daemon=False)
+"""
+    done = run(script + LEAVE, fake_sendx, backend)
+    assert seconds_to_exit(done) < 2.5
+    assert "DeadlineExceeded" in done.stdout
+    assert done.stderr == ""
+
+
+def test_a_listener_that_blocks_does_not_keep_the_interpreter(
+    fake_sendx: FakeSendX, backend: str
+) -> None:
+    script = """
+blocked = threading.Event()
+def listener(event):
+    blocked.set()
+    threading.Event().wait(35)
+client = make(on_event=listener)
+in_thread(lambda: client.identify_contact({"email": "jane@example.com"}), daemon=True)
+blocked.wait()
+"""
+    done = run(script + LEAVE, fake_sendx, backend)
+    assert seconds_to_exit(done) < 2.5
+    assert done.returncode == 0
+
+
+def test_calls_from_atexit_work_as_long_as_the_loop_is_open(
+    fake_sendx: FakeSendX, backend: str
+) -> None:
+    script = """
+client = make()
+identify(client, "before")
+atexit.register(client.close)
+atexit.register(identify, client, "last")
+"""
+    done = run(script + LEAVE, fake_sendx, backend)
+    assert "last identified" in done.stdout
+    assert done.stderr == ""
+    assert seconds_to_exit(done) < 2
+
+
+def test_calls_from_atexit_after_the_end_of_the_loop_are_refused(
+    fake_sendx: FakeSendX, backend: str
+) -> None:
+    early = """
+import atexit
+def late():
+    identify(client, "late")
+    identify(never_used, "never")
+    client.close()
+    never_used.close()
+    print("closed", client.is_closed, never_used.is_closed)
+atexit.register(late)
+"""
+    script = "client, never_used = make(), make()\nidentify(client, 'before')"
+    done = run(script + LEAVE, fake_sendx, backend, before_import=early)
+    assert "late ClientClosedError False the interpreter is exiting" in done.stdout
+    assert "never ClientClosedError False the interpreter is exiting" in done.stdout
+    assert "closed True True" in done.stdout
+    assert done.stderr == ""
+    assert seconds_to_exit(done) < 2
+
+
+def test_closing_an_unused_client_starts_no_thread(fake_sendx: FakeSendX, backend: str) -> None:
+    script = """
+with make() as client:
+    pass
+print(threading.active_count(), client.is_closed)
+"""
+    assert run(script, fake_sendx, backend).stdout.strip() == "1 True"
+
+
+def test_a_first_call_that_can_start_no_thread_says_so(fake_sendx: FakeSendX, backend: str) -> None:
+    # Python 3.12 and later refuse to start threads in atexit handlers, with this error.
+    script = """
+client = make()
+def refuse(thread):
+    raise RuntimeError("can't create new thread at interpreter shutdown")
+start, threading.Thread.start = threading.Thread.start, refuse
+identify(client, "early")
+threading.Thread.start = start
+identify(client, "later")
+client.close()
+"""
+    done = run(script, fake_sendx, backend)
+    assert "early ConnectError False the event loop of the synchronous" in done.stdout
+    assert "can't create new thread" in done.stdout
+    assert "later identified" in done.stdout
+
+
+def test_a_loop_that_gets_no_file_handles_says_so(fake_sendx: FakeSendX, backend: str) -> None:
+    pytest.importorskip("resource", reason="Windows has no limit of open files to set")
+    script = """
+import resource
+client = make()
+limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+import anyio
+async def nothing(): pass
+anyio.run(nothing, backend=backend)  # imports need file handles too
+resource.setrlimit(resource.RLIMIT_NOFILE, (4, limits[1]))
+identify(client, "early")
+resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+identify(client, "later")
+client.close()
+"""
+    done = run(script, fake_sendx, backend)
+    assert "early ConnectError False the event loop of the synchronous" in done.stdout
+    assert "later identified" in done.stdout
