@@ -89,7 +89,7 @@ _OTHERS = ("_errors", "_models", "_options", "_retry", "_events")
 if not TYPE_CHECKING:  # else type checkers would believe that every name exists
 
     def __getattr__(name: str) -> Any:
-        """Import a public name when it is first used, so that importing the package costs little."""
+        """Import a public name when it is first used, so that the package costs little."""
         if name in __all__:
             from importlib import import_module  # noqa: PLC0415 - no work at import
 

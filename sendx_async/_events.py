@@ -7,6 +7,7 @@ from typing import Literal
 import attrs
 
 logger = logging.getLogger("sendx_async")
+logger.addHandler(logging.NullHandler())  # an application that configures no logging sees none
 
 EventKind = Literal[
     "call_started", "attempt_finished", "retry_scheduled", "paused", "call_finished"

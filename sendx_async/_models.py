@@ -5,7 +5,7 @@ SendX documents nothing about what empty values do.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar, cast
 
 import attrs
 
@@ -51,7 +51,7 @@ class _Request:
                 continue
             if problem := check(value):
                 problems.extend(_named(name, problem))
-        if not (type(self.extra) is dict and not self.extra):
+        if type(extra := cast("object", self.extra)) is not dict or extra:
             problems.extend(self._problems_of_extra())
         if problems:
             raise InvalidRequestError.of(type(self).__name__, problems)

@@ -185,8 +185,10 @@ class AsyncioStream(httpcore.AsyncNetworkStream, asyncio.Protocol):
             handshake = f"The TLS handshake with {server_hostname}"
             if isinstance(error, TimeoutError):
                 raise httpcore.ConnectTimeout(f"{handshake} took over {timeout} s.") from error
-            if isinstance(error, OSError):
-                raise httpcore.ConnectError(f"{handshake} failed: {_explain(error)}") from error
+            # Python 3.11 stumbles over the error of a handshake that is inside another one.
+            cause = error.__context__ if isinstance(error, TypeError) else error
+            if isinstance(cause, OSError):
+                raise httpcore.ConnectError(f"{handshake} failed: {_explain(cause)}") from error
             raise
         # The loop reports success when the connection was closed without an error meanwhile.
         if encrypted is None or encrypted.is_closing():

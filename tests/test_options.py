@@ -88,6 +88,30 @@ class TestSecret:
             with pytest.raises(TypeError, match="never pickled"):
                 leak(secret)
 
+    def test_a_copy_changes_what_it_is_told_to(self) -> None:
+        secret = make_secret(KEY, "Bearer")
+        assert secret.changed().header() == secret.header()
+        assert secret.changed(api_key="other").header()[1] == b"Bearer other"
+        assert secret.changed(api_key_prefix=None).header()[1] == KEY.encode()
+        assert refusal(lambda: secret.changed(api_key="a\n")).startswith("api_key ")
+
+    @pytest.mark.parametrize("key", [KEY, "s3cret \xe9 with blanks"])
+    @pytest.mark.parametrize("prefix", [None, "Bearer"])
+    def test_it_is_taken_out_of_what_a_server_echoes(self, key: str, prefix: str | None) -> None:
+        secret = make_secret(key, prefix)
+        for encoding in ("latin-1", "utf-8"):
+            for sent in (key, f"{prefix} {key}"):
+                echo = f'{{"message":"key {sent}, {key}"}}'.encode(encoding)
+                redacted = secret.redact(echo)
+                assert key.encode(encoding) not in redacted
+                assert redacted.startswith(b'{"message":"key ')
+                assert redacted.endswith(b'***"}')
+
+    def test_a_short_key_takes_nothing_else_out(self) -> None:
+        body = b'{"status":"200","data":"a test"}'
+        for key in ("a", '"', "test", "200"):
+            assert make_secret(key, None).redact(body) == body
+
 
 class TestBaseUrl:
     @pytest.mark.parametrize(

@@ -83,7 +83,10 @@ class FakeSendX(Misbehaviour, Serving):
             return list(self._state.events)
 
     def contact(self, email: str) -> Contact:
-        """The contact with this address; case doesn't matter.
+        """The contact with this address.
+
+        Args:
+            email: The address; case doesn't matter.
 
         Raises:
             LookupError: There is none; the error shows which there are and what was received.

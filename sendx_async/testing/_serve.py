@@ -49,7 +49,8 @@ class _Protocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        self._closed()
+        # asyncio closes the socket right after this; whoever counts wants it closed.
+        asyncio.get_running_loop().call_soon(self._closed)
 
     def cut(self, reset: bool = False) -> None:  # noqa: FBT001, FBT002 - an ASGI extension's form
         """Closes the connection now, whatever is under way."""

@@ -131,3 +131,20 @@ def test_bytes_that_are_no_record_are_an_error(
         await stream.aclose()
 
     run(test)
+
+
+def test_a_handshake_inside_an_encrypted_connection_fails_like_any_other(
+    run: Run, trusting: ssl.SSLContext, serving: ssl.SSLContext
+) -> None:
+    async def test() -> None:
+        stream, peer = await connect_tls(trusting, serving)
+        # Python 3.11 complains to the loop about a mistake of its own.
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+        with peer:
+            handshake = asyncio.create_task(stream.start_tls(trusting, "localhost", LIMIT))
+            assert await asyncio.to_thread(peer.recv, 1) == b"\x16"
+            peer.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            with pytest.raises(httpcore.ConnectError, match=r"with localhost failed: .*SSL"):
+                await handshake
+
+    run(test)

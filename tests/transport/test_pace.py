@@ -9,6 +9,7 @@ import pytest
 
 from sendx_async import (
     AsyncTrackingClient,
+    ClientClosedError,
     DeadlineExceeded,
     Event,
     Rate,
@@ -257,6 +258,28 @@ def test_cancelled_waiters_give_their_places_back(fake_sendx: FakeSendX, backend
             await client.identify_contact({"email": JANE}, deadline=5)
 
     anyio.run(main, backend=backend)
+
+
+@on_both_backends
+def test_waiters_of_a_client_that_is_closed_send_nothing(
+    fake_sendx: FakeSendX, backend: str
+) -> None:
+    async def main() -> None:
+        client = client_of(fake_sendx, rate=Rate(5))
+        await client.identify_contact({"email": JANE})
+
+        async def wait() -> None:
+            with pytest.raises(ClientClosedError) as caught:
+                await client.identify_contact({"email": JANE})
+            assert not caught.value.maybe_delivered
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(wait)
+            await anyio.wait_all_tasks_blocked()
+            await client.aclose()
+
+    anyio.run(main, backend=backend)
+    assert len(fake_sendx.requests) == 1
 
 
 @on_both_backends

@@ -16,6 +16,7 @@ from sendx_async import (
     ConnectError,
     RetryPolicy,
     SendXError,
+    Timeout,
 )
 
 EVENT = {"identifier": "jane@example.com", "name": "seen"}
@@ -83,9 +84,12 @@ def test_a_private_authority_is_trusted_when_the_environment_says_so(
         async with AsyncTrackingClient("key", base_url=url) as client:
             for _ in range(4):
                 await client.track_custom_event(EVENT)
+        patient = Timeout(10, connect=None)
+        async with AsyncTrackingClient("key", base_url=url, timeout=patient) as client:
+            await client.track_custom_event(EVENT)
 
     anyio.run(main, backend=backend)
-    assert [len(received) for received in server.bodies] == [4]
+    assert [len(received) for received in server.bodies] == [4, 1]
 
 
 @on_both_backends
