@@ -28,7 +28,7 @@ from sendx_async._retry import RetryBudget, backoff, decide, pause_for_everyone
 
 ResponseT = TypeVar("ResponseT")
 
-_RESOLUTION = 0.005  # seconds by which timers may be early
+_RESOLUTION = 0.001  # seconds by which timers may be early
 
 
 class Shared:
@@ -145,21 +145,17 @@ class Call(Generic[ResponseT]):
     async def _wait_for_the_moment(self, last: SendXError | None) -> None:
         """Wait for the rate and for pauses, unless that would pass the deadline."""
         pace = self._shared.pace
-        while True:
-            now = time.monotonic()
-            moment = pace.reserve(now, self._ends)
-            if moment is None:
-                raise self._too_late(last or pace.cause)
-            if moment <= now:
-                break
-            try:
-                await anyio.sleep(moment - now)
-            except BaseException:
-                pace.give_back()
-                raise
-            if pace.is_open(moment):
-                break
+        now = time.monotonic()
+        place = pace.reserve(now)
+        try:
+            while (due := pace.due(place)) > now + _RESOLUTION:
+                if due > self._ends:
+                    raise self._too_late(last or pace.cause)  # noqa: TRY301 - its place is freed
+                await anyio.sleep(due - now)
+                now = time.monotonic()
+        except BaseException:
             pace.give_back()
+            raise
         if self._shared.is_closed or self._shared.http.is_closed:
             raise self._describe(
                 ClientClosedError(

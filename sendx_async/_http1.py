@@ -119,11 +119,11 @@ DELIVERY = "sendx_async.delivery"
 
 async def read_body(pieces: AsyncIterator[bytes]) -> bytes:
     """Read a body piece by piece, but not without end: an answer must not fill the memory."""
-    body = b""
+    body = bytearray()
     async with contextlib.aclosing(cast("AsyncGenerator[bytes, None]", pieces)) as open_pieces:
         async for piece in open_pieces:
             body += piece[: MOST_OF_A_BODY - len(body)]
-    return body
+    return bytes(body)
 
 
 class Connection:
@@ -194,7 +194,7 @@ class Connection:
     ) -> httpx.Response:
         http = self._http
         answer: h11.Response | None = None
-        body = b""
+        body = bytearray()
         while True:
             event = http.next_event()
             if event is h11.NEED_DATA:

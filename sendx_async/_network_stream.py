@@ -68,17 +68,15 @@ class AsyncioStream(httpcore.AsyncNetworkStream, asyncio.Protocol):
         received = self._received
         if not received and not self._ended:
             waiter = self._read_waiter = self._loop.create_future()
-            try:
-                # Without a timeout no timer is made: most reads are of this kind.
-                if timeout is None:
-                    await waiter
-                else:
+            # Without a timeout no timer is made: most reads are of this kind.
+            if timeout is None:
+                await waiter
+            else:
+                try:
                     async with asyncio.timeout(timeout):
                         await waiter
-            except TimeoutError as error:
-                raise httpcore.ReadTimeout(f"Nothing arrived in {timeout} s.") from error
-            finally:
-                self._read_waiter = None
+                except TimeoutError as error:
+                    raise httpcore.ReadTimeout(f"Nothing arrived in {timeout} s.") from error
         if not received and self._error is not None:
             raise httpcore.ReadError(_explain(self._error)) from self._error
         data = bytes(received[:max_bytes])
@@ -118,10 +116,7 @@ class AsyncioStream(httpcore.AsyncNetworkStream, asyncio.Protocol):
         while rest or self._writing_paused:
             if self._writing_paused:
                 self._write_waiter = self._loop.create_future()
-                try:
-                    await self._write_waiter
-                finally:
-                    self._write_waiter = None
+                await self._write_waiter
             if self._ended or self._transport.is_closing():
                 raise httpcore.WriteError(_explain(self._error)) from self._error
             self._transport.write(rest[:_PIECE])

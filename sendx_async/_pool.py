@@ -48,6 +48,23 @@ class _CoreConnection(Protocol):
     async def aclose(self) -> None: ...
 
 
+class _Body:
+    """A body in one piece; unlike httpcore's own, a generator, it may be left unfinished."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._is_sent = False
+
+    def __aiter__(self) -> "_Body":
+        return _Body(self._data)
+
+    async def __anext__(self) -> bytes:
+        if self._is_sent:
+            raise StopAsyncIteration
+        self._is_sent = True
+        return self._data
+
+
 class _CoreShard:
     """A connection that httpcore runs: through a proxy, or as a mock such as respx replaced it."""
 
@@ -62,7 +79,7 @@ class _CoreShard:
                 method=b"POST",
                 url=delivery.target.core_url,
                 headers=request.headers.raw,
-                content=request.read(),
+                content=_Body(request.read()),
                 extensions={"timeout": request.extensions["timeout"], "trace": delivery.trace},
             )
         )

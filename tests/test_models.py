@@ -178,6 +178,8 @@ REFUSED_ADDRESSES = [
     ("a\xa0b@c.de", "must not have white space or control characters: strip them"),
     ("a@b\u200b.co", "must not have white space or control characters: strip them"),
     ("a@b\x7f.co", "must not have white space or control characters: strip them"),
+    ("Jane<a@b.co>", "must be the address alone, without a name and without < and >"),
+    ("<a@b.co>", "must be the address alone, without a name and without < and >"),
     ("x" * 249 + "@b.com", "must have at most 254 characters, has 255"),
     ("\ud800@b.co", HALF_A_PAIR),
     (7, "must be a str, got int"),
