@@ -9,6 +9,7 @@ and a caller only for the result; that also costs a quarter less CPU for each ca
 import asyncio
 import atexit
 import contextvars
+import importlib
 import os
 import threading
 from collections.abc import Awaitable, Callable
@@ -23,6 +24,10 @@ from sendx_async._errors import ClientClosedError, ConnectError, ResponseLost
 ResultT = TypeVar("ResultT")
 
 _SECONDS_TO_CLOSE = 1.0
+
+# A module that is half imported at the moment of a fork is broken in the child for good. A fork
+# waits for a portal's start, so that is when to import what a call would import later.
+_IMPORTED_BY_A_FIRST_CALL = ("encodings.idna", "concurrent.futures.thread")
 
 
 class _Portal:
@@ -40,6 +45,8 @@ class _Portal:
 
     def _run(self) -> None:
         try:
+            for name in _IMPORTED_BY_A_FIRST_CALL:
+                importlib.import_module(name)
             anyio.run(self._serve, backend=self._backend)
         except BaseException as error:  # noqa: BLE001 - whoever started the thread gets it
             self._started.set_exception(error)

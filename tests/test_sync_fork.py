@@ -17,8 +17,8 @@ def make(**options):
     return TrackingClient(key, base_url=url, backend=backend, **options)
 def identify(client, name):
     client.identify_contact({"email": f"{name}@example.com"})
-def fork(function, fork=os.fork):
-    pid = fork()
+def fork(function):
+    pid = os.fork()
     if pid == 0:
         signal.alarm(30)  # ends a child that hangs
         try:
@@ -40,9 +40,10 @@ pytestmark = [
 ]
 
 
-def run(script: str, fake: FakeSendX, backend: str) -> None:
+def run(script: str, fake: FakeSendX, backend: str, *, before_import: str = "") -> None:
+    code = before_import + PRELUDE + script
     done = subprocess.run(
-        [sys.executable, "-c", PRELUDE + script, fake.api_key, fake.url, backend],
+        [sys.executable, "-c", code, fake.api_key, fake.url, backend],
         capture_output=True,
         text=True,
         timeout=50,
@@ -198,15 +199,23 @@ with make() as client:
     assert fake_sendx.connections.accepted == 3
 
 
-def test_fork_that_python_is_not_told_of(fake_sendx: FakeSendX, backend: str) -> None:
+def test_fork_that_the_library_is_not_told_of(fake_sendx: FakeSendX, backend: str) -> None:
+    # As when something in C forks without calling what is registered.
+    before_import = """
+import os
+import asyncio, httpx, trio  # these need to be told all the same
+register, os.register_at_fork = os.register_at_fork, lambda **_: None
+import sendx_async._portal
+os.register_at_fork = register
+"""
     script = """
-import ctypes
 with make() as client:
     identify(client, "parent")
-    wait(fork(lambda: identify(client, "child"), fork=ctypes.PyDLL(None).fork))
+    wait(fork(lambda: identify(client, "child")))
+    wait(fork(client.close))
     identify(client, "parent-again")
 """
-    run(script, fake_sendx, backend)
+    run(script, fake_sendx, backend, before_import=before_import)
     assert len(fake_sendx.contacts) == 3
     assert fake_sendx.connections.accepted == 2
 
