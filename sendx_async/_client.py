@@ -128,7 +128,7 @@ class AsyncTrackingClient:
         try:
             secret = options.make_secret(api_key, api_key_prefix)
         except ConfigurationError as error:
-            # The frames below hold the key, and so would the traceback.
+            # The frames that were left hold the key, and so would the traceback.
             raise error.with_traceback(None)  # noqa: B904 - it is the same error
         finally:
             del api_key, api_key_prefix
@@ -279,7 +279,12 @@ class AsyncTrackingClient:
             ConfigurationError: A setting is wrong.
             TypeError: It is none that a copy can have of its own.
         """
-        settings = _changed(self._settings, **changes)
+        try:
+            settings = _changed(self._settings, **changes)
+        except ConfigurationError as error:
+            raise error.with_traceback(None)  # noqa: B904 - it is the same error
+        finally:
+            changes.clear()  # this frame holds it, too
         targets = _targets_at(settings.base_url)
         copy = object.__new__(type(self))
         copy._is_owner = False
@@ -324,6 +329,12 @@ class AsyncTrackingClient:
         traceback: TracebackType | None = None,
     ) -> None:
         await self.aclose()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"{type(self).__name__} can't be pickled or copied: share it, use with_options(), or "
+            "make a new one in the other process"
+        )
 
     def __repr__(self) -> str:
         if not hasattr(self, "_settings"):

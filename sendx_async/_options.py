@@ -148,7 +148,7 @@ class Settings:
     timeout: Timeout
     deadline: float
     retry: RetryPolicy
-    headers: tuple[tuple[bytes, bytes], ...]
+    headers: tuple[tuple[bytes, bytes], ...] = attrs.field(repr=False)  # may hold a token
     on_event: Callable[[Event], object] | None
 
 
