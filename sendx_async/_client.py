@@ -284,7 +284,7 @@ class AsyncTrackingClient:
         except ConfigurationError as error:
             raise error.with_traceback(None)  # noqa: B904 - it is the same error
         finally:
-            changes.clear()  # this frame holds it, too
+            del changes  # this frame holds it, too
         targets = _targets_at(settings.base_url)
         copy = object.__new__(type(self))
         copy._is_owner = False

@@ -116,7 +116,11 @@ async def _resolve(host: str, port: int) -> list[AddressInfo]:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except socket.gaierror:
         loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        try:
+            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except RuntimeError:
+            # The interpreter is exiting and starts no threads any more; so nobody minds waiting.
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     # The system sorts by preference; the families take turns, the preferred one first.
     preferred = [info for info in found if info[0] == found[0][0]]
     others = [info for info in found if info[0] != found[0][0]]
