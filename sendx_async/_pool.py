@@ -173,7 +173,8 @@ class ShardedTransport(httpx.AsyncBaseTransport):
         except LookupError:
             state = await self._new_state()
         async with state.gate:
-            shard = await state.take(target.origin) or self._connect(target)
+            shard = None if _is_replaced() else await state.take(target.origin)
+            shard = shard or self._connect(target)
             try:
                 response = await shard.exchange(request, delivery)
             except BaseException as error:
@@ -244,9 +245,12 @@ class ShardedTransport(httpx.AsyncBaseTransport):
             await state.close()
 
 
+_HTTPCORE = httpcore.AsyncHTTPConnection.__module__
+
+
 def _is_replaced() -> bool:
     """Tell whether a test has replaced httpcore's connection, as respx does."""
-    return httpcore.AsyncHTTPConnection.handle_async_request.__module__.split(".")[0] != "httpcore"
+    return httpcore.AsyncHTTPConnection.handle_async_request.__module__ != _HTTPCORE
 
 
 def _proxy_for(target: Target) -> httpx.Proxy | None:

@@ -164,6 +164,21 @@ async def test_respx_intercepts_the_own_transport() -> None:
 
 
 @pytest.mark.asyncio
+async def test_respx_intercepts_a_client_that_has_connections_already(
+    fake_sendx: FakeSendX,
+) -> None:
+    async with AsyncTrackingClient(fake_sendx.api_key, base_url=fake_sendx.url) as client:
+        await client.identify_contact({"email": "jane@example.com"})
+        with respx.mock(base_url=fake_sendx.url) as router:
+            route = router.post("/contact/identify").respond(json={"message": "mocked"})
+            answer = await client.identify_contact({"email": "ann@example.com"})
+            assert answer.message == "mocked"
+            assert route.call_count == 1
+        await client.identify_contact({"email": "bob@example.com"})
+    assert set(fake_sendx.contacts) == {"jane@example.com", "bob@example.com"}
+
+
+@pytest.mark.asyncio
 async def test_respx_intercepts_at_the_level_of_httpx_too() -> None:
     with respx.mock(using="httpx") as router:
         router.post(f"{BASE_URL}/contact/track").respond(404, json={"error": "unknown"})

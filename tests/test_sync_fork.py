@@ -154,6 +154,20 @@ for round in range(20):
     assert len(fake_sendx.contacts) == 40
 
 
+def test_a_first_call_imports_nothing_once_its_loop_runs(
+    fake_sendx: FakeSendX, backend: str
+) -> None:
+    # A fork waits for the start of the loop; a module half imported would be broken in the child.
+    script = """
+before = []
+with make(on_event=lambda _: before or before.append(set(sys.modules))) as client:
+    identify(client, "jane")
+    new = set(sys.modules) - before[0]
+    assert not new, new
+"""
+    run("url = url.replace('127.0.0.1', 'localhost')" + script, fake_sendx, backend)
+
+
 def test_locks_that_a_thread_holds_at_the_fork_are_free_in_the_child(
     fake_sendx: FakeSendX, backend: str
 ) -> None:
@@ -204,7 +218,8 @@ def test_fork_that_the_library_is_not_told_of(fake_sendx: FakeSendX, backend: st
     before_import = """
 import os
 import asyncio, httpx, trio  # these need to be told all the same
-register, os.register_at_fork = os.register_at_fork, lambda **_: None
+register = os.register_at_fork
+del os.register_at_fork
 import sendx_async._portal
 os.register_at_fork = register
 """

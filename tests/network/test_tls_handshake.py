@@ -87,12 +87,15 @@ def test_an_unknown_authority_is_refused(run: Run, serving: ssl.SSLContext) -> N
     run(test)
 
 
-def test_a_context_that_needs_a_name_and_gets_none(run: Run, trusting: ssl.SSLContext) -> None:
+@pytest.mark.parametrize("name", [None, "", ".example"])
+def test_a_name_that_no_certificate_can_carry(
+    run: Run, trusting: ssl.SSLContext, name: str | None
+) -> None:
     async def test() -> None:
         stream, peer = await connect()
         with peer:
-            with pytest.raises(ValueError, match="hostname"):
-                await stream.start_tls(trusting)
+            with pytest.raises(ValueError, match="server_hostname"):
+                await stream.start_tls(trusting, name)
             assert await asyncio.to_thread(peer.recv, 1) == b""
 
     run(test)
@@ -106,6 +109,8 @@ def test_a_server_that_never_answers_the_handshake(run: Run, trusting: ssl.SSLCo
                 await stream.start_tls(trusting, "localhost", timeout=0.05)
             with pytest.raises(httpcore.WriteError):
                 await stream.write(b"secret")
+            with pytest.raises(httpcore.ReadError):
+                await stream.read(100)
 
     run(test)
 

@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from socket import socket
 from typing import Any
 
 import anyio
@@ -21,6 +22,11 @@ on_both_backends = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def client_of(fake: FakeSendX, **options: Any) -> AsyncTrackingClient:
     options = {"max_connections": TEN, "retry": RetryPolicy(base=0.001), **options}
     return AsyncTrackingClient(fake.api_key, base_url=fake.url, **options)
+
+
+def say_nothing(_: Iterator[bytes], connection: socket) -> None:
+    while connection.recv(100_000):
+        pass
 
 
 def in_flight(fake: FakeSendX) -> int:
@@ -182,7 +188,7 @@ def test_cancelled_while_connecting(
 ) -> None:
     # The server never says a word, so with https the handshake doesn't end. A socket that is left
     # open would be a ResourceWarning here, and would keep the server from ending.
-    port = serve_raw(lambda _, connection: connection.recv(100_000) and connection.recv(1))
+    port = serve_raw(say_nothing)
 
     async def main() -> None:
         url = f"{scheme}://127.0.0.1:{port}"

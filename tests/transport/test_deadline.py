@@ -5,7 +5,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 import anyio
 import httpx
@@ -35,8 +35,13 @@ SOON = 3.0
 on_both_backends = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 
 
+def say_nothing(_: Iterator[bytes], connection: socket.socket) -> None:
+    while connection.recv(100_000):
+        pass
+
+
 @contextlib.contextmanager
-def ends_soon() -> Iterator[None]:
+def ends_soon() -> Generator[None]:
     began = time.monotonic()
     yield
     assert time.monotonic() - began < SOON
@@ -137,22 +142,22 @@ def test_the_gate_counts(fake_sendx: FakeSendX, backend: str) -> None:
     fake_sendx.black_hole()
 
     async def main() -> None:
-        async with AsyncTrackingClient(
-            fake_sendx.api_key, base_url=fake_sendx.url, max_connections=1
-        ) as client:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(client.identify_contact, {"email": JANE})
-                await fake_sendx.until(lambda: fake_sendx.requests)
-                with ends_soon(), pytest.raises(DeadlineExceeded) as late:
-                    await client.identify_contact({"email": JANE}, deadline=0.1)
-                with ends_soon(), pytest.raises(AttemptTimeout) as timed_out:
-                    await client.identify_contact(
-                        {"email": JANE}, timeout=0.1, retry=RetryPolicy(0)
-                    )
-                tasks.cancel_scope.cancel()
+        async with (
+            AsyncTrackingClient(
+                fake_sendx.api_key, base_url=fake_sendx.url, max_connections=1
+            ) as client,
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(client.identify_contact, {"email": JANE})
+            await fake_sendx.until(lambda: fake_sendx.requests)
+            with ends_soon(), pytest.raises(DeadlineExceeded) as late:
+                await client.identify_contact({"email": JANE}, deadline=0.1)
+            with ends_soon(), pytest.raises(AttemptTimeout) as timed_out:
+                await client.identify_contact({"email": JANE}, timeout=0.1, retry=RetryPolicy(0))
             assert not late.value.maybe_delivered
             assert not timed_out.value.maybe_delivered
             assert "could not be sent" in str(timed_out.value)
+            tasks.cancel_scope.cancel()
 
     anyio.run(main, backend=backend)
     assert len(fake_sendx.requests) == 1
@@ -236,7 +241,7 @@ def test_a_handshake_that_never_ends_sends_nothing(
     serve_raw: Callable[..., int], backend: str
 ) -> None:
     # Without TLS on the server's side; the handler reads the greeting and then waits.
-    port = serve_raw(lambda _, connection: connection.recv(100_000) and connection.recv(1))
+    port = serve_raw(say_nothing)
     url = f"https://127.0.0.1:{port}"
     error = fails(
         backend, url, timeout=Timeout(10, connect=0.1), retry=RetryPolicy(1, base=0), event=True

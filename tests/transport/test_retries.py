@@ -26,7 +26,8 @@ on_both_backends = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 
 
 def client_of(fake: FakeSendX, **options: Any) -> AsyncTrackingClient:
-    return AsyncTrackingClient(fake.api_key, base_url=fake.url, **{"retry": AT_ONCE, **options})
+    options = {"retry": AT_ONCE, **options}
+    return AsyncTrackingClient(fake.api_key, base_url=fake.url, **options)
 
 
 def failure(backend: str, fake: FakeSendX, method: str, request: object) -> SendXError | None:

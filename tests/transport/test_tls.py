@@ -38,7 +38,9 @@ class Server:
         self.closes = False
         self.closed = threading.Event()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert(name).configure_cert(context)
+        certificate = authority.issue_cert(name)
+        # trustme's annotation names a class of pyOpenSSL, which need not be installed.
+        certificate.configure_cert(context)  # pyright: ignore[reportUnknownMemberType]
         self.port = serve_raw(self._answer, tls=context)
 
     def _answer(self, bodies: Iterator[bytes], connection: socket.socket) -> None:
