@@ -15,7 +15,7 @@ from sendx_async._errors import (
     TransportError,
 )
 from sendx_async._http1 import DELIVERY, Delivery, RawAnswer, Target, read_body
-from sendx_async._options import Settings
+from sendx_async._settings import Settings
 
 _NOTHING_SENT = (
     httpx.ConnectError,

@@ -20,11 +20,12 @@ from sendx_async._errors import (
 )
 from sendx_async._events import Event, EventKind, logger, tell
 from sendx_async._http1 import RawAnswer, Target
+from sendx_async._models import ApiResponse
 from sendx_async._operations import Operation
-from sendx_async._options import Settings
 from sendx_async._pace import Pace
 from sendx_async._protocol import decode, encode
 from sendx_async._retry import RetryBudget, backoff, decide, pause_for_everyone
+from sendx_async._settings import Settings
 
 ResponseT = TypeVar("ResponseT")
 
@@ -58,6 +59,18 @@ class Answer(Generic[ResponseT]):
     call_id: str
     attempts: int
     elapsed: float
+
+    def with_http_info(self) -> ApiResponse[ResponseT]:
+        """Give the response with what HTTP said."""
+        return ApiResponse(
+            data=self.data,
+            status_code=self.raw.status_code,
+            headers=self.raw.header_texts(),
+            raw_data=self.raw.body or b"",
+            call_id=self.call_id,
+            attempts=self.attempts,
+            elapsed=self.elapsed,
+        )
 
 
 class Call(Generic[ResponseT]):

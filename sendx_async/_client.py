@@ -1,13 +1,10 @@
 """The asynchronous client."""
 
-import functools
-import inspect
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Any, NoReturn, Self, TypedDict, TypeVar, Unpack, cast
+from typing import Any, NoReturn, Self, TypeVar, Unpack
 
-import attrs
 import httpx
 
 from sendx_async import _options as options
@@ -15,6 +12,7 @@ from sendx_async._call import Answer, Call, Shared
 from sendx_async._errors import ClientClosedError, ConfigurationError
 from sendx_async._events import Event
 from sendx_async._http1 import Target
+from sendx_async._http_client import HttpClient
 from sendx_async._models import (
     ApiResponse,
     CustomEventRequest,
@@ -34,52 +32,27 @@ from sendx_async._operations import (
     TRACK,
     Operation,
 )
-from sendx_async._options import PerCall, Rate, Settings, Timeout
+from sendx_async._options import Rate, Timeout
 from sendx_async._pace import Pace
 from sendx_async._pool import ShardedTransport
 from sendx_async._protocol import make_request, operation_for
 from sendx_async._retry import RetryPolicy
+from sendx_async._secret import make_secret
+from sendx_async._settings import (
+    ClientOptions,
+    PerCall,
+    Settings,
+    changed,
+    default_headers,
+    for_this_call,
+    make_headers,
+    make_listener,
+)
 
 ResponseT = TypeVar("ResponseT")
 RequestT = TypeVar("RequestT")
 
 _Mapping = Mapping[str, Any]
-
-
-class ClientOptions(TypedDict, total=False):
-    """What `with_options` can change."""
-
-    api_key: str
-    api_key_prefix: str | None
-    base_url: str
-    timeout: float | Timeout
-    deadline: float | None
-    retry: RetryPolicy
-    headers: Mapping[str, str]
-    on_event: Callable[[Event], object] | None
-
-
-class _NoCookies(httpx.Cookies):
-    """Keeps no cookies: the API sets none, and looking for them costs a tenth of a request."""
-
-    def extract_cookies(self, response: httpx.Response) -> None:
-        """Leave the cookies of a response alone."""
-
-
-class _HttpClient(httpx.AsyncClient):
-    """The httpx client that the library makes for itself."""
-
-    @property
-    def cookies(self) -> httpx.Cookies:
-        """Cookies that nothing is ever added to."""
-        return _NO_COOKIES
-
-    @cookies.setter
-    def cookies(self, cookies: object) -> NoReturn:  # noqa: ARG002 - the name is httpx's
-        raise AttributeError("this client keeps no cookies")
-
-
-_NO_COOKIES = _NoCookies()
 
 
 class AsyncTrackingClient:
@@ -126,7 +99,7 @@ class AsyncTrackingClient:
         on_event: Callable[[Event], object] | None = None,
     ) -> None:
         try:
-            secret = options.make_secret(api_key, api_key_prefix)
+            secret = make_secret(api_key, api_key_prefix)
         except ConfigurationError as error:
             # The frames that were left hold the key, and so would the traceback.
             raise error.with_traceback(None)  # noqa: B904 - it is the same error
@@ -138,8 +111,8 @@ class AsyncTrackingClient:
             timeout=options.make_timeout(timeout),
             deadline=options.make_deadline(deadline),
             retry=options.make_retry(retry),
-            headers=options.make_headers(headers, options.default_headers()),
-            on_event=_make_listener(on_event),
+            headers=make_headers(headers, default_headers()),
+            on_event=make_listener(on_event),
         )
         pool = ShardedTransport(max_connections=options.make_max_connections(max_connections))
         pace = Pace(options.make_rate(rate))
@@ -149,7 +122,7 @@ class AsyncTrackingClient:
                 f"http_client must be an httpx.AsyncClient, got {type(http_client).__name__}"
             )
         self._shared = Shared(
-            http_client or _HttpClient(transport=pool),
+            http_client or HttpClient(transport=pool),
             is_borrowed=http_client is not None,
             pace=pace,
         )
@@ -226,25 +199,25 @@ class AsyncTrackingClient:
         self, identify_request: IdentifyRequest | _Mapping, **per_call: Unpack[PerCall]
     ) -> ApiResponse[IdentifyResponse]:
         """As `identify_contact`, with the status and headers of the answer."""
-        return _with_http_info(await self._call(IDENTIFY, identify_request, **per_call))
+        return (await self._call(IDENTIFY, identify_request, **per_call)).with_http_info()
 
     async def track_contact_with_http_info(
         self, track_request: TrackRequest | _Mapping, **per_call: Unpack[PerCall]
     ) -> ApiResponse[TrackResponse]:
         """As `track_contact`, with the status and headers of the answer."""
-        return _with_http_info(await self._call(TRACK, track_request, **per_call))
+        return (await self._call(TRACK, track_request, **per_call)).with_http_info()
 
     async def track_custom_event_with_http_info(
         self, custom_event_request: CustomEventRequest | _Mapping, **per_call: Unpack[PerCall]
     ) -> ApiResponse[EventResponse]:
         """As `track_custom_event`, with the status and headers of the answer."""
-        return _with_http_info(await self._call(CUSTOM_EVENT, custom_event_request, **per_call))
+        return (await self._call(CUSTOM_EVENT, custom_event_request, **per_call)).with_http_info()
 
     async def track_revenue_event_with_http_info(
         self, revenue_event_request: RevenueEventRequest | _Mapping, **per_call: Unpack[PerCall]
     ) -> ApiResponse[EventResponse]:
         """As `track_revenue_event`, with the status and headers of the answer."""
-        return _with_http_info(await self._call(REVENUE_EVENT, revenue_event_request, **per_call))
+        return (await self._call(REVENUE_EVENT, revenue_event_request, **per_call)).with_http_info()
 
     async def identify_contacts_with_http_info(
         self,
@@ -252,7 +225,7 @@ class AsyncTrackingClient:
         **per_call: Unpack[PerCall],
     ) -> ApiResponse[IdentifyResponse]:
         """As `identify_contacts`, with the status and headers of the answer."""
-        return _with_http_info(await self._call(IDENTIFY_BULK, identify_requests, **per_call))
+        return (await self._call(IDENTIFY_BULK, identify_requests, **per_call)).with_http_info()
 
     async def _call(
         self,
@@ -260,7 +233,7 @@ class AsyncTrackingClient:
         given: object,
         **per_call: Unpack[PerCall],
     ) -> Answer[ResponseT]:
-        settings = _for_this_call(self._settings, per_call) if per_call else self._settings
+        settings = for_this_call(self._settings, per_call) if per_call else self._settings
         request = make_request(operation, given)
         target = self._targets[operation.path]
         return await Call(self._shared, settings, operation, request, target).run()
@@ -280,7 +253,7 @@ class AsyncTrackingClient:
             TypeError: It is none that a copy can have of its own.
         """
         try:
-            settings = _changed(self._settings, **changes)
+            settings = changed(self._settings, **changes)
         except ConfigurationError as error:
             raise error.with_traceback(None)  # noqa: B904 - it is the same error
         finally:
@@ -358,65 +331,8 @@ class AsyncTrackingClient:
             )
 
 
-def _make_listener(on_event: object) -> Callable[[Event], object] | None:
-    if on_event is None:
-        return None
-    function = on_event
-    while isinstance(function, functools.partial):
-        function = cast("functools.partial[object]", function).func
-    if not callable(function) or any(
-        inspect.iscoroutinefunction(called) or inspect.isasyncgenfunction(called)
-        for called in (function, type(function).__call__)
-    ):
-        raise ConfigurationError("on_event must be a plain function: nobody awaits its result")
-    return cast("Callable[[Event], object]", on_event)
-
-
 def _targets_at(base_url: str) -> dict[str, Target]:
     try:
         return {path: Target.at(base_url + path) for path in PATHS}
     except httpx.InvalidURL:
         raise ConfigurationError(f"base_url must be a URL such as {options.PRODUCTION}") from None
-
-
-def _for_this_call(settings: Settings, changes: PerCall) -> Settings:
-    unknown = set(changes) - PerCall.__optional_keys__
-    if unknown:
-        known = ", ".join(sorted(PerCall.__optional_keys__))
-        raise TypeError(f"a call has no option {min(unknown)!r}: it takes {known}")
-    return _changed(settings, **changes)
-
-
-def _changed(settings: Settings, **changes: Unpack[ClientOptions]) -> Settings:
-    unknown = set(changes) - ClientOptions.__optional_keys__
-    if unknown:
-        known = ", ".join(sorted(ClientOptions.__optional_keys__))
-        raise TypeError(f"with_options can't change {min(unknown)!r}: it takes {known}")
-    made: dict[str, Any] = {}
-    if "api_key" in changes or "api_key_prefix" in changes:
-        made["secret"] = settings.secret.changed(**changes)
-    if "base_url" in changes:
-        made["base_url"] = options.make_base_url(changes["base_url"])
-    if "timeout" in changes:
-        made["timeout"] = options.make_timeout(changes["timeout"])
-    if "deadline" in changes:
-        made["deadline"] = options.make_deadline(changes["deadline"])
-    if "retry" in changes:
-        made["retry"] = options.make_retry(changes["retry"])
-    if "headers" in changes:
-        made["headers"] = options.make_headers(changes["headers"], settings.headers)
-    if "on_event" in changes:
-        made["on_event"] = _make_listener(changes["on_event"])
-    return attrs.evolve(settings, **made)
-
-
-def _with_http_info(answer: Answer[ResponseT]) -> ApiResponse[ResponseT]:
-    return ApiResponse(
-        data=answer.data,
-        status_code=answer.raw.status_code,
-        headers=answer.raw.header_texts(),
-        raw_data=answer.raw.body or b"",
-        call_id=answer.call_id,
-        attempts=answer.attempts,
-        elapsed=answer.elapsed,
-    )

@@ -1,71 +1,21 @@
-"""What a client is configured with: settings, the secret key, and the environment."""
+"""The options of a client: what each may be, its default, and its environment variable."""
 
 import ipaddress
 import math
 import os
-import re
-from collections.abc import Callable, Mapping
-from typing import NoReturn, TypedDict, cast
+from typing import cast
 from urllib.parse import SplitResult, urlsplit
 
 import attrs
 
 from sendx_async._errors import ConfigurationError
-from sendx_async._events import Event
 from sendx_async._retry import RetryPolicy
 from sendx_async._validation import described, type_name
-from sendx_async._version import __version__
 
 PRODUCTION = "https://api.sendx.io/api/v1/rest"
 """The base URL of the production server (OpenAPI document of SendX)."""
 
-_KEY_HEADER = "X-Team-ApiKey"
 _LONGEST = 1e9
-_SHORTEST_TO_REDACT = 8
-_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_OWN_HEADERS = {
-    "accept", "connection", "content-length", "content-type", "expect", "host",
-    "transfer-encoding", "upgrade", _KEY_HEADER.lower(),
-}  # fmt: skip
-
-
-class Secret:
-    """Holds the API key, and shows it to nobody by accident."""
-
-    __slots__ = ("_header", "_key", "_prefix")
-
-    def __init__(self, key: str, prefix: str | None) -> None:
-        self._key = key
-        self._prefix = prefix
-        value = f"{prefix} {key}" if prefix else key
-        self._header = (_KEY_HEADER.encode(), value.encode("latin-1"))
-
-    def changed(self, **changes: object) -> "Secret":
-        """Give the secret with another ``api_key``, another ``api_key_prefix``, or both."""
-        return make_secret(
-            changes.get("api_key", self._key), changes.get("api_key_prefix", self._prefix)
-        )
-
-    def header(self) -> tuple[bytes, bytes]:
-        """Give the header to put on the wire."""
-        return self._header
-
-    def redact(self, answer: bytes) -> bytes:
-        """Take the key out of what a server sent back.
-
-        A key of a few characters stays: they stand in any text, and real keys are long.
-        """
-        if len(self._key) < _SHORTEST_TO_REDACT:
-            return answer
-        for encoding in ("latin-1", "utf-8"):
-            answer = answer.replace(self._key.encode(encoding), b"***")
-        return answer
-
-    def __repr__(self) -> str:
-        return "Secret(***)"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("an API key is never pickled: make a new client where it is needed")
 
 
 def _seconds(name: str, value: object) -> float:
@@ -128,60 +78,6 @@ class Rate:
 def _check_count(name: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ConfigurationError(f"{name} must be an int of at least 1, got {described(value)}")
-
-
-class PerCall(TypedDict, total=False):
-    """Options that every call takes; each replaces the client's own for this call."""
-
-    timeout: float | Timeout
-    deadline: float | None
-    retry: RetryPolicy
-    headers: Mapping[str, str]
-
-
-@attrs.frozen
-class Settings:
-    """Everything about a client that one call can look up, checked."""
-
-    secret: Secret
-    base_url: str
-    timeout: Timeout
-    deadline: float
-    retry: RetryPolicy
-    headers: tuple[tuple[bytes, bytes], ...] = attrs.field(repr=False)  # may hold a token
-    on_event: Callable[[Event], object] | None
-
-
-def make_secret(api_key: object, prefix: object) -> Secret:
-    """Check the key and its prefix and lock them away; without a key, SENDX_API_KEY is used."""
-    name = "api_key"
-    if api_key is None:
-        name = "SENDX_API_KEY"
-        api_key = os.environ.get(name)
-        if api_key is None:
-            raise ConfigurationError(
-                "no API key: pass api_key, or set the environment variable SENDX_API_KEY"
-            )
-    key = _header_text(name, api_key)
-    return Secret(key, None if prefix is None else _header_text("api_key_prefix", prefix))
-
-
-def _header_text(name: str, value: object) -> str:
-    """Check what goes into a header; the text of an error never shows it."""
-    if not isinstance(value, str):
-        raise ConfigurationError(f"{name} must be a str, got {type_name(value)}")
-    if not value.strip():
-        raise ConfigurationError(f"{name} is empty")
-    if max(value) > "\xff":
-        raise ConfigurationError(
-            f"{name} has characters that a header can't carry (outside of latin-1)"
-        )
-    if value != value.strip() or any(ord(c) < 32 or 127 <= ord(c) < 160 for c in value):  # noqa: PLR2004 - the C0 and C1 control characters
-        raise ConfigurationError(
-            f"{name} has control characters or white space around it: strip it, a line break at "
-            "the end often comes from reading a file"
-        )
-    return value
 
 
 def make_base_url(value: object) -> str:
@@ -257,31 +153,3 @@ def make_rate(value: object) -> Rate | None:
     if value is None or isinstance(value, Rate):
         return value
     raise ConfigurationError(f"rate must be a Rate, got {type_name(value)}")
-
-
-def make_headers(
-    given: object, defaults: tuple[tuple[bytes, bytes], ...]
-) -> tuple[tuple[bytes, bytes], ...]:
-    """Add a caller's headers to the defaults, replacing those of the same name."""
-    if given is None:
-        return defaults
-    if not isinstance(given, Mapping):
-        raise ConfigurationError(f"headers must be a mapping, got {type_name(given)}")
-    merged = {name.lower(): (name, value) for name, value in defaults}
-    for name, value in cast("Mapping[object, object]", given).items():
-        if not isinstance(name, str) or not _TOKEN.fullmatch(name):
-            raise ConfigurationError("headers: a name must be a str of letters, digits and dashes")
-        if name.lower() in _OWN_HEADERS:
-            raise ConfigurationError(f"headers: {name} is set by the client itself")
-        text = _header_text(f"headers: {name}", value)
-        merged[name.lower().encode()] = (name.encode(), text.encode("latin-1"))
-    return tuple(merged.values())
-
-
-def default_headers() -> tuple[tuple[bytes, bytes], ...]:
-    """Give the headers that every request has, besides the key."""
-    return (
-        (b"Accept", b"application/json"),
-        (b"Content-Type", b"application/json"),
-        (b"User-Agent", f"sendx-async/{__version__}".encode()),
-    )

@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar, Unpack
 import anyio.lowlevel
 import httpx
 
-from sendx_async._client import AsyncTrackingClient, ClientOptions
+from sendx_async._client import AsyncTrackingClient
 from sendx_async._errors import ClientClosedError, ConfigurationError
 from sendx_async._events import Event
 from sendx_async._models import (
@@ -24,9 +24,10 @@ from sendx_async._models import (
     TrackRequest,
     TrackResponse,
 )
-from sendx_async._options import PerCall, Rate, Timeout
+from sendx_async._options import Rate, Timeout
 from sendx_async._portal import portals
 from sendx_async._retry import RetryPolicy
+from sendx_async._settings import ClientOptions, PerCall
 
 ResultT = TypeVar("ResultT")
 

@@ -165,7 +165,7 @@ def to_extra(value: Mapping[str, Any]) -> Mapping[str, Any]:
     """Keep a mapping as `to_json_object` does; it can't be None."""
     if type(value) is dict and not value:
         return {}  # as nearly always
-    return cast("Mapping[str, Any]", to_json_object(value))
+    return cast("Mapping[str, Any]", to_json_object(cast("Mapping[str, Any]", value)))
 
 
 def to_json_object(value: Mapping[str, Any] | None) -> Mapping[str, Any] | None:

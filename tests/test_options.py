@@ -11,17 +11,16 @@ import pytest
 from sendx_async import ConfigurationError, Rate, RetryPolicy, Timeout, __version__
 from sendx_async._options import (
     PRODUCTION,
-    default_headers,
     is_loopback,
     make_base_url,
     make_deadline,
-    make_headers,
     make_max_connections,
     make_rate,
     make_retry,
-    make_secret,
     make_timeout,
 )
+from sendx_async._secret import make_secret
+from sendx_async._settings import default_headers, make_headers
 
 KEY = "k3y-of-the-team"
 

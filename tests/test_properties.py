@@ -35,9 +35,11 @@ from sendx_async._convert import request_from_wire
 from sendx_async._errors import api_error_class
 from sendx_async._masking import mask_addresses
 from sendx_async._operations import IDENTIFY, IDENTIFY_BULK, SINGLE_OPERATIONS
-from sendx_async._options import make_base_url, make_headers, make_secret, make_timeout
+from sendx_async._options import make_base_url, make_timeout
 from sendx_async._protocol import decode, encode, make_request, parse_retry_after
 from sendx_async._retry import RetryBudget, decide
+from sendx_async._secret import make_secret
+from sendx_async._settings import make_headers
 
 pytestmark = pytest.mark.timeout(60)
 quick = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))

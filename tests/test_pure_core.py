@@ -15,7 +15,7 @@ PACKAGE = Path(sendx_async.__file__).parent
 # In reading order: a module may import from those above it only.
 PURE = (
     "_version", "_locks", "_masking", "_errors", "_validation", "_models", "_convert",
-    "_operations", "_protocol", "_retry", "_events", "_options",
+    "_operations", "_protocol", "_retry", "_events", "_options", "_secret", "_settings",
 )  # fmt: skip
 CORE = ("_models", "_convert", "_operations", "_protocol", "_errors", "_retry", "_options")
 IO_LIBRARIES = {

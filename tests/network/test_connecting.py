@@ -155,6 +155,25 @@ def test_a_name_that_nobody_knows(run: Run) -> None:
     run(test)
 
 
+def test_a_name_is_looked_up_when_no_thread_can_be_started_any_more(run: Run) -> None:
+    async def test() -> None:
+        loop = asyncio.get_running_loop()
+        ask_system = loop.getaddrinfo
+
+        async def getaddrinfo(host: str, *rest: Any, **options: Any) -> Any:
+            if host == "localhost":
+                raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+            return await ask_system(host, *rest, **options)
+
+        loop.getaddrinfo = getaddrinfo  # type: ignore[assignment,method-assign]
+        with listening() as port:
+            stream = await AsyncioBackend().connect_tcp("localhost", port, timeout=LIMIT)
+            assert stream.get_extra_info("server_addr") == (HOST, port)
+            await stream.aclose()
+
+    run(test)
+
+
 def test_looking_up_a_name_is_part_of_the_time(run: Run) -> None:
     async def hang(*_: Any, **__: Any) -> Any:
         await asyncio.Event().wait()

@@ -1,0 +1,81 @@
+"""The API key: checked, locked away, and put on the wire last."""
+
+import os
+from typing import NoReturn
+
+from sendx_async._errors import ConfigurationError
+from sendx_async._validation import type_name
+
+KEY_HEADER = "X-Team-ApiKey"
+_SHORTEST_TO_REDACT = 8
+
+
+class Secret:
+    """Holds the API key, and shows it to nobody by accident."""
+
+    __slots__ = ("_header", "_key", "_prefix")
+
+    def __init__(self, key: str, prefix: str | None) -> None:
+        self._key = key
+        self._prefix = prefix
+        value = f"{prefix} {key}" if prefix else key
+        self._header = (KEY_HEADER.encode(), value.encode("latin-1"))
+
+    def changed(self, **changes: object) -> "Secret":
+        """Give the secret with another ``api_key``, another ``api_key_prefix``, or both."""
+        return make_secret(
+            changes.get("api_key", self._key), changes.get("api_key_prefix", self._prefix)
+        )
+
+    def header(self) -> tuple[bytes, bytes]:
+        """Give the header to put on the wire."""
+        return self._header
+
+    def redact(self, answer: bytes) -> bytes:
+        """Take the key out of what a server sent back.
+
+        A key of a few characters stays: they stand in any text, and real keys are long.
+        """
+        if len(self._key) < _SHORTEST_TO_REDACT:
+            return answer
+        for encoding in ("latin-1", "utf-8"):
+            answer = answer.replace(self._key.encode(encoding), b"***")
+        return answer
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an API key is never pickled: make a new client where it is needed")
+
+
+def make_secret(api_key: object, prefix: object) -> Secret:
+    """Check the key and its prefix and lock them away; without a key, SENDX_API_KEY is used."""
+    name = "api_key"
+    if api_key is None:
+        name = "SENDX_API_KEY"
+        api_key = os.environ.get(name)
+        if api_key is None:
+            raise ConfigurationError(
+                "no API key: pass api_key, or set the environment variable SENDX_API_KEY"
+            )
+    key = header_text(name, api_key)
+    return Secret(key, None if prefix is None else header_text("api_key_prefix", prefix))
+
+
+def header_text(name: str, value: object) -> str:
+    """Check what goes into a header; the text of an error never shows it."""
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{name} must be a str, got {type_name(value)}")
+    if not value.strip():
+        raise ConfigurationError(f"{name} is empty")
+    if max(value) > "\xff":
+        raise ConfigurationError(
+            f"{name} has characters that a header can't carry (outside of latin-1)"
+        )
+    if value != value.strip() or any(ord(c) < 32 or 127 <= ord(c) < 160 for c in value):  # noqa: PLR2004 - the C0 and C1 control characters
+        raise ConfigurationError(
+            f"{name} has control characters or white space around it: strip it, a line break at "
+            "the end often comes from reading a file"
+        )
+    return value
