@@ -163,9 +163,10 @@ def check_field_texts(value: Any) -> str | list[str] | None:
 
 def to_extra(value: Mapping[str, Any]) -> Mapping[str, Any]:
     """Keep a mapping as `to_json_object` does; it can't be None."""
-    if type(value) is dict and not value:
+    kind: object = type(value)
+    if kind is dict and not value:
         return {}  # as nearly always
-    return cast("Mapping[str, Any]", to_json_object(cast("Mapping[str, Any]", value)))
+    return cast("Mapping[str, Any]", to_json_object(value))
 
 
 def to_json_object(value: Mapping[str, Any] | None) -> Mapping[str, Any] | None:

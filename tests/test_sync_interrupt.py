@@ -25,6 +25,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 key, url, backend = sys.argv[1:]
 with TrackingClient(key, base_url=url, backend=backend) as client:
     client.identify_contact({"email": "before@example.com"})
+    print("ready", flush=True)
+    sys.stdin.readline()
     try:
         client.identify_contact({"email": "hanging@example.com"})
     except KeyboardInterrupt:
@@ -120,9 +122,10 @@ def test_ctrl_c_ends_the_call_and_its_request(
 ) -> None:
     child = Child(INTERRUPTED, fake_sendx, backend)
     children.append(child)
-    fake_sendx.wait_for(lambda: fake_sendx.contact("before@example.com"), LIMIT)
+    child.says("ready")
     fake_sendx.black_hole()
-    fake_sendx.wait_for(lambda: left_over(fake_sendx), LIMIT)
+    child.go_on()
+    fake_sendx.wait_for(lambda: len(fake_sendx.requests) == 2, LIMIT)
     began = time.monotonic()
     os.kill(child.process.pid, signal.SIGINT)
     child.says("interrupted")
