@@ -21,7 +21,9 @@ CORE = ("_models", "_convert", "_operations", "_protocol", "_errors", "_retry", 
 IO_LIBRARIES = {
     "aiohttp", "anyio", "asyncio", "certifi", "concurrent", "h11", "httpcore", "httpx", "idna",
     "multiprocessing", "requests", "sniffio", "sqlite3", "ssl", "subprocess", "trio",
-    "uvloop", "sendx_async._client", "sendx_async._network", "sendx_async._pool",
+    "uvloop", "sendx_async._attempt", "sendx_async._call", "sendx_async._client",
+    "sendx_async._http1", "sendx_async._http_client", "sendx_async._network",
+    "sendx_async._network_stream", "sendx_async._pool",
     "sendx_async._portal", "sendx_async._sync", "sendx_async.testing",
 }  # fmt: skip
 OPTIONAL = {

@@ -120,7 +120,9 @@ def test_a_backoff_counts(fake_sendx: FakeSendX, backend: str) -> None:
     error = fails(backend, fake_sendx.url, deadline=0.3, retry=retry)
     last = error.last if isinstance(error, DeadlineExceeded) else error
     assert isinstance(last, ServerError)
-    assert error.attempts == len(fake_sendx.requests) > 1
+    # The deadline may cut an attempt off before its request arrives.
+    assert len(fake_sendx.requests) > 1
+    assert error.attempts - len(fake_sendx.requests) in {0, 1}
     assert error.maybe_delivered
 
 
