@@ -245,12 +245,9 @@ class ShardedTransport(httpx.AsyncBaseTransport):
             await state.close()
 
 
-_HTTPCORE = httpcore.AsyncHTTPConnection.__module__
-
-
 def _is_replaced() -> bool:
     """Tell whether a test has replaced httpcore's connection, as respx does."""
-    return httpcore.AsyncHTTPConnection.handle_async_request.__module__ != _HTTPCORE
+    return not httpcore.AsyncHTTPConnection.handle_async_request.__module__.startswith("httpcore.")
 
 
 def _proxy_for(target: Target) -> httpx.Proxy | None:

@@ -1,0 +1,79 @@
+"""What is checked, and how; ``nox --list`` shows it. The versions come from pyproject.toml."""
+
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.sessions = ["lint", "types", "tests"]
+nox.options.reuse_existing_virtualenvs = True
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+PYTHONS = nox.project.python_versions(PYPROJECT)
+OLDEST, NEWEST = PYTHONS[0], PYTHONS[-1]
+
+# Never editable: what is tested is the wheel that users would get. Children of a test run in this
+# directory, where they would import the checkout beside them without PYTHONSAFEPATH.
+WHEEL = ".[sandbox]"
+ENVIRONMENT = {"PYTHONSAFEPATH": "1"}
+COVERAGE = ("--cov", "--cov-report=term-missing:skip-covered")
+
+
+def group(name: str) -> tuple[str, ...]:
+    return nox.project.dependency_groups(PYPROJECT, name)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    session.install(*group("lint"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    session.install(WHEEL, *group("types"), *group("dev"), *group("benchmark"))
+    session.run("mypy")
+    session.run("pyright")
+    # What users see of the installed package.
+    session.run("pyright", "--verifytypes", "sendx_async", "--ignoreexternal", env=ENVIRONMENT)
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    session.install(WHEEL, *group("test"))
+    session.run("pytest", *COVERAGE, *session.posargs, env=ENVIRONMENT)
+
+
+@nox.session(python=OLDEST)
+def tests_lowest(session: nox.Session) -> None:
+    """Run the tests with the lowest versions that pyproject.toml allows."""
+    resolve(session, "--resolution=lowest-direct")
+
+
+@nox.session(python=NEWEST)
+def tests_highest(session: nox.Session) -> None:
+    """Run the tests with the newest versions there are, prereleases included."""
+    resolve(session, "--resolution=highest", "--prerelease=allow")
+
+
+def resolve(session: nox.Session, *options: str) -> None:
+    session.install("uv>=0.6")  # pip knows no lowest versions
+    python = f"--python={session.virtualenv.location}"
+    session.run("uv", "pip", "install", python, *options, WHEEL, *group("test"))
+    session.run("pytest", *session.posargs, env=ENVIRONMENT)
+
+
+@nox.session
+def examples(session: nox.Session) -> None:
+    """Run every example; each brings its own sandbox."""
+    session.install(WHEEL)
+    for script in sorted(Path("examples").glob("*.py")):
+        session.run("python", "-W", "error", str(script), env=ENVIRONMENT)
+
+
+@nox.session
+def benchmarks(session: nox.Session) -> None:
+    """Measure everything that the README promises: some minutes on a quiet machine."""
+    session.install(WHEEL, *group("benchmark"))
+    session.run("python", "benchmarks/run_all.py", *session.posargs)
