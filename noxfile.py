@@ -1,16 +1,19 @@
 """What is checked, and how; ``nox --list`` shows it. The versions come from pyproject.toml."""
 
+import sys
 from pathlib import Path
 
 import nox
 
 nox.needs_version = ">=2025.2.9"
-nox.options.sessions = ["lint", "types", "tests"]
-nox.options.reuse_existing_virtualenvs = True
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PYPROJECT)
 OLDEST, NEWEST = PYTHONS[0], PYTHONS[-1]
+
+CURRENT = f"{sys.version_info.major}.{sys.version_info.minor}"
+nox.options.sessions = ["lint", "types", f"tests-{CURRENT if CURRENT in PYTHONS else NEWEST}"]
+nox.options.reuse_existing_virtualenvs = True
 
 # Never editable: what is tested is the wheel that users would get. Children of a test run in this
 # directory, where they would import the checkout beside them without PYTHONSAFEPATH.
@@ -35,6 +38,7 @@ def types(session: nox.Session) -> None:
     session.install(WHEEL, *group("types"), *group("dev"), *group("benchmark"))
     session.run("mypy")
     session.run("pyright")
+    session.run("pyright", "tests/typing")
     # What users see of the installed package.
     session.run("pyright", "--verifytypes", "sendx_async", "--ignoreexternal", env=ENVIRONMENT)
 

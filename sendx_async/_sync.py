@@ -81,19 +81,22 @@ class TrackingClient:
         self._backend = _check_backend(backend)
         self._has_warned = False
         self._first_use = None if http_client is None else _FirstUse()
-        self._client = AsyncTrackingClient(
-            api_key,
-            base_url=base_url,
-            api_key_prefix=api_key_prefix,
-            timeout=timeout,
-            deadline=deadline,
-            retry=retry,
-            max_connections=max_connections,
-            rate=rate,
-            headers=headers,
-            http_client=http_client,
-            on_event=on_event,
-        )
+        try:
+            self._client = AsyncTrackingClient(
+                api_key,
+                base_url=base_url,
+                api_key_prefix=api_key_prefix,
+                timeout=timeout,
+                deadline=deadline,
+                retry=retry,
+                max_connections=max_connections,
+                rate=rate,
+                headers=headers,
+                http_client=http_client,
+                on_event=on_event,
+            )
+        finally:
+            del api_key, api_key_prefix  # tracebacks show the variables of a frame
 
     def identify_contact(
         self, identify_request: IdentifyRequest | _Mapping, **per_call: Unpack[PerCall]

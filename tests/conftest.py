@@ -16,6 +16,8 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("SENDX_") or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
+    # Children import what is installed, not what lies in the directory they run in.
+    monkeypatch.setenv("PYTHONSAFEPATH", "1")
 
 
 @pytest.fixture

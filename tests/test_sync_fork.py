@@ -220,7 +220,7 @@ import os
 import asyncio, httpx, trio  # these need to be told all the same
 register = os.register_at_fork
 del os.register_at_fork
-import sendx_async._portal
+import sendx_async._locks, sendx_async._portal
 os.register_at_fork = register
 """
     script = """

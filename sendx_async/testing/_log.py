@@ -61,7 +61,7 @@ class RequestLog:
     """The received requests, and the lock under which everything of the fake server changes."""
 
     def __init__(self, keep: int | None) -> None:
-        self.changed = threading.Condition(threading.RLock())
+        self.changed: threading.Condition = threading.Condition(threading.RLock())
         self._entries: collections.deque[Entry] = collections.deque(maxlen=keep)
 
     def add(self, request: ReceivedRequest) -> Entry:
