@@ -109,7 +109,9 @@ class Delivery:
         elif name.endswith(".send_request_headers.started"):
             self.sent = info["request"].method != b"CONNECT"
         elif name.endswith(".receive_response_headers.complete"):
-            _, status_code, _, headers, *_ = info["return_value"]
+            # HTTP/1.1: version, status, reason, headers and more; HTTP/2: status and headers.
+            value = info["return_value"]
+            status_code, headers = value if name.startswith("http2.") else (value[1], value[3])
             self.head = RawAnswer(status_code, headers, b"")
 
 
