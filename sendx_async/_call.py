@@ -167,7 +167,7 @@ class Call(Generic[ResponseT]):
                 await anyio.sleep(due - now)
                 now = time.monotonic()
         except BaseException:
-            pace.give_back()
+            pace.give_back(place)
             raise
         if self._shared.is_closed or self._shared.http.is_closed:
             raise self._describe(

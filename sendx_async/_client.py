@@ -83,6 +83,8 @@ class AsyncTrackingClient:
         ConfigurationError: A setting is missing or wrong.
     """
 
+    _owner: "AsyncTrackingClient | None" = None
+
     def __init__(
         self,
         api_key: str | None = None,
@@ -260,8 +262,9 @@ class AsyncTrackingClient:
             del changes  # this frame holds it, too
         targets = _targets_at(settings.base_url)
         copy = object.__new__(type(self))
+        copy.__dict__.update(self.__dict__)  # whatever else a subclass keeps
         copy._is_owner = False
-        copy._shared = self._shared
+        copy._owner = self  # which is what gets closed, so it lives as long
         copy._settings = settings
         copy._targets = targets
         return copy
@@ -334,5 +337,5 @@ class AsyncTrackingClient:
 def _targets_at(base_url: str) -> dict[str, Target]:
     try:
         return {path: Target.at(base_url + path) for path in PATHS}
-    except httpx.InvalidURL:
+    except (httpx.InvalidURL, ValueError):
         raise ConfigurationError(f"base_url must be a URL such as {options.PRODUCTION}") from None

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from typing import Any, cast
 
+import anyio.lowlevel
 import attrs
 import h11
 import httpcore
@@ -22,6 +23,7 @@ MOST_OF_A_BODY = 1024 * 1024
 """Bytes of an answer's body that are read; SendX's own answers have some hundreds."""
 
 _BYTES_PER_READ = 64 * 1024
+_PIECES_AT_A_TIME = 500
 
 
 OriginKey = tuple[bytes, bytes, int | None]
@@ -82,7 +84,11 @@ class RawAnswer:
 
     def header_texts(self) -> dict[str, str]:
         """Give the headers with names in lower case; repeated ones are joined by commas."""
-        return dict(httpx.Headers(list(self.headers), encoding="latin-1"))
+        texts: dict[str, str] = {}
+        for name_bytes, value_bytes in self.headers:
+            name, value = name_bytes.decode("latin-1").lower(), value_bytes.decode("latin-1")
+            texts[name] = f"{texts[name]}, {value}" if name in texts else value
+        return texts
 
 
 @attrs.define
@@ -163,7 +169,9 @@ class Connection:
         delivery.sent = True
         # A server may refuse a request before it has read it all, and say why: read that.
         with contextlib.suppress(httpcore.WriteError):
-            await stream.write(self._encode(request), timeout=timeout["write"])
+            # As a view, since tools that show the variables of a traceback would show the bytes.
+            data = cast("bytes", memoryview(self._encode(request)))
+            await stream.write(data, timeout=timeout["write"])
         try:
             return await self._read_answer(stream, timeout["read"], delivery)
         except h11.RemoteProtocolError as error:
@@ -174,13 +182,15 @@ class Connection:
         began = time.monotonic()
         url = self._target.url
         port = url.port or (443 if self._ssl_context else 80)
-        stream = await self._backend.connect_tcp(url.host, port, timeout=timeout)
+        # As it stands in the Host header: httpx and the socket module disagree on some names.
+        host = url.raw_host.decode("ascii")
+        stream = await self._backend.connect_tcp(host, port, timeout=timeout)
         self._stream = stream
         if self._ssl_context is not None:
             if timeout is not None:
                 timeout = max(0.001, timeout - (time.monotonic() - began))
             self._stream = stream = await stream.start_tls(
-                self._ssl_context, server_hostname=url.host, timeout=timeout
+                self._ssl_context, server_hostname=host, timeout=timeout
             )
         return stream
 
@@ -197,6 +207,7 @@ class Connection:
         http = self._http
         answer: h11.Response | None = None
         body = bytearray()
+        pieces = 0
         while True:
             event = http.next_event()
             if event is h11.NEED_DATA:
@@ -208,8 +219,11 @@ class Connection:
                 answer = event
             elif isinstance(event, h11.Data):
                 body += event.data
+                pieces += 1
                 if len(body) > MOST_OF_A_BODY:
                     break
+                if not pieces % _PIECES_AT_A_TIME:
+                    await anyio.lowlevel.checkpoint()  # for the deadline, and for others
             elif isinstance(event, h11.EndOfMessage):
                 break
         head = cast("h11.Response", answer)

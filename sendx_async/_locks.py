@@ -6,9 +6,12 @@ import weakref
 
 
 class ForkSafeLock:
-    """A lock for ``with`` that is free in a forked child."""
+    """Holds a lock that is free in a forked child: ``with lock.current: ...``.
 
-    __slots__ = ("__weakref__", "_lock")
+    It is no context manager itself: Ctrl-C in a method of its own would leave it held.
+    """
+
+    __slots__ = ("__weakref__", "current")
 
     def __init__(self) -> None:
         self.renew()
@@ -16,13 +19,7 @@ class ForkSafeLock:
 
     def renew(self) -> None:
         """Take a new lock, which nobody holds."""
-        self._lock = threading.Lock()
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
+        self.current = threading.Lock()
 
 
 _LOCKS: weakref.WeakSet[ForkSafeLock] = weakref.WeakSet()

@@ -5,7 +5,7 @@ SendX documents nothing about what empty values do.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Generic, TypeVar, cast
+from typing import Any, ClassVar, Generic, TypeVar, cast, final
 
 import attrs
 
@@ -41,6 +41,12 @@ class _Request:
     extra: Mapping[str, Any] = attrs.field(
         kw_only=True, factory=dict[str, Any], converter=validation.to_extra
     )
+
+    def __init_subclass__(cls) -> None:
+        if cls.__module__ != __name__:
+            raise TypeError(
+                "requests can't be subclassed: fields that this version doesn't know go in extra"
+            )
 
     def __attrs_post_init__(self) -> None:
         problems: list[str] = []
@@ -84,6 +90,7 @@ def _named(name: str, problems: str | list[str]) -> Iterator[str]:
         yield f"{name}{problem}" if problem.startswith("[") else f"{name} {problem}"
 
 
+@final
 @attrs.frozen(repr=False)
 class IdentifyRequest(_Request):
     """Create a contact, or update the one that has this address.
@@ -136,6 +143,7 @@ class IdentifyRequest(_Request):
     _may_be_none: ClassVar[frozenset[str]] = frozenset(_checks) - {"email"}
 
 
+@final
 @attrs.frozen(repr=False)
 class TrackRequest(_Request):
     """Add tags to a contact and remove others; SendX may start automations for them.
@@ -167,6 +175,7 @@ class TrackRequest(_Request):
     _may_be_none: ClassVar[frozenset[str]] = frozenset(_checks)
 
 
+@final
 @attrs.frozen(repr=False)
 class CustomEventRequest(_Request):
     """Record that something happened to a contact. Sent twice, it counts twice.
@@ -198,6 +207,7 @@ class CustomEventRequest(_Request):
     _may_be_none: ClassVar[frozenset[str]] = frozenset({"data", "time"})
 
 
+@final
 @attrs.frozen(repr=False)
 class RevenueEventRequest(_Request):
     """Record revenue that a contact brought. Sent twice, it counts twice.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import os
 import socket
+import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,9 +16,10 @@ import httpcore
 from sendx_async._network_stream import AsyncioStream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     AddressInfo = tuple[int, int, int, str, tuple[Any, ...]]
+
 
 # How long an address may stay silent before the next is tried beside it, as RFC 8305 recommends.
 _HEAD_START = 0.25
@@ -111,21 +114,48 @@ async def _open_first_socket(
 
 
 async def _resolve(host: str, port: int) -> list[AddressInfo]:
+    found: Sequence[AddressInfo]
     try:
         # An address needs no look-up, and so no thread.
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except socket.gaierror:
-        loop = asyncio.get_running_loop()
-        try:
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except RuntimeError:
-            # The interpreter is exiting and starts no threads any more; so nobody minds waiting.
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = await _look_up(host, port)
     # The system sorts by preference; the families take turns, the preferred one first.
     preferred = [info for info in found if info[0] == found[0][0]]
     others = [info for info in found if info[0] != found[0][0]]
     turns = itertools.zip_longest(preferred, others)
     return [info for turn in turns for info in turn if info is not None]
+
+
+async def _look_up(host: str, port: int) -> Sequence[AddressInfo]:
+    """Ask the system in a daemon thread: the loop's executor would keep the interpreter waiting."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[Sequence[AddressInfo]] = loop.create_future()
+
+    def tell(found: Sequence[AddressInfo], error: Exception | None) -> None:
+        if answer.done():
+            return  # cancelled
+        if error is None:
+            answer.set_result(found)
+        else:
+            answer.set_exception(error)
+
+    def look_up() -> None:
+        found: Sequence[AddressInfo] = ()
+        failure: Exception | None = None
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            failure = error
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(tell, found, failure)
+
+    try:
+        threading.Thread(target=look_up, name="sendx_async look-up", daemon=True).start()
+    except RuntimeError:
+        # The interpreter is exiting and starts no threads any more; so nobody minds waiting.
+        look_up()
+    return await answer
 
 
 async def _open_socket(

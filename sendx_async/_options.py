@@ -76,8 +76,10 @@ class Rate:
 
 
 def _check_count(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ConfigurationError(f"{name} must be an int of at least 1, got {described(value)}")
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _LONGEST:
+        raise ConfigurationError(
+            f"{name} must be an int of at least 1, at most {_LONGEST:g}, got {described(value)}"
+        )
 
 
 def make_base_url(value: object) -> str:

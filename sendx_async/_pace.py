@@ -1,10 +1,10 @@
 """When the next request may begin: the client's rate, and the pause that a 429 imposes on all."""
 
-import copy
+import heapq
 import random
 import time
 
-from sendx_async._errors import SendXError
+from sendx_async._errors import ApiError, SendXError
 from sendx_async._locks import ForkSafeLock
 from sendx_async._options import Rate
 
@@ -27,13 +27,14 @@ class Pace:
         self._interval = 1 / rate.per_second if rate else 0.0
         self._tolerance = (rate.burst - 1) * self._interval if rate else 0.0
         self._next = 0.0  # the place of the request after all reserved ones, without any burst
+        self._freed: list[float] = []  # a heap of places before it that were given back
         self._paused_until = 0.0
         self._paused_in_all = 0.0
         self._spread = 0.0
-        self._cause: SendXError | None = None
+        self._cause: ApiError | None = None
 
     @property
-    def cause(self) -> SendXError | None:
+    def cause(self) -> ApiError | None:
         """The error that began the pause that is going on, or None."""
         return self._cause if time.monotonic() < self._paused_until else None
 
@@ -45,11 +46,15 @@ class Pace:
         """
         if not self._interval and now >= self._paused_until:
             return now - self._paused_in_all
-        with self._lock:
+        with self._lock.current:
             place = max(now, self._paused_until) - self._paused_in_all
             if not self._interval:
                 # Callers who wait out the same pause don't come back all at once.
                 return place + random.random() * self._spread  # noqa: S311 - jitter is no secret
+            while self._freed:
+                freed = heapq.heappop(self._freed)
+                if freed >= place:
+                    return freed
             place = max(place, self._next - self._tolerance)
             self._next = max(self._next, place) + self._interval
             return place
@@ -58,10 +63,11 @@ class Pace:
         """Give the moment of a place by ``time.monotonic()``; a pause makes it later."""
         return place + self._paused_in_all
 
-    def give_back(self) -> None:
-        """Free a place that is not used."""
-        with self._lock:
-            self._next -= self._interval
+    def give_back(self, place: float) -> None:
+        """Let somebody else have a place that is not used."""
+        if self._interval:
+            with self._lock.current:
+                heapq.heappush(self._freed, place)
 
     def pause(self, seconds: float, cause: SendXError) -> bool:
         """Let nobody begin for some time; at most five minutes, then one may try again.
@@ -75,14 +81,16 @@ class Pace:
         """
         now = time.monotonic()
         until = now + min(seconds, _LONGEST_PAUSE)
-        with self._lock:
+        with self._lock.current:
             if until <= self._paused_until:
                 return False
             self._paused_in_all += until - max(now, self._paused_until)
             self._paused_until = until
             self._spread = min(seconds / 4, _LONGEST_SPREAD)
-            # Without its traceback, which would keep the frames of that call alive.
-            self._cause = copy.copy(cause)
+            # Neither its traceback nor what the server said: other callers get to see it.
+            if isinstance(cause, ApiError):
+                code, retry_after = cause.status_code, cause.retry_after
+                self._cause = type(cause)(status_code=code, retry_after=retry_after)
             # A burst that was saved up is not for the moment after a pause.
             self._next = max(self._next, until - self._paused_in_all + self._tolerance)
             return True

@@ -13,7 +13,6 @@ from typing import Protocol, cast
 from urllib.request import getproxies, proxy_bypass
 
 import anyio
-import anyio.lowlevel
 import httpcore
 import httpx
 
@@ -43,11 +42,6 @@ class _Shard(Protocol):
     async def aclose(self) -> None: ...
 
 
-class _CoreConnection(Protocol):
-    async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response: ...
-    async def aclose(self) -> None: ...
-
-
 class _Body:
     """A body in one piece; unlike httpcore's own, a generator, it may be left unfinished."""
 
@@ -65,16 +59,15 @@ class _Body:
         return self._data
 
 
-class _CoreShard:
-    """A connection that httpcore runs: through a proxy, or as a mock such as respx replaced it."""
+class _ProxiedShard:
+    """A connection through a proxy, which httpcore runs."""
 
-    def __init__(self, connection: _CoreConnection, *, is_reusable: bool) -> None:
-        self._connection = connection
-        self._is_reusable = is_reusable
+    def __init__(self, proxy: httpcore.AsyncHTTPProxy) -> None:
+        self._proxy = proxy
 
     async def exchange(self, request: httpx.Request, delivery: Delivery) -> httpx.Response:
-        delivery.sent = True  # until the trace knows better; a mock has no trace
-        answer = await self._connection.handle_async_request(
+        delivery.sent = True  # until the trace knows better
+        answer = await self._proxy.handle_async_request(
             httpcore.Request(
                 method=b"POST",
                 url=delivery.target.core_url,
@@ -91,13 +84,47 @@ class _CoreShard:
         return delivery.answer.for_httpx()
 
     def make_reusable(self) -> bool:
-        return self._is_reusable
+        return True
 
     def has_expired(self) -> bool:
         return False  # httpcore looks for itself, and connects anew
 
     async def aclose(self) -> None:
-        await self._connection.aclose()
+        await self._proxy.aclose()
+
+
+class _StockShard:
+    """httpx's own transport: tests put their mocks there, or into the httpcore below it."""
+
+    def __init__(self, ssl_context: ssl.SSLContext) -> None:
+        self._transport = httpx.AsyncHTTPTransport(verify=ssl_context)
+
+    async def exchange(self, request: httpx.Request, delivery: Delivery) -> httpx.Response:
+        delivery.sent = True
+        response = await self._transport.handle_async_request(request)
+        try:
+            body = await read_body(response.aiter_bytes())
+        finally:
+            await response.aclose()
+        delivery.answer = RawAnswer(response.status_code, response.headers.raw, body)
+        return delivery.answer.for_httpx()
+
+    def make_reusable(self) -> bool:
+        return False
+
+    def has_expired(self) -> bool:
+        return True
+
+    async def aclose(self) -> None:
+        await self._transport.aclose()
+
+
+def _is_mocked() -> bool:
+    """Tell whether a test has replaced how httpx sends: respx and pytest-httpx do."""
+    return not (
+        httpx.AsyncHTTPTransport.handle_async_request.__module__.startswith("httpx.")
+        and httpcore.AsyncConnectionPool.handle_async_request.__module__.startswith("httpcore.")
+    )
 
 
 class _LoopState:
@@ -141,15 +168,6 @@ async def _close(shard: _Shard) -> None:
         await shard.aclose()
 
 
-async def _close_with_the_loop(state: _LoopState) -> AsyncGenerator[None, None]:
-    """Wait in an asynchronous generator: event loops finish those before they close."""
-    try:
-        yield
-    finally:
-        with anyio.CancelScope(shield=True):
-            await state.close()
-
-
 class ShardedTransport(httpx.AsyncBaseTransport):
     """Sends requests over connections of its own, at most ``max_connections`` at a time per loop.
 
@@ -159,7 +177,8 @@ class ShardedTransport(httpx.AsyncBaseTransport):
 
     def __init__(self, *, max_connections: int) -> None:
         self._max_connections = max_connections
-        self._state: anyio.lowlevel.RunVar[_LoopState] = anyio.lowlevel.RunVar("sendx_async.pool")
+        # By event loop. An anyio RunVar would keep every loop alive, since its value leads to it.
+        self._states: dict[object, _LoopState] = {}
         self._ssl_context: ssl.SSLContext | None = None
         self._proxies: dict[OriginKey, httpx.Proxy | None] = {}
         self._closed = False
@@ -168,13 +187,14 @@ class ShardedTransport(httpx.AsyncBaseTransport):
         """Send a request and read the whole answer, which stands in the request's `Delivery`."""
         delivery: Delivery = request.extensions[DELIVERY]
         target = delivery.target
-        try:
-            state = self._state.get()
-        except LookupError:
-            state = await self._new_state()
+        loop = _current_loop()
+        state = self._states.get(loop) or await self._new_state(loop)
         async with state.gate:
-            shard = None if _is_replaced() else await state.take(target.origin)
-            shard = shard or self._connect(target)
+            shard: _Shard
+            if _is_mocked():
+                shard = _StockShard(self._tls())
+            else:
+                shard = await state.take(target.origin) or self._connect(target)
             try:
                 response = await shard.exchange(request, delivery)
             except BaseException as error:
@@ -189,22 +209,32 @@ class ShardedTransport(httpx.AsyncBaseTransport):
                 await _close(shard)
         return response
 
-    async def _new_state(self) -> _LoopState:
-        state = _LoopState(self._max_connections)
-        self._state.set(state)
-        state.guard = _close_with_the_loop(state)
+    async def _new_state(self, loop: object) -> _LoopState:
+        for other in list(self._states):
+            if isinstance(other, asyncio.AbstractEventLoop) and other.is_closed():
+                self._states.pop(other, None)  # it ended without finishing its generators
+        state = self._states[loop] = _LoopState(self._max_connections)
+        state.guard = self._close_with_the_loop(loop, state)
         await anext(state.guard)
         return state
 
+    async def _close_with_the_loop(
+        self, loop: object, state: _LoopState
+    ) -> AsyncGenerator[None, None]:
+        """Wait in an asynchronous generator: event loops finish those before they close."""
+        try:
+            yield
+        finally:
+            self._states.pop(loop, None)
+            with anyio.CancelScope(shield=True):
+                await state.close()
+
     def _connect(self, target: Target) -> _Shard:
-        if _is_replaced():
-            origin = target.core_url.origin
-            return _CoreShard(httpcore.AsyncHTTPConnection(origin), is_reusable=False)
         if target.origin not in self._proxies:
             self._proxies[target.origin] = _proxy_for(target)
         proxy = self._proxies[target.origin]
         if proxy is not None:
-            return _CoreShard(self._proxied(proxy), is_reusable=True)
+            return _ProxiedShard(self._proxied(proxy))
         ssl_context = self._tls() if target.url.scheme == "https" else None
         return Connection(target, ssl_context, _network_backend())
 
@@ -239,15 +269,9 @@ class ShardedTransport(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Close what is idle in this event loop; requests under way close theirs when they end."""
         self._closed = True
-        state = self._state.get(None)
+        state = self._states.get(_current_loop())
         if state is not None and state.guard is not None:
             await state.guard.aclose()
-            await state.close()
-
-
-def _is_replaced() -> bool:
-    """Tell whether a test has replaced httpcore's connection, as respx does."""
-    return not httpcore.AsyncHTTPConnection.handle_async_request.__module__.startswith("httpcore.")
 
 
 def _proxy_for(target: Target) -> httpx.Proxy | None:
@@ -279,12 +303,20 @@ def _reason(error: BaseException) -> str:
     return str(cause or "")
 
 
-def _network_backend() -> httpcore.AsyncNetworkBackend:
+def _current_loop() -> object:
+    """Give what stands for the running event loop: asyncio's loop, or trio's token."""
     try:
-        asyncio.get_running_loop()
+        return asyncio.get_running_loop()
     except RuntimeError:
-        return cast("httpcore.AsyncNetworkBackend", httpcore.TrioBackend())
-    return AsyncioBackend()
+        import trio.lowlevel  # noqa: PLC0415 - an optional dependency
+
+        return trio.lowlevel.current_trio_token()
+
+
+def _network_backend() -> httpcore.AsyncNetworkBackend:
+    if isinstance(_current_loop(), asyncio.AbstractEventLoop):
+        return AsyncioBackend()
+    return cast("httpcore.AsyncNetworkBackend", httpcore.TrioBackend())
 
 
 _CORE_ERRORS = (

@@ -135,15 +135,18 @@ class RetryBudget:
     def earn(self, policy: RetryPolicy) -> None:
         """Bring in the part of a retry that each call is worth."""
         if self._spent:
-            with self._lock:
+            with self._lock.current:
                 self._spent = max(0.0, self._spent - policy.refill_per_call)
 
     def spend(self, policy: RetryPolicy, *, now: float) -> bool:
         """Take one retry out, if there is one; ``now`` is in seconds of a monotonic clock."""
-        with self._lock:
+        if policy.budget == math.inf:
+            return True
+        with self._lock.current:
             # A thread may have looked at the clock before another one that came here first.
             since = max(0.0, now - self._refilled_at)
-            self._spent = max(0.0, self._spent - since * policy.refill)
+            # Nobody has to make up for what another policy allowed.
+            self._spent = min(max(0.0, self._spent - since * policy.refill), policy.budget)
             self._refilled_at += since
             if self._spent + 1 > policy.budget:
                 return False

@@ -19,7 +19,7 @@ from sendx_async._version import __version__
 
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _OWN_HEADERS = {
-    "accept", "connection", "content-length", "content-type", "expect", "host",
+    "accept", "accept-encoding", "connection", "content-length", "content-type", "expect", "host",
     "transfer-encoding", "upgrade", KEY_HEADER.lower(),
 }  # fmt: skip
 

@@ -130,7 +130,7 @@ def _scalar_text(value: object) -> object:
         if isinstance(value, float):
             value = Decimal(float.__repr__(value))
         return Decimal.__format__(value, "f")
-    if isinstance(value, date):
+    if isinstance(value, date) and value == value:  # noqa: PLR0124 - unlike pandas.NaT
         return value.isoformat()
     return value
 
@@ -245,7 +245,10 @@ def _at(place: str, problem: str) -> str:
 def to_unix_seconds(value: datetime | float | None) -> int | None:
     """Keep a moment as whole Unix seconds."""
     if isinstance(value, datetime):
-        return cast("int", value) if value.utcoffset() is None else int(value.timestamp())
+        try:
+            return cast("int", value) if value.utcoffset() is None else int(value.timestamp())
+        except (ValueError, OverflowError):
+            return cast("int", value)  # pandas.NaT, or a moment that is no date in UTC
     if isinstance(value, float) and math.isfinite(value):
         return int(value)
     return cast("int | None", value)
@@ -254,7 +257,7 @@ def to_unix_seconds(value: datetime | float | None) -> int | None:
 def check_unix_seconds(value: Any) -> str | None:
     """Whole Unix seconds of a moment between 1970 and 9999."""
     if isinstance(value, datetime):
-        return "must be an aware datetime, got one without a time zone: add tzinfo"
+        return "must be a datetime with a time zone: add tzinfo"
     if isinstance(value, float):
         return "must be an aware datetime or Unix seconds, got a float that is not finite"
     if not isinstance(value, int) or isinstance(value, bool):

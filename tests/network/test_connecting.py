@@ -6,7 +6,8 @@ import errno
 import itertools
 import os
 import socket
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpcore
@@ -17,6 +18,7 @@ from sendx_async._network import AsyncioBackend
 from .loopback import LIMIT, Run, cancelled, suspended, until
 
 HOST = "127.0.0.1"
+LOOK_UP = "sendx_async look-up"
 
 
 @contextlib.contextmanager
@@ -45,26 +47,32 @@ def refusing() -> Iterator[int]:
         yield bound.getsockname()[1]
 
 
-def resolve_to(*addresses: tuple[str, int]) -> None:
-    """Let the running loop find these addresses for the name `api.example`."""
-    loop = asyncio.get_running_loop()
-    ask_system = loop.getaddrinfo
+Resolve = Callable[..., None]
 
-    async def getaddrinfo(host: str, port: int, **options: Any) -> Any:
-        if host != "api.example":
-            return await ask_system(host, port, **options)
-        return [
-            (
-                socket.AF_INET6 if ":" in address[0] else socket.AF_INET,
-                socket.SOCK_STREAM,
-                socket.IPPROTO_TCP,
-                "",
-                address,
-            )
-            for address in addresses
-        ]
 
-    loop.getaddrinfo = getaddrinfo  # type: ignore[assignment,method-assign]
+@pytest.fixture
+def resolve_to(monkeypatch: pytest.MonkeyPatch) -> Resolve:
+    """Let the system find the given addresses for the name `api.example`."""
+    ask_system = socket.getaddrinfo
+
+    def resolve(*addresses: tuple[str, int]) -> None:
+        def getaddrinfo(host: str, port: int, *, flags: int = 0, **options: Any) -> Any:
+            if host != "api.example" or flags & socket.AI_NUMERICHOST:
+                return ask_system(host, port, flags=flags, **options)
+            return [
+                (
+                    socket.AF_INET6 if ":" in address[0] else socket.AF_INET,
+                    socket.SOCK_STREAM,
+                    socket.IPPROTO_TCP,
+                    "",
+                    address,
+                )
+                for address in addresses
+            ]
+
+        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+
+    return resolve
 
 
 def test_what_a_connection_knows_about_itself(run: Run) -> None:
@@ -143,47 +151,81 @@ def test_a_name_that_can_be_none(run: Run) -> None:
     run(test)
 
 
-def test_a_name_that_nobody_knows(run: Run) -> None:
-    async def fail(*_: Any, **__: Any) -> Any:
+def test_a_name_that_nobody_knows(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> Any:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     async def test() -> None:
-        asyncio.get_running_loop().getaddrinfo = fail  # type: ignore[method-assign]
         with pytest.raises(httpcore.ConnectError, match="Name or service not known"):
             await AsyncioBackend().connect_tcp("api.example", 1)
 
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
     run(test)
 
 
-def test_a_name_is_looked_up_when_no_thread_can_be_started_any_more(run: Run) -> None:
-    async def test() -> None:
-        loop = asyncio.get_running_loop()
-        ask_system = loop.getaddrinfo
-
-        async def getaddrinfo(host: str, *rest: Any, **options: Any) -> Any:
-            if host == "localhost":
-                raise RuntimeError("cannot schedule new futures after interpreter shutdown")
-            return await ask_system(host, *rest, **options)
-
-        loop.getaddrinfo = getaddrinfo  # type: ignore[assignment,method-assign]
-        with listening() as port:
-            stream = await AsyncioBackend().connect_tcp("localhost", port, timeout=LIMIT)
-            assert stream.get_extra_info("server_addr") == (HOST, port)
-            await stream.aclose()
-
-    run(test)
-
-
-def test_looking_up_a_name_is_part_of_the_time(run: Run) -> None:
-    async def hang(*_: Any, **__: Any) -> Any:
-        await asyncio.Event().wait()
+def test_a_name_is_looked_up_when_no_thread_can_be_started_any_more(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
 
     async def test() -> None:
-        asyncio.get_running_loop().getaddrinfo = hang  # type: ignore[method-assign]
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+        stream = await AsyncioBackend().connect_tcp("localhost", port, timeout=LIMIT)
+        assert stream.get_extra_info("server_addr") == (HOST, port)
+        await stream.aclose()
+
+    with listening() as port:
+        run(test)
+
+
+def test_looking_up_a_name_is_part_of_the_time(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    ask_system = socket.getaddrinfo
+    timed_out = threading.Event()
+
+    def hang(host: str, port: int, *, flags: int = 0, **options: Any) -> Any:
+        if flags & socket.AI_NUMERICHOST:
+            return ask_system(host, port, flags=flags, **options)
+        timed_out.wait(LIMIT)
+        return []
+
+    async def test() -> None:
         with pytest.raises(httpcore.ConnectTimeout, match=r"api\.example port 1 in 0\.01 s"):
             await AsyncioBackend().connect_tcp("api.example", 1, timeout=0.01)
+        before = set(threading.enumerate())
+        timed_out.set()
+        # The answer that comes too late disturbs nobody.
+        await until(lambda: not any(t.name == LOOK_UP for t in before if t.is_alive()))
 
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
     run(test)
+
+
+def test_an_answer_after_the_end_of_the_loop_disturbs_nobody(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask_system = socket.getaddrinfo
+    loop_has_ended = threading.Event()
+    threads: list[threading.Thread] = []
+
+    def hang(host: str, port: int, *, flags: int = 0, **options: Any) -> Any:
+        if flags & socket.AI_NUMERICHOST:
+            return ask_system(host, port, flags=flags, **options)
+        threads.append(threading.current_thread())
+        loop_has_ended.wait(LIMIT)
+        return []
+
+    async def test() -> None:
+        with pytest.raises(httpcore.ConnectTimeout):
+            await AsyncioBackend().connect_tcp("api.example", 1, timeout=0.05)
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    run(test)
+    loop_has_ended.set()
+    for thread in threads:
+        thread.join(LIMIT)
+        assert not thread.is_alive()
+    assert threads
 
 
 def test_a_server_that_does_not_answer(run: Run) -> None:
@@ -213,7 +255,7 @@ def test_cancelling_after_any_number_of_turns_of_the_loop_leaves_nothing(run: Ru
     run(test)
 
 
-def test_a_silent_address_does_not_keep_the_next_waiting(run: Run) -> None:
+def test_a_silent_address_does_not_keep_the_next_waiting(run: Run, resolve_to: Resolve) -> None:
     async def test() -> None:
         with silent() as silent_port, listening() as port:
             resolve_to((HOST, silent_port), (HOST, port))
@@ -227,7 +269,7 @@ def test_a_silent_address_does_not_keep_the_next_waiting(run: Run) -> None:
 
 
 def test_an_address_that_refuses_does_not_keep_the_next_waiting(
-    run: Run, monkeypatch: pytest.MonkeyPatch
+    run: Run, resolve_to: Resolve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sendx_async._network._HEAD_START", 2 * LIMIT)
 
@@ -241,7 +283,7 @@ def test_an_address_that_refuses_does_not_keep_the_next_waiting(
     run(test)
 
 
-def test_families_take_turns_and_every_failure_is_told(run: Run) -> None:
+def test_families_take_turns_and_every_failure_is_told(run: Run, resolve_to: Resolve) -> None:
     async def test() -> None:
         with refusing() as port:
             resolve_to(("::1", port), ("::1", port), (HOST, port))
@@ -254,7 +296,7 @@ def test_families_take_turns_and_every_failure_is_told(run: Run) -> None:
 
 
 def test_while_an_address_is_silent_there_is_hope(
-    run: Run, monkeypatch: pytest.MonkeyPatch
+    run: Run, resolve_to: Resolve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sendx_async._network._HEAD_START", 0.01)
 
@@ -267,7 +309,7 @@ def test_while_an_address_is_silent_there_is_hope(
     run(test)
 
 
-def test_of_two_that_answer_at_once_one_is_closed(run: Run) -> None:
+def test_of_two_that_answer_at_once_one_is_closed(run: Run, resolve_to: Resolve) -> None:
     async def test() -> None:
         loop = asyncio.get_running_loop()
         connect = loop.sock_connect

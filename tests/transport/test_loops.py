@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import threading
+import weakref
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -181,3 +182,18 @@ def test_an_async_with_in_each_loop(fake_sendx: FakeSendX, run: Callable[[Main],
 
         run(main)
     gc.collect()
+
+
+def test_a_loop_that_has_ended_is_not_kept_alive(fake_sendx: FakeSendX) -> None:
+    loops: list[weakref.ref[object]] = []
+    client = AsyncTrackingClient(fake_sendx.api_key, base_url=fake_sendx.url)
+
+    async def call() -> None:
+        loops.append(weakref.ref(asyncio.get_running_loop()))
+        await client.identify_contact({"email": "jane@example.com"})
+
+    for _ in range(5):
+        asyncio.run(call())
+    asyncio.run(client.aclose())
+    gc.collect()
+    assert [loop() for loop in loops] == [None] * 5
