@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     )
     from sendx_async._options import Rate, Timeout
     from sendx_async._retry import RetryPolicy
+    from sendx_async._settings import ClientOptions, PerCall
     from sendx_async._sync import TrackingClient
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "AuthenticationError",
     "BadRequestError",
     "ClientClosedError",
+    "ClientOptions",
     "ConfigurationError",
     "ConflictError",
     "ConnectError",
@@ -64,6 +66,7 @@ __all__ = [
     "IdentifyResponse",
     "InvalidRequestError",
     "NotFoundError",
+    "PerCall",
     "PermissionDeniedError",
     "Rate",
     "RateLimitError",
@@ -83,7 +86,7 @@ __all__ = [
 ]
 
 _CLIENTS = {"AsyncTrackingClient": "_client", "TrackingClient": "_sync"}
-_OTHERS = ("_errors", "_models", "_options", "_retry", "_events")
+_OTHERS = ("_errors", "_models", "_options", "_retry", "_events", "_settings")
 
 
 if not TYPE_CHECKING:  # else type checkers would believe that every name exists

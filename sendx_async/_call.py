@@ -95,7 +95,8 @@ class Call(Generic[ResponseT]):
         self._shared = shared
         self._settings = settings
         self._operation = operation
-        self._request = request
+        # Now, since a request may hold what the caller changes during the call.
+        self._replay_safe = operation.is_replay_safe(request)
         self._body = encode(request)  # an attribute, since tools that show locals would print it
         self._target = target
         self._began = time.monotonic()
@@ -184,18 +185,19 @@ class Call(Generic[ResponseT]):
 
     def _read(self, raw: RawAnswer) -> Answer[ResponseT] | SendXError:
         """Make the call's answer of what came back, or the error that it stands for."""
-        redact = self._settings.secret.redact
+        secret = self._settings.secret
+        raw = raw.changed(secret.redact)
         headers: dict[str, str] = {}
         if not 200 <= raw.status_code < 300:  # noqa: PLR2004 - the definition of a 2xx
-            raw = raw.changed(redact)
             headers = raw.header_texts()
         try:
             data = decode(self._operation, raw.status_code, headers, raw.body, now=time.time())
         except ResponseDecodeError as error:
-            error.headers = raw.changed(redact).header_texts()
-            error.body = redact(error.body)
+            error.headers = raw.header_texts()
             return error
         except ApiError as error:
+            error.args = tuple(map(secret.redact_text, error.args))
+            error.message = error.message and secret.redact_text(error.message)
             return error
         return Answer(data, raw, self.id, self._attempts, time.monotonic() - self._began)
 
@@ -213,7 +215,7 @@ class Call(Generic[ResponseT]):
             error,
             policy=settings.retry,
             budget=shared.budget,
-            replay_safe=self._operation.is_replay_safe(self._request),
+            replay_safe=self._replay_safe,
             retries_done=retries_done,
             time_left=self._ends - now,
             jitter=jitter,

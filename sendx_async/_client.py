@@ -243,7 +243,8 @@ class AsyncTrackingClient:
     def with_options(self, **changes: Unpack[ClientOptions]) -> Self:
         """Give a copy with other settings that shares connections, pace and retry budget.
 
-        The copy needs no closing: it ends with the client that it was made from.
+        The copy needs no closing: it ends with the client that it was made from. When SendX asks
+        to slow down, they all do, whichever key or address they use.
 
         Args:
             **changes: ``api_key``, ``api_key_prefix``, ``base_url``, ``timeout``, ``deadline``,

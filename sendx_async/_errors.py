@@ -88,7 +88,7 @@ class InvalidRequestError(SendXError, ValueError):
 
 
 class ClientClosedError(SendXError, RuntimeError):
-    """The client was used after it was closed; nothing was sent."""
+    """The client was closed; no request was begun after that."""
 
 
 class TransportError(SendXError):

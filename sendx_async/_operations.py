@@ -1,6 +1,6 @@
 """The API as data: for each operation its path, what it takes and gives, and when it may repeat."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
 import attrs
@@ -47,9 +47,17 @@ class Operation(Generic[RequestT, ResponseT]):
 def _identify_is_replay_safe(request: IdentifyRequest) -> bool:
     # A rename that succeeded may create the old address again when repeated; "++5" and "--5"
     # are arithmetic on number fields.
-    return request.new_email is None and not (
-        request.custom_fields
-        and any(value.startswith(("++", "--")) for value in request.custom_fields.values())
+    return (
+        request.new_email is None
+        and not _may_count(request.custom_fields)
+        and not _may_count(request.extra)
+    )
+
+
+def _may_count(values: Mapping[str, object] | None) -> bool:
+    return values is not None and any(
+        isinstance(value, str) and value.lstrip().startswith(("++", "--"))
+        for value in values.values()
     )
 
 

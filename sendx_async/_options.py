@@ -19,11 +19,12 @@ _LONGEST = 1e9
 
 
 def _seconds(name: str, value: object) -> float:
+    return _positive(f"{name} must be a number of seconds", value)
+
+
+def _positive(what: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= _LONGEST:
-        raise ConfigurationError(
-            f"{name} must be a number of seconds above 0, at most {_LONGEST:g}, "
-            f"got {described(value)}"
-        )
+        raise ConfigurationError(f"{what} above 0, at most {_LONGEST:g}, got {described(value)}")
     return float(value)
 
 
@@ -71,7 +72,7 @@ class Rate:
     burst: int = attrs.field(default=1, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
-        _seconds("Rate: per_second", self.per_second)
+        _positive("Rate: per_second must be a number of requests", self.per_second)
         _check_count("Rate: burst", self.burst)
 
 

@@ -1,5 +1,6 @@
 """The API key: checked, locked away, and put on the wire last."""
 
+import json
 import os
 from typing import NoReturn
 
@@ -13,13 +14,20 @@ _SHORTEST_TO_REDACT = 8
 class Secret:
     """Holds the API key, and shows it to nobody by accident."""
 
-    __slots__ = ("_header", "_key", "_prefix")
+    __slots__ = ("_forms", "_header", "_key", "_prefix")
 
     def __init__(self, key: str, prefix: str | None) -> None:
         self._key = key
         self._prefix = prefix
         value = f"{prefix} {key}" if prefix else key
         self._header = (KEY_HEADER.encode(), value.encode("latin-1"))
+        # How an answer may hold it: as it is, or as JSON writes it.
+        forms = {key, json.dumps(key)[1:-1], key.replace("/", "\\/")}
+        self._forms = (
+            {form.encode(encoding) for form in forms for encoding in ("latin-1", "utf-8")}
+            if len(key) >= _SHORTEST_TO_REDACT
+            else set[bytes]()
+        )
 
     def changed(self, **changes: object) -> "Secret":
         """Give the secret with another ``api_key``, another ``api_key_prefix``, or both."""
@@ -36,11 +44,14 @@ class Secret:
 
         A key of a few characters stays: they stand in any text, and real keys are long.
         """
-        if len(self._key) < _SHORTEST_TO_REDACT:
-            return answer
-        for encoding in ("latin-1", "utf-8"):
-            answer = answer.replace(self._key.encode(encoding), b"***")
+        for form in self._forms:
+            if form in answer:
+                answer = answer.replace(form, b"***")
         return answer
+
+    def redact_text(self, text: str) -> str:
+        """Do the same to text that was decoded from an answer."""
+        return text.replace(self._key, "***") if self._forms else text
 
     def __repr__(self) -> str:
         return "Secret(***)"

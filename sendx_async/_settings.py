@@ -25,7 +25,16 @@ _OWN_HEADERS = {
 
 
 class PerCall(TypedDict, total=False):
-    """Options that every call takes; each replaces the client's own for this call."""
+    """Options that every call takes; each replaces the client's own for this call.
+
+    For functions that pass them on: ``def signup(email: str, **per_call: Unpack[PerCall])``.
+
+    Attributes:
+        timeout: Seconds that one attempt may take, or a `Timeout`.
+        deadline: Seconds that the call may take, waits and retries included; None for no limit.
+        retry: How often and when it is repeated.
+        headers: Headers to add to those of the client.
+    """
 
     timeout: float | Timeout
     deadline: float | None
@@ -34,9 +43,20 @@ class PerCall(TypedDict, total=False):
 
 
 class ClientOptions(TypedDict, total=False):
-    """What `with_options` can change."""
+    """What `with_options` can change; what isn't named stays.
 
-    api_key: str
+    Attributes:
+        api_key: Another key; None for the one in SENDX_API_KEY.
+        api_key_prefix: What is sent before the key.
+        base_url: Where the API is.
+        timeout: Seconds that one attempt may take, or a `Timeout`.
+        deadline: Seconds that a call may take, waits and retries included; None for no limit.
+        retry: How often and when a call is repeated.
+        headers: Headers to add to those of the client.
+        on_event: Called with an `Event` for each thing that happens to a call.
+    """
+
+    api_key: str | None
     api_key_prefix: str | None
     base_url: str
     timeout: float | Timeout

@@ -257,7 +257,7 @@ def to_unix_seconds(value: datetime | float | None) -> int | None:
 def check_unix_seconds(value: Any) -> str | None:
     """Whole Unix seconds of a moment between 1970 and 9999."""
     if isinstance(value, datetime):
-        return "must be a datetime with a time zone: add tzinfo"
+        return "must be an aware datetime: add tzinfo"
     if isinstance(value, float):
         return "must be an aware datetime or Unix seconds, got a float that is not finite"
     if not isinstance(value, int) or isinstance(value, bool):

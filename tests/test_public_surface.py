@@ -7,7 +7,7 @@ import inspect
 import re
 from collections.abc import Iterator
 from types import ModuleType
-from typing import Any, get_type_hints
+from typing import Any, get_type_hints, is_typeddict
 
 import pytest
 
@@ -41,12 +41,14 @@ def _public_methods() -> Iterator[Any]:
             for name, member in inspect.getmembers(kind):
                 if name.startswith("_") or not callable(member):
                     continue
-                if not getattr(member, "__module__", "").startswith("sendx_async"):
+                if not (getattr(member, "__module__", "") or "").startswith("sendx_async"):
                     continue
                 yield pytest.param(member, id=f"{case.id}.{name}")
 
 
 def parameters_of(called: Any) -> list[str]:
+    if is_typeddict(called):
+        return list(called.__annotations__)
     return [
         name
         for name, parameter in inspect.signature(called).parameters.items()
