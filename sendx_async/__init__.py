@@ -85,24 +85,38 @@ __all__ = [
     "__version__",
 ]
 
-_CLIENTS = {"AsyncTrackingClient": "_client", "TrackingClient": "_sync"}
-_OTHERS = ("_errors", "_models", "_options", "_retry", "_events", "_settings")
+# Every public name that isn't here is an error.
+_MODULES = {
+    "ApiResponse": "_models",
+    "AsyncTrackingClient": "_client",
+    "ClientOptions": "_settings",
+    "CustomEventRequest": "_models",
+    "Event": "_events",
+    "EventResponse": "_models",
+    "IdentifyRequest": "_models",
+    "IdentifyResponse": "_models",
+    "PerCall": "_settings",
+    "Rate": "_options",
+    "RetryPolicy": "_retry",
+    "RevenueEventRequest": "_models",
+    "Timeout": "_options",
+    "TrackRequest": "_models",
+    "TrackResponse": "_models",
+    "TrackingClient": "_sync",
+}
 
 
 if not TYPE_CHECKING:  # else type checkers would believe that every name exists
 
     def __getattr__(name: str) -> Any:
         """Import a public name when it is first used, so that the package costs little."""
-        if name in __all__:
-            from importlib import import_module  # noqa: PLC0415 - no work at import
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module  # noqa: PLC0415 - no work at import
 
-            modules = (_CLIENTS[name],) if name in _CLIENTS else _OTHERS
-            for module in modules:
-                found = getattr(import_module(f"{__name__}.{module}"), name, None)
-                if found is not None:
-                    globals()[name] = found
-                    return found
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        module = import_module(f"{__name__}.{_MODULES.get(name, '_errors')}")
+        globals()[name] = found = getattr(module, name)
+        return found
 
 
 def __dir__() -> list[str]:

@@ -8,7 +8,6 @@ import httpx
 
 from sendx_async._errors import (
     AttemptTimeout,
-    ClientClosedError,
     ConnectError,
     ResponseLost,
     SendXError,
@@ -61,10 +60,6 @@ async def attempt(
         return ResponseLost(f"the connection broke: {error}", maybe_delivered=delivery.sent)
     except SendXError as error:
         return error
-    except RuntimeError:
-        if http.is_closed:
-            return ClientClosedError("the client was closed before the request was sent")
-        raise
 
 
 def build_request(

@@ -37,12 +37,14 @@ class Target:
         url: For httpx.
         core_url: For httpcore.
         host: The header.
+        host_name: The host as a person writes it.
         origin: What requests have in common that can share a connection.
     """
 
     url: httpx.URL
     core_url: httpcore.URL
     host: tuple[bytes, bytes]
+    host_name: str
     origin: OriginKey
 
     @classmethod
@@ -51,7 +53,8 @@ class Target:
         url = httpx.URL(address)
         scheme, host, port = url.raw_scheme, url.raw_host, url.port
         core_url = httpcore.URL(scheme=scheme, host=host, port=port, target=url.raw_path)
-        return cls(url, core_url, (b"Host", url.netloc), (scheme, host, port))
+        header = (b"Host", url.netloc)
+        return cls(url, core_url, header, url.host, (scheme, host, port))
 
 
 @attrs.frozen

@@ -276,7 +276,7 @@ class ShardedTransport(httpx.AsyncBaseTransport):
 
 def _proxy_for(target: Target) -> httpx.Proxy | None:
     """Give the proxy that the environment names for an origin, or None."""
-    host = target.url.host
+    host = target.host_name
     proxies = getproxies()
     proxy = proxies.get(target.url.scheme) or proxies.get("all")
     # A proxy elsewhere would look for a loopback address on itself.

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 
 import sendx_async
@@ -14,10 +15,12 @@ from sendx_async import (
     AttemptTimeout,
     ConfigurationError,
     DeadlineExceeded,
+    IdentifyRequest,
     Rate,
     RetryPolicy,
     SendXError,
     Timeout,
+    TrackingClient,
 )
 from sendx_async.testing import FakeSendX
 
@@ -296,3 +299,38 @@ async def test_a_rate_spaces_requests(fake: FakeSendX, make_client: MakeClient) 
             await client.identify_contact(JANE)
         assert time.monotonic() - began >= 4 / 20
     assert len(fake.requests) == 6
+
+
+@pytest.mark.parametrize("base_url", ["https://[v1.a]", "https://xn--/"])
+def test_an_address_that_only_httpx_refuses_is_a_wrong_setting(base_url: str) -> None:
+    with pytest.raises(ConfigurationError, match="base_url"):
+        AsyncTrackingClient("team-key", base_url=base_url)
+
+
+@pytest.mark.asyncio
+async def test_the_own_http_client_takes_no_cookies() -> None:
+    async with AsyncTrackingClient("team-key") as client:
+        with pytest.raises(AttributeError, match="keeps no cookies"):
+            client._shared.http.cookies = httpx.Cookies({"a": "b"})
+        assert not client._shared.http.cookies
+
+
+def test_closing_a_copy_that_was_never_used_leaves_the_client_open() -> None:
+    with TrackingClient("team-key") as client:
+        client.with_options(timeout=1).close()
+        assert not client.is_closed
+    assert client.is_closed
+
+
+def test_a_subclass_keeps_its_own_attributes_in_a_copy() -> None:
+    class Client(AsyncTrackingClient):
+        team = ""
+
+    client = Client("team-key")
+    client.team = "marketing"
+    assert client.with_options(timeout=1).team == "marketing"
+
+
+def test_requests_are_not_subclassed() -> None:
+    with pytest.raises(TypeError, match="extra"):
+        type("Mine", (IdentifyRequest,), {})

@@ -49,6 +49,8 @@ def sandbox(*arguments: str) -> Iterator[Sandbox]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        # A test runner in the background may have SIGINT ignored, which children inherit.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads
     ) as process:
         try:
             yield Sandbox(process)
