@@ -12,7 +12,12 @@ PYTHONS = nox.project.python_versions(PYPROJECT)
 OLDEST, NEWEST = PYTHONS[0], PYTHONS[-1]
 
 CURRENT = f"{sys.version_info.major}.{sys.version_info.minor}"
-nox.options.sessions = ["lint", "mypy", "pyright", f"tests-{CURRENT if CURRENT in PYTHONS else NEWEST}"]
+nox.options.sessions = [
+    "lint",
+    "mypy",
+    "pyright",
+    f"tests-{CURRENT if CURRENT in PYTHONS else NEWEST}",
+]
 nox.options.reuse_existing_virtualenvs = True
 
 # Never editable: what is tested is the wheel that users would get. Children of a test run in this

@@ -74,7 +74,10 @@ def run(options: argparse.Namespace) -> int:
         _say("\nThe sandbox has stopped.")
         return 0
     except OSError as error:
-        _complain(f"The sandbox can't listen on {options.host}:{options.port}: {error}")
+        _complain(
+            f"The sandbox can't listen on {options.host}:{options.port}: {error}; "
+            "--port 0 takes one that is free"
+        )
         return 1
 
 
