@@ -149,7 +149,7 @@ def _transport_error(
     if isinstance(error, httpx.TimeoutException):
         return _timed_out(delivery, f"in time ({reason})")
     if not delivery.sent:
-        return ConnectError(f"SendX can't be reached, nothing was sent ({reason})")
+        return ConnectError(f"SendX can't be reached, so this attempt sent nothing ({reason})")
     return ResponseLost(
         f"the connection was lost before the answer was complete ({reason})", maybe_delivered=True
     )
