@@ -207,9 +207,10 @@ class Call(Generic[ResponseT]):
         jitter = random.random()  # noqa: S311 - jitter is no secret
         retries_done = self._attempts - 1
         wait = backoff(settings.retry, retries_done=retries_done, jitter=jitter)
-        pause = pause_for_everyone(error, otherwise=wait)
-        if pause is not None and shared.pace.pause(pause, error):
-            self._tell("paused", error, delay=pause)
+        if isinstance(error, ApiError):
+            pause = pause_for_everyone(error, otherwise=wait)
+            if pause is not None and shared.pace.pause(pause, error):
+                self._tell("paused", error, delay=pause)
         now = time.monotonic()
         return decide(
             error,

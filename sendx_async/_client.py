@@ -288,8 +288,7 @@ class AsyncTrackingClient:
 
     def _close_without_a_loop(self) -> None:
         """Refuse further calls; enough where there is no event loop that could hold sockets."""
-        if self._is_owner:
-            self._shared.is_closed = True
+        self._shared.is_closed = self._shared.is_closed or self._is_owner
 
     def _refuse_if_closed(self) -> None:
         if self._shared.is_closed:

@@ -4,7 +4,7 @@ import heapq
 import random
 import time
 
-from sendx_async._errors import ApiError, SendXError
+from sendx_async._errors import ApiError
 from sendx_async._locks import ForkSafeLock
 from sendx_async._options import Rate
 
@@ -69,7 +69,7 @@ class Pace:
             with self._lock.current:
                 heapq.heappush(self._freed, place)
 
-    def pause(self, seconds: float, cause: SendXError) -> bool:
+    def pause(self, seconds: float, cause: ApiError) -> bool:
         """Let nobody begin for some time; at most five minutes, then one may try again.
 
         Args:
@@ -88,9 +88,8 @@ class Pace:
             self._paused_until = until
             self._spread = min(seconds / 4, _LONGEST_SPREAD)
             # Neither its traceback nor what the server said: other callers get to see it.
-            if isinstance(cause, ApiError):
-                code, retry_after = cause.status_code, cause.retry_after
-                self._cause = type(cause)(status_code=code, retry_after=retry_after)
+            code, retry_after = cause.status_code, cause.retry_after
+            self._cause = type(cause)(status_code=code, retry_after=retry_after)
             # A burst that was saved up is not for the moment after a pause.
             self._next = max(self._next, until - self._paused_in_all + self._tolerance)
             return True

@@ -93,30 +93,19 @@ class _ProxiedShard:
         await self._proxy.aclose()
 
 
-class _StockShard:
-    """httpx's own transport: tests put their mocks there, or into the httpcore below it."""
-
-    def __init__(self, ssl_context: ssl.SSLContext) -> None:
-        self._transport = httpx.AsyncHTTPTransport(verify=ssl_context)
-
-    async def exchange(self, request: httpx.Request, delivery: Delivery) -> httpx.Response:
-        delivery.sent = True
-        response = await self._transport.handle_async_request(request)
+async def _exchange_by_stock(
+    request: httpx.Request, delivery: Delivery, ssl_context: ssl.SSLContext
+) -> httpx.Response:
+    """Send by httpx's own transport: tests put mocks in its place, or of the httpcore below it."""
+    delivery.sent = True
+    async with httpx.AsyncHTTPTransport(verify=ssl_context) as transport:
+        response = await transport.handle_async_request(request)
         try:
             body = await read_body(response.aiter_bytes())
         finally:
             await response.aclose()
-        delivery.answer = RawAnswer(response.status_code, response.headers.raw, body)
-        return delivery.answer.for_httpx()
-
-    def make_reusable(self) -> bool:
-        return False
-
-    def has_expired(self) -> bool:
-        return True
-
-    async def aclose(self) -> None:
-        await self._transport.aclose()
+    delivery.answer = RawAnswer(response.status_code, response.headers.raw, body)
+    return delivery.answer.for_httpx()
 
 
 def _is_mocked() -> bool:
@@ -186,15 +175,13 @@ class ShardedTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request and read the whole answer, which stands in the request's `Delivery`."""
         delivery: Delivery = request.extensions[DELIVERY]
+        if _is_mocked():
+            return await _exchange_by_stock(request, delivery, self._tls())
         target = delivery.target
         loop = _current_loop()
         state = self._states.get(loop) or await self._new_state(loop)
         async with state.gate:
-            shard: _Shard
-            if _is_mocked():
-                shard = _StockShard(self._tls())
-            else:
-                shard = await state.take(target.origin) or self._connect(target)
+            shard = await state.take(target.origin) or self._connect(target)
             try:
                 response = await shard.exchange(request, delivery)
             except BaseException as error:

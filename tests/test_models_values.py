@@ -263,3 +263,26 @@ class TestFreeObjects:
         for _ in range(30):
             doubling = [doubling, doubling]
         assert problems_of(lambda: identify(extra={"a": doubling}))
+
+
+class NotATime(datetime):
+    """What pandas calls NaT: a datetime that is no time."""
+
+    def utcoffset(self) -> timedelta:
+        return timedelta(0)
+
+    def timestamp(self) -> float:
+        raise ValueError("NaTType does not support timestamp")
+
+    def __eq__(self, other: object) -> bool:
+        return False
+
+    __hash__ = datetime.__hash__
+
+
+def test_what_is_no_time_is_refused() -> None:
+    nothing = NotATime(2026, 1, 1)
+    (problem,) = problems_of(lambda: custom(time=nothing))
+    assert problem.startswith("time must be")
+    (problem,) = problems_of(lambda: identify(custom_fields={"Since": nothing}))
+    assert problem.startswith("custom_fields['Since'] must be")

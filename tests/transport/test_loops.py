@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import socket
 import threading
 import weakref
 from collections.abc import Callable, Coroutine
@@ -12,7 +13,7 @@ import anyio
 import pytest
 import trio
 
-from sendx_async import AsyncTrackingClient
+from sendx_async import AsyncTrackingClient, ConnectError, RetryPolicy
 from sendx_async.testing import FakeSendX
 
 JANE = "jane@example.com"
@@ -197,3 +198,24 @@ def test_a_loop_that_has_ended_is_not_kept_alive(fake_sendx: FakeSendX) -> None:
     asyncio.run(client.aclose())
     gc.collect()
     assert [loop() for loop in loops] == [None] * 5
+
+
+def test_a_loop_that_ended_without_its_generators_is_not_kept_alive() -> None:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))  # and doesn't listen
+        url = f"http://127.0.0.1:{bound.getsockname()[1]}"
+        client = AsyncTrackingClient("team-key", base_url=url, retry=RetryPolicy(max_retries=0))
+
+        def refused() -> weakref.ref[object]:
+            loop = asyncio.new_event_loop()
+            with pytest.raises(ConnectError):
+                loop.run_until_complete(client.identify_contact({"email": JANE}))
+            loop.close()
+            return weakref.ref(loop)
+
+        first = refused()
+        second = refused()
+        gc.collect()
+        assert first() is None
+        assert second() is not None  # until the client is used elsewhere, or goes
+        asyncio.run(client.aclose())
