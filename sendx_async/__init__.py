@@ -21,6 +21,8 @@ if TYPE_CHECKING:
         DeadlineExceeded,
         InvalidRequestError,
         NotFoundError,
+        NotSentError,
+        OutageError,
         PermissionDeniedError,
         RateLimitError,
         ResponseDecodeError,
@@ -42,13 +44,17 @@ if TYPE_CHECKING:
         TrackResponse,
     )
     from sendx_async._options import Rate, Timeout
+    from sendx_async._outcome import Outcome
     from sendx_async._retry import RetryPolicy
     from sendx_async._settings import ClientOptions, PerCall
+    from sendx_async._stream import AsyncOutcomeStream
     from sendx_async._sync import TrackingClient
+    from sendx_async._sync_stream import OutcomeStream
 
 __all__ = [
     "ApiError",
     "ApiResponse",
+    "AsyncOutcomeStream",
     "AsyncTrackingClient",
     "AttemptTimeout",
     "AuthenticationError",
@@ -66,6 +72,10 @@ __all__ = [
     "IdentifyResponse",
     "InvalidRequestError",
     "NotFoundError",
+    "NotSentError",
+    "OutageError",
+    "Outcome",
+    "OutcomeStream",
     "PerCall",
     "PermissionDeniedError",
     "Rate",
@@ -88,6 +98,7 @@ __all__ = [
 # Every public name that isn't here is an error.
 _MODULES = {
     "ApiResponse": "_models",
+    "AsyncOutcomeStream": "_stream",
     "AsyncTrackingClient": "_client",
     "ClientOptions": "_settings",
     "CustomEventRequest": "_models",
@@ -95,6 +106,8 @@ _MODULES = {
     "EventResponse": "_models",
     "IdentifyRequest": "_models",
     "IdentifyResponse": "_models",
+    "Outcome": "_outcome",
+    "OutcomeStream": "_sync_stream",
     "PerCall": "_settings",
     "Rate": "_options",
     "RetryPolicy": "_retry",

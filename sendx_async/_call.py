@@ -19,7 +19,7 @@ from sendx_async._errors import (
     SendXError,
 )
 from sendx_async._events import Event, EventKind, logger, tell
-from sendx_async._http1 import RawAnswer, Target
+from sendx_async._http1 import DELIVERY, Delivery, RawAnswer, Target
 from sendx_async._models import ApiResponse
 from sendx_async._operations import Operation
 from sendx_async._pace import Pace
@@ -39,12 +39,16 @@ class Shared:
         http: The httpx client that sends.
         is_borrowed: Whether the application owns ``http``.
         pace: When requests may begin.
+        most_at_once: How many requests can be under way in one event loop.
     """
 
-    def __init__(self, http: httpx.AsyncClient, *, is_borrowed: bool, pace: Pace) -> None:
+    def __init__(
+        self, http: httpx.AsyncClient, *, is_borrowed: bool, pace: Pace, most_at_once: float
+    ) -> None:
         self.http = http
         self.is_borrowed = is_borrowed
         self.pace = pace
+        self.most_at_once = most_at_once
         self.budget = RetryBudget()
         self.is_used = False
         self.is_closed = False
@@ -73,6 +77,27 @@ class Answer(Generic[ResponseT]):
         )
 
 
+@attrs.frozen
+class Earlier:
+    """What was done for a caller before a call of its own: its contact travelled with others.
+
+    Attributes:
+        began: When the caller began, by ``time.monotonic()``.
+        attempts: How many requests were begun.
+        maybe_delivered: Whether SendX may have applied one of them.
+    """
+
+    began: float
+    attempts: int
+    maybe_delivered: bool
+
+
+def deadline_exceeded(deadline: float, last: SendXError | None) -> DeadlineExceeded:
+    """Make the error of a call that took longer than ``deadline`` seconds."""
+    before = f"; before that: {last}" if last else ""
+    return DeadlineExceeded(f"no answer within the deadline of {deadline:g} s{before}", last=last)
+
+
 class Call(Generic[ResponseT]):
     """One call of a client's method.
 
@@ -82,6 +107,9 @@ class Call(Generic[ResponseT]):
         operation: What is asked for.
         request: What the operation takes.
         target: Where it is posted.
+        replay_safe: Whether applying the request twice is harmless; None if the operation is to
+            say.
+        earlier: What was done already for the same caller, if anything.
     """
 
     def __init__(
@@ -91,18 +119,24 @@ class Call(Generic[ResponseT]):
         operation: Operation[Any, ResponseT],
         request: Any,
         target: Target,
+        *,
+        replay_safe: bool | None = None,
+        earlier: "Earlier | None" = None,
     ) -> None:
         self._shared = shared
         self._settings = settings
         self._operation = operation
         # Now, since a request may hold what the caller changes during the call.
-        self._replay_safe = operation.is_replay_safe(request)
+        self._replay_safe = (
+            operation.is_replay_safe(request) if replay_safe is None else replay_safe
+        )
         self._body = encode(request)  # an attribute, since tools that show locals would print it
         self._target = target
-        self._began = time.monotonic()
+        self._began = time.monotonic() if earlier is None else earlier.began
         self._ends = self._began + settings.deadline
-        self._attempts = 0
-        self._maybe_delivered = False
+        self._attempts = self._attempts_before = 0 if earlier is None else earlier.attempts
+        self._maybe_delivered = earlier is not None and earlier.maybe_delivered
+        self._under_way: Delivery | None = None
         self._id: str | None = None
         self._tells = settings.on_event is not None or logger.isEnabledFor(logging.DEBUG)
 
@@ -112,6 +146,16 @@ class Call(Generic[ResponseT]):
         if self._id is None:
             self._id = f"{random.getrandbits(64):016x}"
         return self._id
+
+    @property
+    def attempts(self) -> int:
+        """How many requests were begun, those of an earlier call included."""
+        return self._attempts
+
+    @property
+    def maybe_delivered(self) -> bool:
+        """Whether SendX may have applied the request by now, in any attempt."""
+        return self._maybe_delivered or (self._under_way is not None and self._under_way.sent)
 
     async def run(self) -> Answer[ResponseT]:
         """Make attempts until one succeeds or no further one may be made.
@@ -181,7 +225,11 @@ class Call(Generic[ResponseT]):
     async def _attempt(self, limit: float) -> RawAnswer | SendXError:
         is_borrowed = self._shared.is_borrowed
         request = build_request(self._settings, self._target, self._body, is_borrowed=is_borrowed)
-        return await attempt(self._shared.http, request, limit=limit)
+        self._under_way = request.extensions[DELIVERY]
+        came = await attempt(self._shared.http, request, limit=limit)
+        # Only after an attempt that was cancelled is it still needed.
+        self._under_way = None
+        return came
 
     def _read(self, raw: RawAnswer) -> Answer[ResponseT] | SendXError:
         """Make the call's answer of what came back, or the error that it stands for."""
@@ -205,7 +253,7 @@ class Call(Generic[ResponseT]):
         """Draw the conclusions from a failed attempt: whether to pause, and when to go on."""
         shared, settings = self._shared, self._settings
         jitter = random.random()  # noqa: S311 - jitter is no secret
-        retries_done = self._attempts - 1
+        retries_done = self._attempts - self._attempts_before - 1
         wait = backoff(settings.retry, retries_done=retries_done, jitter=jitter)
         if isinstance(error, ApiError):
             pause = pause_for_everyone(error, otherwise=wait)
@@ -224,13 +272,7 @@ class Call(Generic[ResponseT]):
         )
 
     def _too_late(self, last: SendXError | None) -> SendXError:
-        return self._describe(
-            DeadlineExceeded(
-                f"no answer within the deadline of {self._settings.deadline:g} s"
-                + (f"; before that: {last}" if last else ""),
-                last=last,
-            )
-        )
+        return self._describe(deadline_exceeded(self._settings.deadline, last))
 
     def _describe(self, error: SendXError) -> SendXError:
         """Say to which call an error belongs, and what the call's earlier attempts imply."""

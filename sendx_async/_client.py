@@ -1,13 +1,15 @@
 """The asynchronous client."""
 
+import math
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Any, NoReturn, Self, TypeVar, Unpack
+from typing import Any, NoReturn, Self, TypeVar, Unpack, cast
 
 import httpx
 
 from sendx_async import _options as options
+from sendx_async._batching import make_batcher
 from sendx_async._call import Answer, Call, Shared
 from sendx_async._errors import ClientClosedError, ConfigurationError
 from sendx_async._events import Event
@@ -27,12 +29,14 @@ from sendx_async._operations import (
     CUSTOM_EVENT,
     IDENTIFY,
     IDENTIFY_BULK,
+    MOST_IN_BULK,
     PATHS,
     REVENUE_EVENT,
     TRACK,
     Operation,
 )
 from sendx_async._options import Rate, Timeout
+from sendx_async._outcome import AnyRequest, AnyResponse
 from sendx_async._pace import Pace
 from sendx_async._pool import ShardedTransport
 from sendx_async._protocol import make_request, operation_for
@@ -48,6 +52,8 @@ from sendx_async._settings import (
     make_headers,
     make_listener,
 )
+from sendx_async._source import check_source
+from sendx_async._stream import AsyncOutcomeStream, make_dispatcher
 
 ResponseT = TypeVar("ResponseT")
 RequestT = TypeVar("RequestT")
@@ -78,6 +84,12 @@ class AsyncTrackingClient:
             its own limits count instead of ``max_connections``.
         on_event: Called with an `Event` for each thing that happens to a call. It is called in
             the event loop, so it must not block.
+        batch_identify: Whether concurrent calls of `identify_contact` share requests to the bulk
+            endpoint, up to 25 contacts in each. A call on an idle client leaves at once, those
+            that come while requests are under way leave together; each has its own result, error,
+            cancellation and deadline. ``on_event`` is told of the requests that they share. What
+            isn't safe to repeat, or has options of its own besides ``deadline``, goes alone.
+            Default False.
 
     Raises:
         ConfigurationError: A setting is missing or wrong.
@@ -99,6 +111,7 @@ class AsyncTrackingClient:
         headers: Mapping[str, str] | None = None,
         http_client: httpx.AsyncClient | None = None,
         on_event: Callable[[Event], object] | None = None,
+        batch_identify: bool = False,
     ) -> None:
         try:
             secret = make_secret(api_key, api_key_prefix)
@@ -115,8 +128,10 @@ class AsyncTrackingClient:
             retry=options.make_retry(retry),
             headers=make_headers(headers, default_headers()),
             on_event=make_listener(on_event),
+            batch_identify=options.make_flag("batch_identify", batch_identify),
         )
-        pool = ShardedTransport(max_connections=options.make_max_connections(max_connections))
+        max_connections = options.make_count("max_connections", max_connections)
+        pool = ShardedTransport(max_connections=max_connections)
         pace = Pace(options.make_rate(rate))
         targets = _targets_at(settings.base_url)
         if http_client is not None and not isinstance(http_client, httpx.AsyncClient):
@@ -127,9 +142,11 @@ class AsyncTrackingClient:
             http_client or HttpClient(transport=pool),
             is_borrowed=http_client is not None,
             pace=pace,
+            most_at_once=max_connections if http_client is None else math.inf,
         )
         self._settings = settings
         self._targets = targets
+        self._batcher = make_batcher(self._shared, settings, targets)
         self._is_owner = True
 
     async def identify_contact(
@@ -188,14 +205,69 @@ class AsyncTrackingClient:
         return (await self._call(IDENTIFY_BULK, identify_requests, **per_call)).data
 
     async def send(
-        self,
-        request: IdentifyRequest | TrackRequest | CustomEventRequest | RevenueEventRequest,
-        **per_call: Unpack[PerCall],
-    ) -> IdentifyResponse | TrackResponse | EventResponse:
-        """Do what the request's type asks for; errors as `identify_contact`."""
-        operation: Operation[Any, IdentifyResponse | TrackResponse | EventResponse]
+        self, request: AnyRequest | _Mapping, **per_call: Unpack[PerCall]
+    ) -> AnyResponse:
+        """Do what the request's type asks for; errors as `identify_contact`.
+
+        A mapping with an ``amount`` is a revenue event, any other with an ``identifier`` a custom
+        event, one with tags to add or to remove is tracked, and any other identifies a contact.
+        """
+        operation: Operation[Any, AnyResponse]
         operation = operation_for(request)
         return (await self._call(operation, request, **per_call)).data
+
+    def send_many(
+        self,
+        source: Iterable[AnyRequest | _Mapping] | AsyncIterable[AnyRequest | _Mapping],
+        *,
+        concurrency: int = 8,
+        batch_size: int = MOST_IN_BULK,
+        patience: float | None = 300.0,
+    ) -> AsyncOutcomeStream:
+        """Send any number of requests, each contact's in order, and wait out outages.
+
+        Use it as ``async with client.send_many(source) as outcomes: async for outcome in
+        outcomes: ...``. The source is read only as fast as outcomes are taken, so iterate to the
+        end; leaving early stops everything, and ``outcomes.unsent`` tells what wasn't sent.
+
+        Requests about the same contact (the same address in any case, either address of a rename)
+        are never under way at once, and are sent in the source's order. Contacts that are safe to
+        identify twice share requests to the bulk endpoint; if SendX refuses such a request its
+        contacts are sent one by one. What isn't safe to repeat travels alone, and is never sent
+        again once it may have been applied.
+
+        When SendX can't be reached, asks to slow down or fails for three different contacts in a
+        row, everything pauses until it answers again, and ``on_event`` is told. A request that
+        fails while others succeed is repeated as often as the client's ``retry`` allows, then it
+        fails alone. The client's ``timeout`` holds for each attempt, ``deadline`` not at all.
+
+        Args:
+            source: Requests of all kinds, models or mappings as for `send`: an iterable, which is
+                read in the event loop and must not block it, or an asynchronous one.
+            concurrency: How many requests may be under way at once, at most ``max_connections``.
+                Default 8.
+            batch_size: How many contacts may share a request, 1 to 25. Default 25.
+            patience: Seconds that an outage may last; None for no limit. Default 300.
+
+        Returns:
+            An asynchronous context manager that gives an `AsyncOutcomeStream`; see there for the
+            errors. A request that can't be sent is an `Outcome` with an error, and ends nothing.
+
+        Raises:
+            ConfigurationError: An option is out of range.
+            InvalidRequestError: ``source`` can't be read.
+        """
+        return AsyncOutcomeStream(
+            make_dispatcher(
+                self._shared,
+                self._settings,
+                self._targets,
+                check_source(source, Iterable, AsyncIterable),
+                concurrency=concurrency,
+                batch_size=batch_size,
+                patience=patience,
+            )
+        )
 
     async def identify_contact_with_http_info(
         self, identify_request: IdentifyRequest | _Mapping, **per_call: Unpack[PerCall]
@@ -237,6 +309,14 @@ class AsyncTrackingClient:
     ) -> Answer[ResponseT]:
         settings = for_this_call(self._settings, per_call) if per_call else self._settings
         request = make_request(operation, given)
+        if (
+            self._batcher is not None
+            and operation is IDENTIFY
+            and per_call.keys() <= {"deadline"}
+            and operation.is_replay_safe(request)
+        ):
+            shared = await self._batcher.identify(request, deadline=settings.deadline)
+            return cast("Answer[ResponseT]", shared)
         target = self._targets[operation.path]
         return await Call(self._shared, settings, operation, request, target).run()
 
@@ -248,8 +328,8 @@ class AsyncTrackingClient:
 
         Args:
             **changes: ``api_key``, ``api_key_prefix``, ``base_url``, ``timeout``, ``deadline``,
-                ``retry``, ``headers``, ``on_event``; as for the client itself. ``headers`` are
-                added to those of the client.
+                ``retry``, ``headers``, ``on_event``, ``batch_identify``; as for the client itself.
+                ``headers`` are added to those of the client.
 
         Raises:
             ConfigurationError: A setting is wrong.
@@ -268,6 +348,7 @@ class AsyncTrackingClient:
         copy._owner = self  # which is what gets closed, so it lives as long
         copy._settings = settings
         copy._targets = targets
+        copy._batcher = make_batcher(self._shared, settings, targets)
         return copy
 
     @property

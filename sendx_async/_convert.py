@@ -92,23 +92,18 @@ def _as_it_is(value: Any) -> Any:
 
 def _from_mapping(mapping: Any, kind: type[ModelT]) -> ModelT:
     """Make a request of a mapping, reporting wrong keys and wrong values together."""
-    names = {**{wire_name(name): name for name in _own_fields(kind)}, "extra": "extra"}
-    fields = set(names.values())
+    names = _names_of(cast("Any", kind))
     values: dict[str, Any] = {}
     problems: list[str] = []
     for key, value in mapping.items():
-        name = key if key in fields else names.get(key)
+        name = names.get(key)
         if name is None:
-            problems.append(_unknown(key, fields))
+            problems.append(_unknown(key, set(names.values())))
         elif name in values:
             problems.append(f"{name} is given twice, as {name!r} and {wire_name(name)!r}")
         else:
             values[name] = value
-    missing = [
-        field.name
-        for field in attrs.fields(cast("type[attrs.AttrsInstance]", kind))
-        if field.default is attrs.NOTHING and field.name not in values
-    ]
+    missing = [name for name in _required_fields(cast("Any", kind)) if name not in values]
     problems.extend(f"{name} is missing" for name in missing)
     try:
         # A missing value is reported already; any good one lets the others be checked as well.
@@ -119,6 +114,20 @@ def _from_mapping(mapping: Any, kind: type[ModelT]) -> ModelT:
         if not problems:
             return made
     raise InvalidRequestError.of(kind.__name__, problems)
+
+
+@functools.cache
+def _names_of(kind: type) -> Mapping[object, str]:
+    """Give the field for each name that a caller may use: Python's, or that on the wire."""
+    names: dict[object, str] = {"extra": "extra"}
+    for field in _own_fields(kind):
+        names[field] = names[wire_name(field)] = field
+    return names
+
+
+@functools.cache
+def _required_fields(kind: type[attrs.AttrsInstance]) -> list[str]:
+    return [field.name for field in attrs.fields(kind) if field.default is attrs.NOTHING]
 
 
 _GOOD: Mapping[str, Any] = {"email": "a@b.c", "identifier": "a", "name": "a", "amount": 0}

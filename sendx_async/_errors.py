@@ -9,6 +9,8 @@ SendXError
 │   ├── AttemptTimeout            also a TimeoutError: one attempt took too long
 │   └── ResponseLost              sent, and the connection died before the answer
 ├── DeadlineExceeded              also a TimeoutError: the whole call took too long
+├── OutageError                   SendX failed for longer than a stream's patience
+├── NotSentError                  a stream ended before it sent this request
 ├── ResponseDecodeError           a success whose body can't be read: it was delivered
 └── ApiError                      the server refused, or failed
     ├── BadRequestError           400
@@ -124,6 +126,27 @@ class DeadlineExceeded(SendXError, TimeoutError):  # noqa: N818 - says what happ
     ) -> None:
         super().__init__(message, maybe_delivered=maybe_delivered)
         self.last = last
+
+
+class OutageError(SendXError):
+    """SendX could not be reached, or kept failing, for longer than a stream's ``patience``.
+
+    The text counts what was delivered and what was not; the stream's ``unclaimed`` and ``unsent``
+    hold the requests. ``maybe_delivered`` says whether any of those may have been applied.
+
+    Attributes:
+        last: The error of the last attempt.
+    """
+
+    def __init__(
+        self, message: str = "", *, last: SendXError | None = None, maybe_delivered: bool = False
+    ) -> None:
+        super().__init__(message, maybe_delivered=maybe_delivered)
+        self.last = last
+
+
+class NotSentError(SendXError):
+    """A stream ended before it sent this request, or every attempt was refused without effect."""
 
 
 class _AnswerError(SendXError):

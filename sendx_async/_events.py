@@ -10,7 +10,7 @@ logger = logging.getLogger("sendx_async")
 logger.addHandler(logging.NullHandler())  # an application that configures no logging sees none
 
 EventKind = Literal[
-    "call_started", "attempt_finished", "retry_scheduled", "paused", "call_finished"
+    "call_started", "attempt_finished", "retry_scheduled", "paused", "resumed", "call_finished"
 ]
 
 
@@ -21,11 +21,12 @@ class Event:
     Attributes:
         kind: ``"call_started"``; ``"attempt_finished"``, after each request; ``"retry_scheduled"``,
             when the call will be repeated after ``delay`` seconds; ``"paused"``, when the server
-            made the whole client pause for ``delay`` seconds; ``"call_finished"``.
+            made the whole client pause for ``delay`` seconds; ``"call_finished"``. A stream
+            (``send_many``) tells of its own pauses, ``"paused"``, and their end, ``"resumed"``.
         operation: The client's method, such as ``"identify_contact"``.
-        call_id: The call's identifier, the same in all its events and in its error.
-        attempt: How many requests the call has begun so far.
-        elapsed: Seconds since the call began.
+        call_id: The identifier of the call or stream, the same in all its events and in its error.
+        attempt: How many requests the call or stream has begun so far.
+        elapsed: Seconds since the call or stream began.
         status_code: The HTTP status of the attempt or call, or None if no answer came.
         error: The name of the error's class, or None after a success.
         delay: Seconds to wait, or None.
@@ -45,8 +46,8 @@ def tell(listener: Callable[[Event], object] | None, event: Event) -> None:
     """Log an event and hand it to the listener; a listener that raises disturbs no call."""
     if event.kind == "paused":
         logger.warning(
-            "%s %s: SendX asks to slow down, the client pauses for %.3f s",
-            event.operation, event.call_id, event.delay,
+            "%s %s: pausing for %.3f s, after status %s, error %s",
+            event.operation, event.call_id, event.delay, event.status_code, event.error,
         )  # fmt: skip
     elif logger.isEnabledFor(logging.DEBUG):
         logger.debug(

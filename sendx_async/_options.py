@@ -76,10 +76,10 @@ class Rate:
         _check_count("Rate: burst", self.burst)
 
 
-def _check_count(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _LONGEST:
+def _check_count(name: str, value: object, *, most: float = _LONGEST) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
         raise ConfigurationError(
-            f"{name} must be an int of at least 1, at most {_LONGEST:g}, got {described(value)}"
+            f"{name} must be an int of at least 1, at most {most:g}, got {described(value)}"
         )
 
 
@@ -145,10 +145,22 @@ def make_retry(value: object) -> RetryPolicy:
     raise ConfigurationError(f"retry must be a RetryPolicy, got {type_name(value)}")
 
 
-def make_max_connections(value: object) -> int:
-    """Take a number of connections."""
-    _check_count("max_connections", value)
+def make_patience(value: object) -> float:
+    """Take a number of seconds for an outage, or None for no limit."""
+    return math.inf if value is None else _seconds("patience", value)
+
+
+def make_count(name: str, value: object, *, most: float = _LONGEST) -> int:
+    """Take a number of at least 1."""
+    _check_count(name, value, most=most)
     return cast("int", value)
+
+
+def make_flag(name: str, value: object) -> bool:
+    """Take True or False and nothing else."""
+    if isinstance(value, bool):
+        return value
+    raise ConfigurationError(f"{name} must be True or False, got {type_name(value)}")
 
 
 def make_rate(value: object) -> Rate | None:

@@ -178,7 +178,7 @@ class ShardedTransport(httpx.AsyncBaseTransport):
         if _is_mocked():
             return await _exchange_by_stock(request, delivery, self._tls())
         target = delivery.target
-        loop = _current_loop()
+        loop = current_loop()
         state = self._states.get(loop) or await self._new_state(loop)
         async with state.gate:
             shard = await state.take(target.origin) or self._connect(target)
@@ -256,7 +256,7 @@ class ShardedTransport(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Close what is idle in this event loop; requests under way close theirs when they end."""
         self._closed = True
-        state = self._states.get(_current_loop())
+        state = self._states.get(current_loop())
         if state is not None and state.guard is not None:
             await state.guard.aclose()
 
@@ -290,7 +290,7 @@ def _reason(error: BaseException) -> str:
     return str(cause or "")
 
 
-def _current_loop() -> object:
+def current_loop() -> object:
     """Give what stands for the running event loop: asyncio's loop, or trio's token."""
     try:
         return asyncio.get_running_loop()
@@ -301,7 +301,7 @@ def _current_loop() -> object:
 
 
 def _network_backend() -> httpcore.AsyncNetworkBackend:
-    if isinstance(_current_loop(), asyncio.AbstractEventLoop):
+    if isinstance(current_loop(), asyncio.AbstractEventLoop):
         return AsyncioBackend()
     return cast("httpcore.AsyncNetworkBackend", httpcore.TrioBackend())
 

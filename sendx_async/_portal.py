@@ -12,7 +12,7 @@ import contextvars
 import importlib
 import os
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, Generic, TypeVar, cast
 
@@ -64,6 +64,14 @@ class _Portal:
     def start(self, function: Callable[[], Awaitable[None]]) -> None:
         """Start a task, without waiting for the loop; the function must not raise."""
         self._run_soon(self._tasks.start_soon, function)
+
+    def spawn(self, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Start a task from within the loop; the function must not raise."""
+        self._tasks.start_soon(function)
+
+    def call_soon(self, function: Callable[[], object]) -> None:
+        """Have a function called in the loop, without waiting for it."""
+        self._run_soon(function)
 
     def cancel(self, scope: anyio.CancelScope) -> None:
         """Cancel what runs in a scope, without waiting for the loop."""
@@ -167,6 +175,21 @@ class Portals:
             ResponseLost: The interpreter exits while a daemon thread waits here.
         """
         return _Crossing(function).run_in(self._get(backend))
+
+    def spawn(self, backend: str, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Start a task that outlives the call, from a coroutine that `run` runs.
+
+        The task has the context variables of the call.
+        """
+        self._running[backend].spawn(function)
+
+    def call_soon(self, backend: str, function: Callable[[], object]) -> None:
+        """Have a function called in the portal's thread, without waiting for it.
+
+        Raises:
+            RuntimeError: The portal was closed.
+        """
+        self._get(backend).call_soon(function)
 
     def is_running(self, backend: str) -> bool:
         """Tell whether this process has a portal of that kind already."""

@@ -10,7 +10,15 @@ from typing import Any, TypeVar, cast
 
 from sendx_async._convert import converter
 from sendx_async._errors import InvalidRequestError, ResponseDecodeError, api_error_class
-from sendx_async._operations import MOST_IN_BULK, SINGLE_OPERATIONS, Operation
+from sendx_async._operations import (
+    CUSTOM_EVENT,
+    IDENTIFY,
+    MOST_IN_BULK,
+    REVENUE_EVENT,
+    SINGLE_OPERATIONS,
+    TRACK,
+    Operation,
+)
 from sendx_async._validation import type_name
 
 RequestT = TypeVar("RequestT")
@@ -19,6 +27,7 @@ ResponseT = TypeVar("ResponseT")
 _UNAVAILABLE = 503
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _TO_JSON = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+_KEYS_OF_TRACK = {"add_tags", "addTags", "remove_tags", "removeTags"}
 _HINTS: Mapping[int, str] = {
     401: "Check the API key: Settings, then Team API Key, in SendX.",
     404: "The contact is unknown to SendX, or base_url is wrong.",
@@ -64,16 +73,26 @@ def _make_one(operation: Operation[Any, Any], given: Any) -> Any:
 
 
 def operation_for(request: object) -> Operation[Any, Any]:
-    """Give the operation that takes a request of this type.
+    """Give the operation that takes a request: a model, or a mapping that is like one.
+
+    A mapping with an ``amount`` is for `REVENUE_EVENT`, any other with an ``identifier`` for
+    `CUSTOM_EVENT`, one with tags to add or remove for `TRACK`, and what is left for `IDENTIFY`.
 
     Raises:
-        InvalidRequestError: It is not a request.
+        InvalidRequestError: It is neither a model nor a mapping.
     """
     for operation in SINGLE_OPERATIONS:
         if isinstance(request, operation.takes):
             return operation
+    if isinstance(request, Mapping):
+        keys = cast("Mapping[object, object]", request).keys()
+        if "amount" in keys:
+            return REVENUE_EVENT
+        if "identifier" in keys:
+            return CUSTOM_EVENT
+        return IDENTIFY if keys.isdisjoint(_KEYS_OF_TRACK) else TRACK
     names = ", ".join(operation.takes.__name__ for operation in SINGLE_OPERATIONS)
-    problem = f"must be given one of {names}, got {type_name(request)}"
+    problem = f"must be given one of {names} or a mapping, got {type_name(request)}"
     raise InvalidRequestError.of("send", [problem])
 
 

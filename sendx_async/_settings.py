@@ -54,6 +54,7 @@ class ClientOptions(TypedDict, total=False):
         retry: How often and when a call is repeated.
         headers: Headers to add to those of the client.
         on_event: Called with an `Event` for each thing that happens to a call.
+        batch_identify: Whether concurrent calls of `identify_contact` share requests.
     """
 
     api_key: str | None
@@ -64,6 +65,7 @@ class ClientOptions(TypedDict, total=False):
     retry: RetryPolicy
     headers: Mapping[str, str]
     on_event: Callable[[Event], object] | None
+    batch_identify: bool
 
 
 @attrs.frozen
@@ -77,6 +79,7 @@ class Settings:
     retry: RetryPolicy
     headers: tuple[tuple[bytes, bytes], ...] = attrs.field(repr=False)  # may hold a token
     on_event: Callable[[Event], object] | None
+    batch_identify: bool
 
 
 def for_this_call(settings: Settings, changes: PerCall) -> Settings:
@@ -107,6 +110,8 @@ def changed(settings: Settings, **changes: Unpack[ClientOptions]) -> Settings:
         made["headers"] = make_headers(changes["headers"], settings.headers)
     if "on_event" in changes:
         made["on_event"] = make_listener(changes["on_event"])
+    if "batch_identify" in changes:
+        made["batch_identify"] = options.make_flag("batch_identify", changes["batch_identify"])
     return attrs.evolve(settings, **made)
 
 

@@ -11,6 +11,7 @@ from typing import Any, Self, TypeVar, Unpack
 import anyio.lowlevel
 import httpx
 
+from sendx_async import _options as options
 from sendx_async._client import AsyncTrackingClient
 from sendx_async._errors import ClientClosedError, ConfigurationError
 from sendx_async._events import Event
@@ -24,10 +25,14 @@ from sendx_async._models import (
     TrackRequest,
     TrackResponse,
 )
+from sendx_async._operations import MOST_IN_BULK
 from sendx_async._options import Rate, Timeout
+from sendx_async._outcome import AnyRequest, AnyResponse
 from sendx_async._portal import portals
 from sendx_async._retry import RetryPolicy
 from sendx_async._settings import ClientOptions, PerCall
+from sendx_async._source import ThreadedSource, check_source
+from sendx_async._sync_stream import OutcomeStream
 
 ResultT = TypeVar("ResultT")
 
@@ -55,6 +60,7 @@ class TrackingClient:
         headers: See there.
         http_client: See there; it is used in the common event loop, so nobody else may use it.
         on_event: See there; it is called in the common event loop's thread.
+        batch_identify: See there; calls made by several threads at once share requests.
         backend: The event loop's kind: ``"asyncio"``, or ``"trio"`` if that is installed. Default
             ``"asyncio"``.
 
@@ -76,6 +82,7 @@ class TrackingClient:
         headers: Mapping[str, str] | None = None,
         http_client: httpx.AsyncClient | None = None,
         on_event: Callable[[Event], object] | None = None,
+        batch_identify: bool = False,
         backend: str = "asyncio",
     ) -> None:
         self._backend = _check_backend(backend)
@@ -94,6 +101,7 @@ class TrackingClient:
                 headers=headers,
                 http_client=http_client,
                 on_event=on_event,
+                batch_identify=batch_identify,
             )
         finally:
             del api_key, api_key_prefix  # tracebacks show the variables of a frame
@@ -138,13 +146,34 @@ class TrackingClient:
             functools.partial(self._client.identify_contacts, identify_requests, **per_call)
         )
 
-    def send(
-        self,
-        request: IdentifyRequest | TrackRequest | CustomEventRequest | RevenueEventRequest,
-        **per_call: Unpack[PerCall],
-    ) -> IdentifyResponse | TrackResponse | EventResponse:
+    def send(self, request: AnyRequest | _Mapping, **per_call: Unpack[PerCall]) -> AnyResponse:
         """As `AsyncTrackingClient.send`, without ``await``."""
         return self._run(functools.partial(self._client.send, request, **per_call))
+
+    def send_many(
+        self,
+        source: Iterable[AnyRequest | _Mapping],
+        *,
+        concurrency: int = 8,
+        batch_size: int = MOST_IN_BULK,
+        patience: float | None = 300.0,
+    ) -> OutcomeStream:
+        """Send any number of requests, as `AsyncTrackingClient.send_many`, without ``await``.
+
+        ``with client.send_many(source) as outcomes: for outcome in outcomes: ...``. The source is
+        read in a thread of its own, so it may block; what belongs to a thread, such as a database
+        connection, is best opened in the generator itself.
+        """
+        ahead = 2 * options.make_count("batch_size", batch_size, most=MOST_IN_BULK)
+        threaded = ThreadedSource(
+            check_source(source, Iterable),
+            functools.partial(portals.call_soon, self._backend),
+            limit=ahead,
+        )
+        stream = self._client.send_many(
+            threaded, concurrency=concurrency, batch_size=batch_size, patience=patience
+        )
+        return OutcomeStream(stream, threaded, backend=self._backend, run=self._run)
 
     def identify_contact_with_http_info(
         self, identify_request: IdentifyRequest | _Mapping, **per_call: Unpack[PerCall]

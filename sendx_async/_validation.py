@@ -93,6 +93,8 @@ def check_optional_address(value: Any) -> str | None:
 
 def to_strings(value: Iterable[str] | None) -> tuple[str, ...] | None:
     """Keep any iterable of strings as a tuple."""
+    if type(value) is list:
+        return tuple(value)  # as nearly always, and to ask whether it is a Mapping is slow
     if (
         value is None
         or isinstance(value, (tuple, str, bytes, Mapping))
@@ -135,9 +137,14 @@ def _scalar_text(value: object) -> object:
     return value
 
 
+def _is_mapping(value: object) -> bool:
+    # Most are plain, and to ask an abstract class takes ten times as long.
+    return type(value) is dict or isinstance(value, Mapping)
+
+
 def to_field_texts(value: Mapping[str, Any] | None) -> Mapping[str, str] | None:
     """Keep custom fields as a new dict of strings."""
-    if value is None or not isinstance(value, Mapping):
+    if value is None or not _is_mapping(value):
         return cast("Mapping[str, str] | None", value)
     return {
         name: item if type(item) is str else cast("str", _scalar_text(item))
@@ -147,7 +154,7 @@ def to_field_texts(value: Mapping[str, Any] | None) -> Mapping[str, str] | None:
 
 def check_field_texts(value: Any) -> str | list[str] | None:
     """A mapping from field names to strings."""
-    if not isinstance(value, Mapping):
+    if not _is_mapping(value):
         return f"must be a mapping of str to str, got {type_name(value)}"
     problems: list[str] = []
     for name, item in cast("Mapping[object, object]", value).items():

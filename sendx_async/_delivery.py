@@ -1,0 +1,173 @@
+"""What a failure means for work that nobody waits for, and whether all of SendX is in trouble.
+
+Pure decisions, the clock passed in. A stream acts on them, and so can whatever else keeps requests
+until they are delivered.
+"""
+
+import enum
+import math
+from typing import Protocol
+
+from sendx_async._errors import (
+    ApiError,
+    AuthenticationError,
+    ClientClosedError,
+    ConfigurationError,
+    PermissionDeniedError,
+    ResponseDecodeError,
+    SendXError,
+)
+from sendx_async._retry import Fate, RetryPolicy, backoff, fate_of
+
+_FAILURES_THAT_MAKE_AN_OUTAGE = 3
+_REFUSED_FOR_ITSELF = frozenset({408, 425})
+
+
+class Verdict(enum.Enum):
+    """What a failed attempt means for its request."""
+
+    DELIVERED = "it was applied, only the answer can't be read"
+    REJECTED = "it can never succeed"
+    UNCERTAIN = "it may have been applied, and must not be sent twice"
+    AGAIN = "send it again: this request, or all of SendX, is in trouble"
+    OUTAGE = "send it again: all of SendX is in trouble"
+    HALT = "nothing can be sent before somebody acts"
+
+
+_HALTING = (
+    AuthenticationError,
+    ClientClosedError,
+    ConfigurationError,
+    PermissionDeniedError,
+)
+
+
+def judge(error: SendXError, *, replay_safe: bool) -> Verdict:
+    """Say what the failure of one attempt means for its request.
+
+    Args:
+        error: How the attempt ended.
+        replay_safe: Whether applying the request twice is harmless.
+    """
+    if isinstance(error, _HALTING):
+        return Verdict.HALT
+    if isinstance(error, ResponseDecodeError):
+        return Verdict.DELIVERED
+    fate = fate_of(error)
+    if fate is Fate.UNKNOWN:
+        return Verdict.AGAIN if replay_safe else Verdict.UNCERTAIN
+    if fate is Fate.NOT_SENT:
+        return Verdict.OUTAGE
+    status_code = error.status_code if isinstance(error, ApiError) else 0
+    if fate is Fate.REFUSED:
+        return Verdict.AGAIN if status_code in _REFUSED_FOR_ITSELF else Verdict.OUTAGE
+    # A redirect comes from whatever stands in SendX's place: a maintenance page, a login.
+    return Verdict.OUTAGE if 300 <= status_code < 400 else Verdict.REJECTED  # noqa: PLR2004 - the definition of a 3xx
+
+
+class Suspect(Protocol):
+    """A request that failed: its own fault, or SendX's?
+
+    Attributes:
+        contact: Whom it is about.
+        failures: How often it failed while others succeeded.
+    """
+
+    contact: str
+    failures: int
+
+
+class Outage:
+    """Tells trouble of one request from trouble of all, and when the next one may be tried.
+
+    Three different contacts that fail in a row make an outage, and so does one failure that says
+    itself that it isn't about the request. During an outage one request at a time is tried; after
+    it their number doubles with each success, so that SendX isn't met by a burst.
+
+    Args:
+        policy: The longest waits between two tries when SendX doesn't say how long to wait.
+        patience: Seconds that an outage may last; ``math.inf`` for no limit.
+        most_at_once: How many requests may be under way when all is well.
+    """
+
+    def __init__(self, policy: RetryPolicy, *, patience: float, most_at_once: int) -> None:
+        self._policy = policy
+        self._patience = patience
+        self._most_at_once = self._allowed = most_at_once
+        self._suspects: list[Suspect] = []
+        self._since = 0.0
+        self._waits = 0
+        self.is_on = False
+        self.resumes_at = -math.inf
+
+    def allows(self, now: float) -> int:
+        """Say how many requests may be under way."""
+        if self.is_on:
+            return int(now >= self.resumes_at)
+        return self._allowed
+
+    def succeed(self, *, begun: float) -> bool:
+        """Note that SendX answered a request as it should; tells whether that ends an outage.
+
+        Args:
+            begun: When the request began; one from before the pause proves nothing.
+        """
+        if self.is_on and begun < self.resumes_at:
+            return False
+        was_on, self.is_on = self.is_on, False
+        self._suspects.clear()
+        self._waits = 0
+        self._allowed = min(self._most_at_once, 2 if was_on else self._allowed * 2)
+        return was_on
+
+    def fail(
+        self,
+        suspect: Suspect,
+        verdict: Verdict,
+        *,
+        told: float | None,
+        jitter: float,
+        begun: float,
+        now: float,
+    ) -> float | None:
+        """Note a failure; count it against the request, unless there is an outage.
+
+        Args:
+            suspect: The request that failed.
+            verdict: What the failure means for it.
+            told: Seconds that SendX asks to wait, or None.
+            jitter: A random number from 0 to 1.
+            begun: When the request began.
+            now: The time.
+
+        Returns:
+            Seconds that everybody has to pause from now; None if this failure is no reason to,
+            ``math.inf`` if the pause would take longer than there is patience.
+        """
+        if not self.is_on:
+            if not self._suspects:
+                self._since = now
+            self._suspects.append(suspect)
+            suspect.failures += 1
+            contacts = {each.contact for each in self._suspects}
+            if verdict is not Verdict.OUTAGE and len(contacts) < _FAILURES_THAT_MAKE_AN_OUTAGE:
+                return None
+            for each in self._suspects:
+                each.failures -= 1
+            self._suspects.clear()
+            self.is_on = True
+        elif begun < self.resumes_at and (told is None or now + told <= self.resumes_at):
+            return None  # it was under way already when the pause began
+        left = self._since + self._patience - now
+        wait = backoff(self._policy, retries_done=self._waits, jitter=jitter)
+        if told is None:
+            wait = min(wait, left)  # so that one more try is made when the patience ends
+        elif self._waits:
+            wait = max(told, wait)  # a server that keeps saying "at once" isn't to be believed
+        else:
+            wait = told
+        if left <= 0 or wait > left:
+            return math.inf
+        self._waits += 1
+        self.resumes_at = now + wait
+        return wait

@@ -1,0 +1,365 @@
+"""Reads requests from a source, sends them side by side and collects what became of them."""
+
+import copy
+import math
+import random
+import time
+from collections.abc import Callable, Iterable
+from contextlib import aclosing
+from typing import Any, Protocol, cast
+
+import anyio
+import anyio.abc
+import anyio.lowlevel
+
+from sendx_async._backlog import Backlog, Message
+from sendx_async._call import Call
+from sendx_async._delivery import Outage, Verdict, judge
+from sendx_async._errors import (
+    ApiError,
+    InvalidRequestError,
+    NotSentError,
+    OutageError,
+    ResponseLost,
+    SendXError,
+)
+from sendx_async._events import Event, EventKind, tell
+from sendx_async._operations import IDENTIFY, IDENTIFY_BULK, Operation, contacts_of
+from sendx_async._outcome import AnyResponse, Outcome, OutcomeQueue
+from sendx_async._protocol import make_request, operation_for
+from sendx_async._retry import RetryPolicy, backoff
+from sendx_async._source import Source, each
+
+_SECONDS_TO_FINISH = 1.0
+_NO_SUCH_ENDPOINT = frozenset({404, 405})
+
+
+class BeginCall(Protocol):
+    """Makes the call that sends a request once, however long it has to wait for its moment."""
+
+    def __call__(self, operation: Operation[Any, Any], request: Any) -> Call[Any]: ...
+
+
+class Dispatcher:
+    """Sends what a source gives, in the order that each contact needs, through any trouble.
+
+    `run` does the work, in a task of its own; what becomes of each request is put into `outcomes`.
+
+    Args:
+        source: Where the requests come from: models or mappings.
+        begin_call: Makes the call for a request.
+        retry: The longest waits, and how often one request may fail while others succeed.
+        on_event: Called when everything pauses, and when it goes on.
+        concurrency: How many requests may be under way at once.
+        batch_size: How many contacts may share a request.
+        patience: Seconds that an outage may last.
+
+    Attributes:
+        outcomes: Where the outcomes wait to be taken.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        begin_call: BeginCall,
+        *,
+        retry: RetryPolicy,
+        on_event: Callable[[Event], object] | None,
+        concurrency: int,
+        batch_size: int,
+        patience: float,
+    ) -> None:
+        self._source = source
+        self._begin_call = begin_call
+        self._retry = retry
+        self._on_event = on_event
+        self._patience = patience
+        self._backlog = Backlog(batch_size)
+        self._outage = Outage(retry, patience=patience, most_at_once=concurrency)
+        self._workers = self._starting = self._attempts = 0
+        self._idle: anyio.Event | None = None
+        self._tasks: anyio.abc.TaskGroup | None = None
+        self._is_resuming = False
+        self._is_ending = False
+        self._failure: Exception | None = None
+        self._source_error: Exception | None = None
+        self._began = time.monotonic()
+        self._id = f"{random.getrandbits(64):016x}"
+        # Enough to fill every request while the one before it is under way.
+        self.outcomes = OutcomeQueue(most=2 * concurrency * batch_size, step=batch_size)
+
+    async def run(self) -> None:
+        """Read and send until the source has ended and all that it gave is finished."""
+        try:
+            async with anyio.create_task_group() as self._tasks:
+                if self._is_ending:
+                    self._tasks.cancel_scope.cancel()
+                self._tasks.start_soon(self._read_source)
+        finally:
+            if self._failure is None and self._backlog.unfinished and not self._is_ending:
+                self._failure = NotSentError("the stream was cancelled from outside")
+            if isinstance(self._failure, SendXError):
+                self._describe(self._failure)
+            self.outcomes.close(self._failure or self._source_error)
+
+    def leave(self) -> None:
+        """Stop reading and sending at once; `unclaimed` tells what that leaves."""
+        self._is_ending = True
+        if self._tasks is not None:
+            self._tasks.cancel_scope.cancel()
+
+    def unclaimed(self, unread: Iterable[Any] = ()) -> list[Outcome]:
+        """Give the outcomes of all that was read and not taken, in the source's order.
+
+        Args:
+            unread: What the source gave and nobody has read.
+
+        Raises:
+            RuntimeError: It is still running.
+        """
+        if self._tasks is not None and not self.outcomes.is_closed:
+            raise RuntimeError("the stream is still running: leave its `with` statement first")
+        rest = self.outcomes.rest()
+        not_sent = "the stream ended before this request was sent"
+        for message in self._backlog.unfinished.values():
+            if message.maybe_delivered:
+                error: SendXError = ResponseLost(
+                    "the stream ended before the answer came", maybe_delivered=True
+                )
+            else:
+                error = NotSentError(not_sent)
+            error.operation, error.attempts = message.operation.name, message.attempts
+            rest.append(Outcome(message.index, message.request, error=error))
+        for index, given in enumerate(unread, self.outcomes.read):
+            rest.append(Outcome(index, given, error=NotSentError(not_sent)))
+        return sorted(rest, key=lambda outcome: outcome.index)
+
+    async def _read_source(self) -> None:
+        try:
+            async with aclosing(each(self._source)) as requests:
+                async for request in requests:
+                    self._accept(request)
+                    self._dispatch()
+                    await self.outcomes.wait_for_room()
+                    if self._is_ending:
+                        return
+        except Exception as error:  # noqa: BLE001 - whoever takes the outcomes gets it
+            self._source_error = error
+
+    def _accept(self, given: object) -> None:
+        index = self.outcomes.read
+        self.outcomes.read += 1
+        try:
+            operation = operation_for(given)
+            request = make_request(operation, given)
+        except InvalidRequestError as error:
+            self.outcomes.put(Outcome(index, given, error=error.with_traceback(None)))
+            self.outcomes.tell()
+            return
+        replay_safe = operation.is_replay_safe(request)
+        self._backlog.add(
+            Message(
+                index,
+                operation,
+                request,
+                contacts_of(request),
+                replay_safe=replay_safe,
+                is_alone=not replay_safe or operation is not IDENTIFY,
+            )
+        )
+
+    def _dispatch(self) -> None:
+        """Start as many workers as may be under way and will find something to send."""
+        while (
+            self._backlog.ready > self._starting * self._backlog.batch_size
+            and self._workers < self._allowed()
+        ):
+            self._workers += 1
+            self._starting += 1
+            # It takes its messages when it comes to run: until then more of them may be read.
+            self._start(self._work)
+
+    def _allowed(self) -> int:
+        return 0 if self._is_ending else self._outage.allows(time.monotonic())
+
+    async def _work(self) -> None:
+        self._starting -= 1
+        while self._workers <= self._allowed():
+            backlog = self._backlog
+            messages = backlog.take_one() if self._outage.is_on else backlog.take()
+            if not messages:
+                break
+            self._dispatch()
+            await self._send(messages)
+            self.outcomes.tell()
+        self._workers -= 1
+        if self._idle is not None and not self._workers:
+            self._idle.set()
+
+    async def _send(self, messages: list[Message]) -> None:
+        self._attempts += 1
+        for message in messages:
+            message.attempts += 1
+        begun = time.monotonic()
+        call: Call[Any] | None = None
+        try:
+            call = self._call_for(messages)
+            answer = await call.run()
+        except SendXError as error:
+            # The frames hold the call with its body, and nobody needs them any more.
+            self._after_failure(messages, error.with_traceback(None), begun)
+        except Exception as error:  # noqa: BLE001 - an extension of the application's httpx client
+            self._note_interruption(messages, call)
+            self._end(error)
+        except BaseException:
+            self._note_interruption(messages, call)
+            raise
+        else:
+            if self._outage.succeed(begun=begun):
+                self._tell("resumed")
+            for message in messages:
+                self._finish(message, response=answer.data)
+
+    def _call_for(self, messages: list[Message]) -> Call[Any]:
+        if len(messages) == 1:
+            return self._begin_call(messages[0].operation, messages[0].request)
+        return self._begin_call(IDENTIFY_BULK, tuple(each.request for each in messages))
+
+    def _note_interruption(self, messages: list[Message], call: Call[Any] | None) -> None:
+        if call is not None and call.maybe_delivered:
+            for message in messages:
+                message.maybe_delivered = True
+
+    def _after_failure(self, messages: list[Message], error: SendXError, begun: float) -> None:
+        for message in messages:
+            message.maybe_delivered = message.maybe_delivered or error.maybe_delivered
+        first = messages[0]
+        verdict = judge(error, replay_safe=first.replay_safe)
+        if verdict is Verdict.HALT:
+            self._backlog.give_back(messages)
+            self._end(error)
+        elif verdict in {Verdict.REJECTED, Verdict.DELIVERED}:
+            if self._outage.succeed(begun=begun):
+                self._tell("resumed")
+            if len(messages) == 1 or verdict is Verdict.DELIVERED:
+                for message in messages:
+                    self._finish(message, error=error)
+            else:
+                self._split(messages)
+                if isinstance(error, ApiError) and error.status_code in _NO_SUCH_ENDPOINT:
+                    self._backlog.batch_size = 1
+        else:
+            self._after_trouble(messages, verdict, error, begun)
+
+    def _after_trouble(
+        self, messages: list[Message], verdict: Verdict, error: SendXError, begun: float
+    ) -> None:
+        first = messages[0]
+        told = error.retry_after if isinstance(error, ApiError) else None
+        jitter = random.random()  # noqa: S311 - jitter is no secret
+        pause = self._outage.fail(
+            first, verdict, told=told, jitter=jitter, begun=begun, now=time.monotonic()
+        )
+        if verdict is Verdict.UNCERTAIN:
+            self._finish(first, error=error)
+        elif self._outage.is_on:
+            self._backlog.give_back(messages)
+        elif len(messages) > 1:
+            self._split(messages)  # one of them may be what the server fails at
+        elif first.failures > self._retry.max_retries:
+            self._finish(first, error=error)
+        else:
+            wait = backoff(self._retry, retries_done=first.failures - 1, jitter=jitter)
+            self._start(self._give_back_later, first, wait if told is None else told)
+        if pause == math.inf:
+            text = f"SendX failed for longer than the patience of {self._patience:g} s: {error}"
+            self._end(OutageError(text, last=error))
+        elif pause is not None:
+            self._tell("paused", error, delay=pause)
+            if not self._is_resuming:
+                self._is_resuming = True
+                self._start(self._resume)
+
+    def _split(self, messages: list[Message]) -> None:
+        for message in messages:
+            message.is_alone = True
+        self._backlog.give_back(messages)
+
+    async def _give_back_later(self, message: Message, delay: float) -> None:
+        await anyio.sleep(delay)
+        self._backlog.give_back([message])
+        self._dispatch()
+
+    async def _resume(self) -> None:
+        """Wait until an outage may be tried again, however often that is put off."""
+        outage = self._outage
+        # An event, as the linter would have it, has nobody to set it: time alone passes.
+        while (left := outage.resumes_at - time.monotonic()) > 0:  # noqa: ASYNC110
+            await anyio.sleep(left)
+        self._is_resuming = False
+        self._dispatch()
+
+    def _start(self, function: Callable[..., Any], *arguments: object) -> None:
+        cast("anyio.abc.TaskGroup", self._tasks).start_soon(function, *arguments)
+
+    def _finish(
+        self,
+        message: Message,
+        *,
+        response: AnyResponse | None = None,
+        error: SendXError | None = None,
+    ) -> None:
+        self._backlog.finish(message)
+        if error is not None:
+            error = copy.copy(error)  # contacts may share one, and each tells of its own attempts
+            error.attempts = message.attempts
+            error.maybe_delivered = message.maybe_delivered
+        self.outcomes.put(Outcome(message.index, message.request, response, error))
+
+    def _end(self, failure: Exception) -> None:
+        """Send nothing more; what is under way may come to its end, within a limit."""
+        if not self._is_ending:
+            self._failure = failure
+            self._is_ending = True
+            self._idle = anyio.Event()
+            self._start(self._cancel_when_idle, self._idle)
+
+    async def _cancel_when_idle(self, idle: anyio.Event) -> None:
+        with anyio.move_on_after(_SECONDS_TO_FINISH):
+            await idle.wait()
+        self.leave()
+
+    def _describe(self, failure: SendXError) -> None:
+        """Say what was sent and what not, now that nothing is under way any more."""
+        outcomes, unfinished = self.outcomes, self._backlog.unfinished.values()
+        uncertain = sum(message.maybe_delivered for message in unfinished)
+        summary = (
+            f"Of {outcomes.read} requests that were read from the source {outcomes.delivered} "
+            f"were delivered, {outcomes.failed} failed, {uncertain} may have been delivered and "
+            f"{len(unfinished) - uncertain} were not sent; the stream's unclaimed and unsent hold "
+            "them."
+        )
+        failure.maybe_delivered = failure.maybe_delivered or uncertain > 0
+        if isinstance(failure, OutageError):
+            failure.args = (f"{failure}. {summary}",)
+            failure.operation, failure.call_id = "send_many", self._id
+            failure.attempts, failure.elapsed = self._attempts, time.monotonic() - self._began
+        else:
+            failure.add_note(summary)
+
+    def _tell(
+        self, kind: EventKind, error: SendXError | None = None, *, delay: float | None = None
+    ) -> None:
+        tell(
+            self._on_event,
+            Event(
+                kind=kind,
+                operation="send_many",
+                call_id=self._id,
+                attempt=self._attempts,
+                elapsed=time.monotonic() - self._began,
+                status_code=error.status_code if isinstance(error, ApiError) else None,
+                error=None if error is None else type(error).__name__,
+                delay=delay,
+            ),
+        )

@@ -1,0 +1,138 @@
+"""Where a stream's requests come from: any iterable, read in the event loop or in a thread."""
+
+import contextlib
+import contextvars
+import threading
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+
+from sendx_async._errors import InvalidRequestError
+from sendx_async._validation import type_name
+
+Source = Iterable[Any] | AsyncIterable[Any]
+
+_READ_AT_A_TIME = 50
+
+
+def check_source(source: object, *kinds: type) -> Any:
+    """Give a source back if it is of one of these kinds, and no single request or text.
+
+    Raises:
+        InvalidRequestError: It isn't.
+    """
+    if not isinstance(source, kinds) or isinstance(source, (str, bytes, Mapping)):
+        names = " or ".join(kind.__name__ for kind in kinds)
+        problem = f"source must be an {names} of requests, got {type_name(source)}"
+        raise InvalidRequestError.of("send_many", [problem])
+    return source
+
+
+async def each(source: Source) -> AsyncGenerator[Any, None]:
+    """Give what a source gives, and let others run now and then."""
+    if isinstance(source, AsyncIterable):
+        async for request in source:
+            yield request
+        return
+    for count, request in enumerate(source, 1):
+        yield request
+        if not count % _READ_AT_A_TIME:
+            await anyio.lowlevel.checkpoint()
+
+
+class ThreadedSource:
+    """An asynchronous iterator over an iterable that is read in a daemon thread.
+
+    The thread starts when the first item is asked for, and stops reading when it is told to, or
+    when `limit` items wait to be taken.
+
+    Args:
+        iterable: What to read.
+        call_soon: Has a function called in the event loop, without waiting for it.
+        limit: How many items may be read ahead.
+    """
+
+    def __init__(
+        self,
+        iterable: Iterable[Any],
+        call_soon: Callable[[Callable[[], object]], None],
+        *,
+        limit: int,
+    ) -> None:
+        self._iterable = iterable
+        self._call_soon = call_soon
+        self._limit = limit
+        self._context = contextvars.copy_context()
+        self._items: deque[Any] = deque()
+        self._has_room = threading.Event()
+        self._arrived: anyio.Event | None = None
+        self._thread: threading.Thread | None = None
+        self._error: BaseException | None = None
+        self._is_done = False
+        self._is_stopped = False
+
+    def stop(self) -> None:
+        """Read no more; an item that the iterable is about to give is kept all the same."""
+        self._is_stopped = True
+        self._has_room.set()
+
+    def rest(self) -> list[Any]:
+        """Give the items that were read and not taken."""
+        return list(self._items)
+
+    def __aiter__(self) -> "ThreadedSource":
+        return self
+
+    async def __anext__(self) -> Any:
+        if self._thread is None:
+            self._thread = threading.Thread(
+                target=self._context.run, args=(self._read,), name="sendx_async source", daemon=True
+            )
+            self._thread.start()
+        while not self._items:
+            if self._is_done:
+                self._raise_error()
+                raise StopAsyncIteration
+            self._arrived = arrived = anyio.Event()
+            # The thread looks for somebody who waits after it has put an item there.
+            if not self._items and not self._is_done:
+                await arrived.wait()
+        item = self._items.popleft()
+        if len(self._items) <= self._limit // 2 and not self._has_room.is_set():
+            self._has_room.set()
+        return item
+
+    def _raise_error(self) -> None:
+        error = self._error
+        if isinstance(error, Exception) and not isinstance(error, StopAsyncIteration):
+            raise error
+        if error is not None:
+            # It would end the event loop that all synchronous clients share, or nothing but this.
+            raise RuntimeError(f"the source raised {type(error).__name__}") from error
+
+    def _read(self) -> None:
+        try:
+            for item in self._iterable:
+                self._items.append(item)
+                self._tell_arrival()
+                if len(self._items) >= self._limit:
+                    self._has_room.clear()
+                    if len(self._items) >= self._limit and not self._is_stopped:
+                        self._has_room.wait()
+                if self._is_stopped:
+                    break
+        except BaseException as error:  # noqa: BLE001 - whoever reads the items gets it
+            self._error = error
+        finally:
+            self._is_done = True
+            self._tell_arrival()
+
+    def _tell_arrival(self) -> None:
+        arrived, self._arrived = self._arrived, None
+        if arrived is not None:
+            # A loop that has ended has nobody who waits.
+            with contextlib.suppress(RuntimeError):
+                self._call_soon(arrived.set)

@@ -1,0 +1,142 @@
+"""What `AsyncTrackingClient.send_many` gives: outcomes, one by one, as they come."""
+
+import math
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import anyio
+import anyio.abc
+import anyio.lowlevel
+import attrs
+
+from sendx_async import _options as options
+from sendx_async._call import Call, Shared
+from sendx_async._dispatcher import Dispatcher
+from sendx_async._errors import NotSentError
+from sendx_async._http1 import Target
+from sendx_async._operations import MOST_IN_BULK, Operation
+from sendx_async._outcome import Outcome
+from sendx_async._settings import Settings
+from sendx_async._source import Source
+
+_TAKEN_AT_A_TIME = 50
+
+
+class AsyncOutcomeStream:
+    """Outcomes of the requests of a source, in order of completion; made by ``send_many``.
+
+    Requests are sent while the ``async with`` is open, and the source is read only as fast as
+    outcomes are taken: iterate to the end, or nothing moves on. Leaving it early stops everything
+    at once; `unclaimed` then holds what was read and not handed out.
+    """
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
+        self._tasks: anyio.abc.TaskGroup | None = None
+        self._handed_out = 0
+
+    @property
+    def unclaimed(self) -> tuple[Outcome, ...]:
+        """What was read from the source and not handed out, in the source's order.
+
+        To be asked for when the stream has ended or was left. The error of each tells what became
+        of it: `NotSentError` if it was certainly not applied, `ResponseLost` if it was under way;
+        what was finished already has its own response or error.
+
+        Raises:
+            RuntimeError: The stream is still running.
+        """
+        return tuple(self._dispatcher.unclaimed())
+
+    @property
+    def unsent(self) -> tuple[Outcome, ...]:
+        """Those of `unclaimed` that were certainly not applied, so that they can be sent again.
+
+        Raises:
+            RuntimeError: The stream is still running.
+        """
+        return tuple(each for each in self.unclaimed if isinstance(each.error, NotSentError))
+
+    async def __aenter__(self) -> Self:
+        if self._tasks is not None:
+            raise RuntimeError("a stream can be opened only once: call send_many again")
+        self._tasks = await anyio.create_task_group().__aenter__()
+        self._tasks.start_soon(self._dispatcher.run)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        self._dispatcher.leave()
+        if self._tasks is not None:
+            # Without the error, which the task group would wrap in a group.
+            await self._tasks.__aexit__(None, None, None)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Outcome:
+        """Give the next outcome, waiting for it.
+
+        Raises:
+            StopAsyncIteration: The source has ended, and every outcome was handed out.
+            AuthenticationError, PermissionDeniedError: The key isn't accepted.
+            OutageError: SendX failed for longer than the stream's ``patience``.
+            SendXError: Nothing can be sent for another reason, such as a closed client.
+            Exception: What the source raised; all that it gave before is finished.
+            RuntimeError: The stream isn't open.
+        """
+        if self._tasks is None:
+            raise RuntimeError(
+                "open the stream first: async with client.send_many(...) as outcomes"
+            )
+        self._handed_out += 1
+        if not self._handed_out % _TAKEN_AT_A_TIME:
+            await anyio.lowlevel.checkpoint()  # others want to run, too
+        outcomes = self._dispatcher.outcomes
+        outcomes.make_room()
+        outcome = outcomes.take()
+        while outcome is None:
+            if not await outcomes.arrival():
+                raise StopAsyncIteration
+            outcome = outcomes.take()
+        return outcome
+
+
+def make_dispatcher(
+    shared: Shared,
+    settings: Settings,
+    targets: Mapping[str, Target],
+    source: Source,
+    *,
+    concurrency: int,
+    batch_size: int,
+    patience: float | None,
+) -> Dispatcher:
+    """Give what sends a source for a client with these settings.
+
+    Raises:
+        ConfigurationError: An option is out of range.
+    """
+    # A stream decides itself what is repeated, and how long it waits.
+    once = attrs.evolve(
+        settings, deadline=math.inf, retry=attrs.evolve(settings.retry, max_retries=0)
+    )
+
+    def begin_call(operation: Operation[Any, Any], request: Any) -> Call[Any]:
+        return Call(shared, once, operation, request, targets[operation.path], replay_safe=False)
+
+    concurrency = options.make_count("concurrency", concurrency)
+    return Dispatcher(
+        source,
+        begin_call,
+        retry=settings.retry,
+        on_event=settings.on_event,
+        concurrency=int(min(concurrency, shared.most_at_once)),
+        batch_size=options.make_count("batch_size", batch_size, most=MOST_IN_BULK),
+        patience=options.make_patience(patience),
+    )
