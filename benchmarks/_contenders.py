@@ -15,14 +15,16 @@ from typing import Any
 
 import attrs
 import httpx
+from _contacts import mapping, model
 from sendx_python_sdk.api.tracking_api import TrackingApi
 from sendx_python_sdk.api_client import ApiClient
 from sendx_python_sdk.configuration import Configuration
 from sendx_python_sdk.models import identify_request as official
 
-from sendx_async import AsyncTrackingClient, IdentifyRequest
+from sendx_async import AsyncTrackingClient
 
-_KEY = "benchmark-key"
+KEY = "benchmark-key"
+_numbers = itertools.count()  # each call is about a contact of its own
 
 
 @attrs.frozen
@@ -38,6 +40,11 @@ class Cost:
         return self.calls / self.wall
 
     @property
+    def wall_microseconds(self) -> float:
+        """Time per call that passes for this process."""
+        return self.wall / self.calls * 1e6
+
+    @property
     def cpu_microseconds(self) -> float:
         """Processor time of this process per call."""
         return self.cpu / self.calls * 1e6
@@ -46,14 +53,15 @@ class Cost:
 Measure = Callable[[int], Cost]  # makes that many calls
 
 
-def _timed(work: Callable[[], object], calls: int) -> Cost:
+def timed(work: Callable[[], object], calls: int) -> Cost:
+    """Say what the work cost, which makes that many calls."""
     gc.collect()  # nobody pays for the garbage of the contender before
     wall, cpu = time.perf_counter(), time.process_time()
     work()
     return Cost(calls, time.perf_counter() - wall, time.process_time() - cpu)
 
 
-async def _repeat(call: Callable[[], Awaitable[object]], calls: int, concurrency: int) -> None:
+async def repeat(call: Callable[[], Awaitable[object]], calls: int, concurrency: int) -> None:
     """Make `calls` calls, at most `concurrency` at once."""
     left = itertools.repeat(None, calls)
 
@@ -67,17 +75,19 @@ async def _repeat(call: Callable[[], Awaitable[object]], calls: int, concurrency
 
 
 @contextmanager
-def _measure_async(
-    call: Callable[[], Awaitable[object]],
+def measure_async(
+    run: Callable[[int], Coroutine[Any, Any, object]],
     close: Callable[[], Coroutine[Any, Any, object]],
-    concurrency: int,
+    *,
+    warm_up: int,
 ) -> Iterator[Measure]:
+    """Measure a coroutine function that makes as many calls as it is told to."""
     with asyncio.Runner() as runner:
 
         def measure(calls: int) -> Cost:
             # Not timed: opens the connections, which may have expired since the last round.
-            runner.run(_repeat(call, 2 * concurrency, concurrency))
-            return _timed(lambda: runner.run(_repeat(call, calls, concurrency)), calls)
+            runner.run(run(warm_up))
+            return timed(lambda: runner.run(run(calls)), calls)
 
         try:
             yield measure
@@ -86,54 +96,47 @@ def _measure_async(
 
 
 @contextmanager
-def ours(base_url: str, connections: int, tasks: int | None = None) -> Iterator[Measure]:
+def ours(
+    base_url: str, connections: int, tasks: int | None = None, *, batch_identify: bool = False
+) -> Iterator[Measure]:
     """This library, with its settings as they come, but for the size of the pool."""
-    client = AsyncTrackingClient(_KEY, base_url=base_url, max_connections=connections)
+    concurrency = tasks or connections
+    client = AsyncTrackingClient(
+        KEY, base_url=base_url, max_connections=connections, batch_identify=batch_identify
+    )
 
     async def call() -> None:
-        await client.identify_contact(
-            IdentifyRequest(
-                "jane.smith@company.com",
-                first_name="Jane",
-                last_name="Smith",
-                custom_fields={"Role": "Engineering", "Plan": "Premium"},
-                tags=["new_user", "vip"],
-            )
-        )
+        await client.identify_contact(model(next(_numbers)))
 
-    with _measure_async(call, client.aclose, tasks or connections) as measure:
+    with measure_async(
+        lambda calls: repeat(call, calls, concurrency), client.aclose, warm_up=2 * concurrency
+    ) as measure:
         yield measure
 
 
 @contextmanager
 def stock_httpx(base_url: str, connections: int, tasks: int | None = None) -> Iterator[Measure]:
     """A plain httpx client with as many connections, all kept alive."""
+    concurrency = tasks or connections
     limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
-    client = httpx.AsyncClient(limits=limits, headers={"X-Team-ApiKey": _KEY}, timeout=60)
+    client = httpx.AsyncClient(limits=limits, headers={"X-Team-ApiKey": KEY}, timeout=60)
     url = f"{base_url}/contact/identify"
 
     async def call() -> None:
-        response = await client.post(
-            url,
-            json={
-                "email": "jane.smith@company.com",
-                "firstName": "Jane",
-                "lastName": "Smith",
-                "customFields": {"Role": "Engineering", "Plan": "Premium"},
-                "tags": ["new_user", "vip"],
-            },
-        )
+        response = await client.post(url, json=mapping(next(_numbers)))
         response.raise_for_status()
         response.json()
 
-    with _measure_async(call, client.aclose, tasks or connections) as measure:
+    with measure_async(
+        lambda calls: repeat(call, calls, concurrency), client.aclose, warm_up=2 * concurrency
+    ) as measure:
         yield measure
 
 
 @contextmanager
 def official_sdk(base_url: str, concurrency: int) -> Iterator[Measure]:
     """The official SDK, called from as many threads, each with a connection kept alive."""
-    configuration = Configuration(host=base_url, api_key={"TeamApiKey": _KEY})
+    configuration = Configuration(host=base_url, api_key={"TeamApiKey": KEY})
     configuration.connection_pool_maxsize = concurrency
     with ApiClient(configuration) as api_client:
         api = TrackingApi(api_client)
@@ -142,7 +145,7 @@ def official_sdk(base_url: str, concurrency: int) -> Iterator[Measure]:
             for _ in range(calls):
                 api.identify_contact(
                     official.IdentifyRequest(
-                        email="jane.smith@company.com",
+                        email=f"jane.smith{next(_numbers)}@company.com",
                         firstName="Jane",
                         lastName="Smith",
                         customFields={"Role": "Engineering", "Plan": "Premium"},
@@ -155,7 +158,7 @@ def official_sdk(base_url: str, concurrency: int) -> Iterator[Measure]:
             def measure(calls: int) -> Cost:
                 list(threads.map(work, [2] * concurrency))
                 share = [calls // concurrency] * concurrency
-                return _timed(lambda: list(threads.map(work, share)), sum(share))
+                return timed(lambda: list(threads.map(work, share)), sum(share))
 
             yield measure
         api_client.rest_client.pool_manager.clear()

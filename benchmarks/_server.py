@@ -146,7 +146,7 @@ class Server:
             return Counters(**json.load(answer))
 
 
-def cores() -> list[int]:
+def _cores() -> list[int]:
     """The processor cores this process may use; empty where the system can't say."""
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 
@@ -165,6 +165,19 @@ def running_server(*, core: int | None = None) -> Iterator[Server]:
             yield Server(int(process.stdout.readline()))
         finally:
             process.stdin.close()
+
+
+@contextlib.contextmanager
+def server_on_another_core() -> Iterator[Server]:
+    """Run the server on one processor core and this process on another, if the system can do it.
+
+    What this process starts afterwards inherits its core: so enter it before there are threads.
+    """
+    available = _cores()
+    with running_server(core=available[-1] if len(available) > 1 else None) as server:
+        if available:
+            os.sched_setaffinity(0, available[:1])
+        yield server
 
 
 if __name__ == "__main__":

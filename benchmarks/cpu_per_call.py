@@ -1,10 +1,8 @@
 """Processor time of one call, everything included: the client has one core, the server another."""
 
-import os
-
 from _contenders import official_sdk, ours, stock_httpx
 from _measure import Finding, options, ratios, report, rounds
-from _server import cores, running_server
+from _server import server_on_another_core
 
 # Calls at once, and the most that one may cost compared with stock httpx.
 GOALS = {1: 0.7, 16: 0.5, 100: 0.3}
@@ -26,7 +24,7 @@ def measure(url: str, concurrency: int, count: int) -> list[Finding]:
             count=count,
         )
     cpu = {name: [cost.cpu_microseconds for cost in all_] for name, all_ in costs.items()}
-    wall = {name: [cost.wall / cost.calls * 1e6 for cost in all_] for name, all_ in costs.items()}
+    wall = {name: [cost.wall_microseconds for cost in all_] for name, all_ in costs.items()}
     at_once = f"{concurrency} at once"
     goal = ("<=", GOALS[concurrency])
     return [
@@ -48,11 +46,8 @@ def measure(url: str, concurrency: int, count: int) -> list[Finding]:
 
 def main() -> None:
     arguments = options(__doc__)
-    available = cores()
     findings: list[Finding] = []
-    with running_server(core=available[-1] if len(available) > 1 else None) as server:
-        if available:
-            os.sched_setaffinity(0, available[:1])
+    with server_on_another_core() as server:
         for concurrency in GOALS:
             findings += measure(server.url("ok"), concurrency, arguments.rounds)
     report("Processor time per call", findings, json_file=arguments.json)

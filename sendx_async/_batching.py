@@ -22,6 +22,7 @@ from sendx_async._settings import Settings
 _NO_SUCH_ENDPOINT = frozenset({404, 405})
 _FIRST_GUESS = 0.25  # seconds that an answer usually takes
 _SHORTEST_HOLD, _LONGEST_HOLD = 0.05, 1.0
+_LOOKED_AT = 2 * MOST_IN_BULK  # of those who wait, to fill a batch with different contacts
 
 
 class MakeCall(Protocol):
@@ -39,6 +40,7 @@ class _Ticket:
         answered: Set when there is an ``outcome``, or when the caller has to go alone.
         outcome: What became of it, or what was done before the caller went alone.
         call: The call that it shares, once that has begun.
+        is_waiting: Whether it has not left yet.
         has_place: Whether a place among the requests under way is kept for it.
     """
 
@@ -50,6 +52,7 @@ class _Ticket:
         self.answered = anyio.Event()
         self.outcome: Answer[IdentifyResponse] | SendXError | Earlier | None = None
         self.call: Call[IdentifyResponse] | None = None
+        self.is_waiting = True
         self.has_place = False
 
     def answer(self, outcome: Answer[IdentifyResponse] | SendXError | Earlier) -> None:
@@ -133,7 +136,7 @@ class Batcher:
         if ticket.outcome is None:
             hold = min(max(2 * self._usual, _SHORTEST_HOLD), _LONGEST_HOLD)
             await _until(ticket.answered, min(ticket.began + hold, ticket.ends))
-        if ticket in line.waiting and self._has_room(line):
+        if ticket.is_waiting and self._has_room(line):
             self._leave(line)
         if ticket.outcome is None:
             await _until(ticket.answered, ticket.ends)
@@ -146,7 +149,7 @@ class Batcher:
 
     def _forget(self, line: _Line, ticket: _Ticket) -> None:
         """Let others have what a caller that has ended, in whatever way, still holds."""
-        if ticket in line.waiting:
+        if ticket.is_waiting:
             line.waiting.remove(ticket)
         if ticket.has_place:
             ticket.has_place = False
@@ -173,13 +176,15 @@ class Batcher:
     def _leave(self, line: _Line) -> None:
         """Send off those who have waited longest, each contact once."""
         leaving: dict[str, _Ticket] = {}
-        staying: deque[_Ticket] = deque()
-        for ticket in line.waiting:
+        staying: list[_Ticket] = []
+        for _ in range(min(len(line.waiting), _LOOKED_AT)):
+            ticket = line.waiting.popleft()
             if len(leaving) < MOST_IN_BULK and ticket.contact not in leaving:
                 leaving[ticket.contact] = ticket
+                ticket.is_waiting = False
             else:
                 staying.append(ticket)
-        line.waiting = staying
+        line.waiting.extendleft(reversed(staying))
         line.under_way += 1
         tickets = list(leaving.values())
         if len(tickets) == 1:
@@ -190,6 +195,7 @@ class Batcher:
 
     async def _send(self, line: _Line, tickets: list[_Ticket]) -> None:
         began = time.monotonic()
+        is_cancelled = True
         try:
             call = self._make_call(
                 tuple(ticket.request for ticket in tickets),
@@ -199,10 +205,12 @@ class Batcher:
                 ticket.call = call
             answer = await call.run()
         except SendXError as error:
+            is_cancelled = False
             self._after_failure(tickets, error.with_traceback(None))
-        except Exception:  # noqa: BLE001, S110 - each caller meets it in a call of its own
-            pass
+        except Exception:  # noqa: BLE001 - each caller meets it in a call of its own
+            is_cancelled = False
         else:
+            is_cancelled = False
             self._usual += ((time.monotonic() - began) - self._usual) / 4
             for ticket in tickets:
                 ticket.answer(answer)
@@ -210,7 +218,11 @@ class Batcher:
             for ticket in tickets:
                 if ticket.outcome is None:
                     ticket.answer(ticket.earlier())
-            self._end(line)
+            if is_cancelled:
+                # Whoever ends the loop's tasks doesn't want new ones: those who wait find out.
+                line.under_way -= 1
+            else:
+                self._end(line)
 
     def _after_failure(self, tickets: list[_Ticket], error: SendXError) -> None:
         """Tell each caller, or let each try alone if it may be the fault of one of them."""

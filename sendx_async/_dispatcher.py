@@ -30,6 +30,7 @@ from sendx_async._protocol import make_request, operation_for
 from sendx_async._retry import RetryPolicy, backoff
 from sendx_async._source import Source, each
 
+_NOT_SENT = "the stream ended before this request was sent"
 _SECONDS_TO_FINISH = 1.0
 _NO_SUCH_ENDPOINT = frozenset({404, 405})
 
@@ -83,6 +84,7 @@ class Dispatcher:
         self._is_ending = False
         self._failure: Exception | None = None
         self._source_error: Exception | None = None
+        self._left: list[Outcome] = []
         self._began = time.monotonic()
         self._id = f"{random.getrandbits(64):016x}"
         # Enough to fill every request while the one before it is under way.
@@ -96,7 +98,8 @@ class Dispatcher:
                     self._tasks.cancel_scope.cancel()
                 self._tasks.start_soon(self._read_source)
         finally:
-            if self._failure is None and self._backlog.unfinished and not self._is_ending:
+            self._leave_behind()
+            if self._failure is None and self._left and not self._is_ending:
                 self._failure = NotSentError("the stream was cancelled from outside")
             if isinstance(self._failure, SendXError):
                 self._describe(self._failure)
@@ -115,24 +118,27 @@ class Dispatcher:
             unread: What the source gave and nobody has read.
 
         Raises:
-            RuntimeError: It is still running.
+            RuntimeError: It has not come to its end.
         """
-        if self._tasks is not None and not self.outcomes.is_closed:
-            raise RuntimeError("the stream is still running: leave its `with` statement first")
-        rest = self.outcomes.rest()
-        not_sent = "the stream ended before this request was sent"
+        if not self.outcomes.is_closed:
+            raise RuntimeError("the stream has not ended: leave its `with` statement first")
+        unread_ones = [
+            Outcome(index, given, error=NotSentError(_NOT_SENT))
+            for index, given in enumerate(unread, self.outcomes.read)
+        ]
+        rest = self.outcomes.rest() + self._left
+        return sorted(rest, key=lambda outcome: outcome.index) + unread_ones
+
+    def _leave_behind(self) -> None:
+        """Say of all that isn't finished what became of it, now that nothing is under way."""
         for message in self._backlog.unfinished.values():
+            error: SendXError = NotSentError(_NOT_SENT)
             if message.maybe_delivered:
-                error: SendXError = ResponseLost(
+                error = ResponseLost(
                     "the stream ended before the answer came", maybe_delivered=True
                 )
-            else:
-                error = NotSentError(not_sent)
             error.operation, error.attempts = message.operation.name, message.attempts
-            rest.append(Outcome(message.index, message.request, error=error))
-        for index, given in enumerate(unread, self.outcomes.read):
-            rest.append(Outcome(index, given, error=NotSentError(not_sent)))
-        return sorted(rest, key=lambda outcome: outcome.index)
+            self._left.append(Outcome(message.index, message.request, error=error))
 
     async def _read_source(self) -> None:
         try:
@@ -331,12 +337,13 @@ class Dispatcher:
 
     def _describe(self, failure: SendXError) -> None:
         """Say what was sent and what not, now that nothing is under way any more."""
-        outcomes, unfinished = self.outcomes, self._backlog.unfinished.values()
-        uncertain = sum(message.maybe_delivered for message in unfinished)
+        outcomes = self.outcomes
+        unsent = sum(isinstance(each.error, NotSentError) for each in self._left)
+        uncertain = len(self._left) - unsent
         summary = (
             f"Of {outcomes.read} requests that were read from the source {outcomes.delivered} "
             f"were delivered, {outcomes.failed} failed, {uncertain} may have been delivered and "
-            f"{len(unfinished) - uncertain} were not sent; the stream's unclaimed and unsent hold "
+            f"{unsent} were not sent; the stream's unclaimed and unsent hold "
             "them."
         )
         failure.maybe_delivered = failure.maybe_delivered or uncertain > 0

@@ -29,6 +29,9 @@ class AsyncOutcomeStream:
     Requests are sent while the ``async with`` is open, and the source is read only as fast as
     outcomes are taken: iterate to the end, or nothing moves on. Leaving it early stops everything
     at once; `unclaimed` then holds what was read and not handed out.
+
+    Args:
+        dispatcher: What reads the source and sends.
     """
 
     def __init__(self, dispatcher: Dispatcher) -> None:
@@ -45,7 +48,7 @@ class AsyncOutcomeStream:
         what was finished already has its own response or error.
 
         Raises:
-            RuntimeError: The stream is still running.
+            RuntimeError: The stream has not ended, or was not opened.
         """
         return tuple(self._dispatcher.unclaimed())
 
@@ -54,7 +57,7 @@ class AsyncOutcomeStream:
         """Those of `unclaimed` that were certainly not applied, so that they can be sent again.
 
         Raises:
-            RuntimeError: The stream is still running.
+            RuntimeError: The stream has not ended, or was not opened.
         """
         return tuple(each for each in self.unclaimed if isinstance(each.error, NotSentError))
 

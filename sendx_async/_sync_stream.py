@@ -20,6 +20,12 @@ class OutcomeStream:
     As `AsyncOutcomeStream`, without ``await``: requests are sent in the event loop that all
     synchronous clients share, the source is read in a thread of its own, so that it may block, and
     outcomes are taken in the caller's.
+
+    Args:
+        stream: The asynchronous stream.
+        source: Where it reads.
+        backend: Which of the shared event loops sends.
+        run: Runs a coroutine function there, and waits for it.
     """
 
     def __init__(

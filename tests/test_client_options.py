@@ -58,6 +58,7 @@ def test_the_defaults_are_those_of_the_design() -> None:
         "headers": None,
         "http_client": None,
         "on_event": None,
+        "batch_identify": False,
     }
     assert [name for name, each in parameters.items() if each.kind is not each.KEYWORD_ONLY] == [
         "api_key"
@@ -250,7 +251,10 @@ async def test_every_call_takes_the_four_options_and_no_other(
 
 def test_a_copy_names_what_it_can_change() -> None:
     client = AsyncTrackingClient("team-key")
-    known = "api_key, api_key_prefix, base_url, deadline, headers, on_event, retry, timeout"
+    known = (
+        "api_key, api_key_prefix, base_url, batch_identify, deadline, headers, on_event, retry, "
+        "timeout"
+    )
     for unknown in ("rate", "max_connections", "http_client", "tiemout"):
         with pytest.raises(TypeError, match=known) as caught:
             client.with_options(**{unknown: None})  # type: ignore[arg-type]

@@ -16,6 +16,7 @@ from sendx_async import (
     IdentifyRequest,
     InvalidRequestError,
     NotFoundError,
+    OutageError,
     RateLimitError,
     ResponseDecodeError,
     ResponseLost,
@@ -34,6 +35,8 @@ TREE: Mapping[str, tuple[type, ...]] = {
     "AttemptTimeout": (sendx_async.TransportError, TimeoutError),
     "ResponseLost": (sendx_async.TransportError,),
     "DeadlineExceeded": (SendXError, TimeoutError),
+    "OutageError": (SendXError,),
+    "NotSentError": (SendXError,),
     "ResponseDecodeError": (SendXError,),
     "ApiError": (SendXError,),
     "BadRequestError": (ApiError,),
@@ -63,7 +66,7 @@ def examples() -> list[SendXError]:
             made.append(kind("unreadable", **ANSWER))
         elif kind is InvalidRequestError:
             made.append(kind.of("IdentifyRequest", ["email is missing", "tags is wrong"]))
-        elif kind is DeadlineExceeded:
+        elif kind in {DeadlineExceeded, OutageError}:
             made.append(kind("too late", last=made[-1], maybe_delivered=True))
         else:
             made.append(kind("broken", maybe_delivered=True))

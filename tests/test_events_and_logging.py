@@ -240,7 +240,7 @@ async def test_the_log_tells_the_same_at_debug(
     texts = [record.getMessage() for record in records]
     assert all(answer.call_id in text and "identify_contact" in text for text in texts)
     for text, kind in zip(
-        texts, ["call_started", "attempt_finished", "slow down", "retry_scheduled"], strict=False
+        texts, ["call_started", "attempt_finished", "pausing for", "retry_scheduled"], strict=False
     ):
         assert kind in text
 

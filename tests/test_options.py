@@ -13,8 +13,8 @@ from sendx_async._options import (
     PRODUCTION,
     is_loopback,
     make_base_url,
+    make_count,
     make_deadline,
-    make_max_connections,
     make_rate,
     make_retry,
     make_timeout,
@@ -225,9 +225,9 @@ class TestRest:
     @pytest.mark.parametrize("value", [0, -1, 1.5, True, None, "3"], ids=repr)
     def test_counts(self, value: Any) -> None:
         assert refusal(lambda: Rate(1, burst=value)).startswith("Rate: burst must be an int")
-        text = refusal(lambda: make_max_connections(value))
+        text = refusal(lambda: make_count("max_connections", value))
         assert text.startswith("max_connections must be an int of at least 1")
-        assert make_max_connections(1) == 1
+        assert make_count("max_connections", 1) == 1
 
     def test_retry(self) -> None:
         policy = RetryPolicy(1)

@@ -5,15 +5,20 @@ from typing import get_type_hints
 
 import pytest
 
-from sendx_async import AsyncTrackingClient, TrackingClient
+from sendx_async import (
+    AsyncOutcomeStream,
+    AsyncTrackingClient,
+    OutcomeStream,
+    TrackingClient,
+)
 
 Signature = dict[str, tuple[object, object, object]]
 PUBLIC = sorted(name for name in vars(AsyncTrackingClient) if not name.startswith("_"))
-ASYNC_ONLY = {"aclose": "close", "send_many": None}
+ASYNC_ONLY = {"aclose": "close"}
 METHODS = [
     name
     for name in PUBLIC
-    if callable(getattr(AsyncTrackingClient, name)) and name not in ASYNC_ONLY
+    if callable(getattr(AsyncTrackingClient, name)) and name not in {*ASYNC_ONLY, "send_many"}
 ]
 
 
@@ -39,6 +44,20 @@ def test_each_method_has_its_twin(name: str) -> None:
     assert inspect.getdoc(blocking)
 
 
+def test_streams_differ_in_the_kinds_of_source_and_what_they_give() -> None:
+    awaited = parameters(AsyncTrackingClient.send_many)
+    blocking = parameters(TrackingClient.send_many)
+    assert list(awaited) == list(blocking)
+    del awaited["source"], blocking["source"]
+    assert awaited == blocking
+    assert get_type_hints(AsyncTrackingClient.send_many)["return"] is AsyncOutcomeStream
+    assert get_type_hints(TrackingClient.send_many)["return"] is OutcomeStream
+    assert inspect.getdoc(TrackingClient.send_many)
+    for name in ("unclaimed", "unsent"):
+        for kind in (AsyncOutcomeStream, OutcomeStream):
+            assert isinstance(vars(kind)[name], property)
+
+
 def test_constructors_differ_in_the_backend_only() -> None:
     blocking = parameters(TrackingClient.__init__)
     assert blocking.pop("backend") == (inspect.Parameter.KEYWORD_ONLY, "asyncio", str)
@@ -49,7 +68,7 @@ def test_constructors_differ_in_the_backend_only() -> None:
 def test_neither_client_has_names_that_the_other_lacks() -> None:
     expected = {ASYNC_ONLY.get(name, name) for name in PUBLIC}
     names = {name for name in vars(TrackingClient) if not name.startswith("_")}
-    assert names == expected - {None}
+    assert names == expected
 
 
 def test_properties_are_properties_in_both() -> None:

@@ -2,7 +2,7 @@
 
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import httpx
@@ -273,9 +273,7 @@ async def test_send_goes_by_the_type(fake: FakeSendX, make_client: MakeClient, c
     assert fake.requests[0].path == PREFIX + case.path
 
 
-@pytest.mark.parametrize(
-    "given", [{"email": "jane@example.com"}, None, "jane@example.com", [IdentifyRequest("a@b.co")]]
-)
+@pytest.mark.parametrize("given", [None, "jane@example.com", [IdentifyRequest("a@b.co")]])
 @pytest.mark.asyncio
 async def test_send_refuses_what_has_no_type_of_its_own(
     fake: FakeSendX, make_client: MakeClient, given: Any
@@ -284,6 +282,49 @@ async def test_send_refuses_what_has_no_type_of_its_own(
         with pytest.raises(InvalidRequestError, match="IdentifyRequest, TrackRequest") as caught:
             await client.send(given)
     assert type(given).__name__.replace("NoneType", "None") in str(caught.value)
+    assert fake.requests == []
+
+
+@pytest.mark.parametrize(
+    "given,path",
+    [
+        ({"email": "jane@example.com"}, "/contact/identify"),
+        ({"email": "jane@example.com", "tags": ["a"], "extra": {}}, "/contact/identify"),
+        ({"email": "jane@example.com", "add_tags": ["a"]}, "/contact/track"),
+        ({"email": "jane@example.com", "addTags": ["a"]}, "/contact/track"),
+        ({"email": "jane@example.com", "remove_tags": ["a"]}, "/contact/track"),
+        ({"email": None, "removeTags": ["a"]}, "/contact/track"),
+        ({"identifier": "jane@example.com", "name": "bought"}, "/events/custom"),
+        ({"identifier": "jane@example.com", "amount": 5, "source": "a"}, "/events/revenue"),
+    ],
+)
+@pytest.mark.asyncio
+async def test_send_tells_mappings_apart_by_their_names(
+    fake: FakeSendX, make_client: MakeClient, given: Mapping[str, Any], path: str
+) -> None:
+    fake.respond(200)
+    async with make_client() as client:
+        await client.send(given)
+    assert fake.requests[0].path == PREFIX + path
+
+
+@pytest.mark.parametrize(
+    "given,words",
+    [
+        ({"email": "jane@example.com", "amount": 5}, "RevenueEventRequest.*identifier is missing"),
+        ({"identifier": "jane"}, "CustomEventRequest.*name is missing"),
+        ({"email": "jane@example.com", "add_tags": "a"}, "TrackRequest: add_tags"),
+        ({"email": "jane@example.com", "frist_name": "J"}, "did you mean 'first_name'"),
+        ({}, "IdentifyRequest: email is missing"),
+    ],
+)
+@pytest.mark.asyncio
+async def test_send_names_what_is_wrong_with_a_mapping(
+    fake: FakeSendX, make_client: MakeClient, given: Mapping[str, Any], words: str
+) -> None:
+    async with make_client() as client:
+        with pytest.raises(InvalidRequestError, match=words):
+            await client.send(given)
     assert fake.requests == []
 
 

@@ -1,0 +1,418 @@
+"""Trouble of all: a stream pauses, tries again, and ends when its patience does."""
+
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+
+from sendx_async import (
+    AsyncTrackingClient,
+    AuthenticationError,
+    ClientClosedError,
+    ConfigurationError,
+    ConnectError,
+    CustomEventRequest,
+    Event,
+    IdentifyRequest,
+    NotSentError,
+    OutageError,
+    Outcome,
+    PermissionDeniedError,
+    Rate,
+    RateLimitError,
+    ResponseLost,
+    RetryPolicy,
+    ServerError,
+    TrackRequest,
+)
+from sendx_async.testing import FakeSendX
+
+RunStream = Callable[..., list[Outcome]]
+QUICK = RetryPolicy(base=0.001, cap=0.01)
+
+
+def contacts(count: int) -> list[IdentifyRequest]:
+    return [IdentifyRequest(f"c{n}@example.com") for n in range(count)]
+
+
+class Stopped:
+    """A stream that ended with an error, and what it had given until then."""
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+        self.outcomes: list[Outcome] = []
+        self.unclaimed: tuple[Outcome, ...] = ()
+        self.unsent: tuple[Outcome, ...] = ()
+
+    async def run(self, client: AsyncTrackingClient, source: Any, **options: Any) -> "Stopped":
+        stream = client.send_many(source, **options)
+        try:
+            async with stream:
+                async for outcome in stream:
+                    self.outcomes.append(outcome)
+        except Exception as error:  # noqa: BLE001 - the tests look at it
+            self.error = error
+        self.unclaimed, self.unsent = stream.unclaimed, stream.unsent
+        return self
+
+
+def stop(fake: FakeSendX, backend: str, source: Any, **options: Any) -> Stopped:
+    of_client = {
+        name.removeprefix("client_"): value
+        for name, value in options.items()
+        if name.startswith("client_")
+    }
+    of_stream = {name: value for name, value in options.items() if f"client_{name}" not in options}
+    of_stream = {name: each for name, each in of_stream.items() if not name.startswith("client_")}
+    stopped = Stopped()
+
+    async def main() -> None:
+        given: dict[str, Any] = {"retry": QUICK, **of_client}
+        async with AsyncTrackingClient(fake.api_key, base_url=fake.url, **given) as client:
+            await stopped.run(client, source, **of_stream)
+
+    anyio.run(main, backend=backend)
+    return stopped
+
+
+@pytest.mark.parametrize(
+    "break_it",
+    [
+        lambda fake: fake.respond(429, times=20),
+        lambda fake: fake.respond(429, retry_after=0, times=20),
+        lambda fake: fake.respond(500, times=20),
+        lambda fake: fake.respond(503, times=20),
+        lambda fake: fake.respond(503, retry_after=0, times=20),
+        lambda fake: fake.redirect("https://login.example.com", times=20),
+        lambda fake: fake.drop(times=20),
+        lambda fake: fake.drop(applied=True, reset=True, times=20),
+    ],
+    ids=["429", "429-retry-after", "500", "503", "503-retry-after", "redirect", "drop", "reset"],
+)
+def test_an_outage_is_waited_out_and_told(
+    fake_sendx: FakeSendX, run_stream: RunStream, break_it: Callable[[FakeSendX], None]
+) -> None:
+    break_it(fake_sendx)
+    events: list[Event] = []
+    outcomes = run_stream(contacts(300), client_on_event=events.append)
+    assert all(outcome.error is None for outcome in outcomes)
+    assert len(fake_sendx.contacts) == 300
+    own = [event for event in events if event.operation == "send_many"]
+    assert {event.kind for event in own} == {"paused", "resumed"}
+    assert own[0].kind == "paused"
+    assert own[-1].kind == "resumed"
+    assert len({event.call_id for event in own}) == 1
+    for event in own:
+        assert (event.delay is None) == (event.kind == "resumed")
+        assert (event.error is None) == (event.kind == "resumed")
+        assert 0 < event.attempt <= len(fake_sendx.requests)
+
+
+def test_a_server_that_is_away_and_comes_back(fake_sendx: FakeSendX, backend: str) -> None:
+    fake_sendx.stop()
+    paused: list[Event] = []
+    came: list[Outcome] = []
+
+    async def main() -> None:
+        back = anyio.Event()
+
+        def listen(event: Event) -> None:
+            if event.kind == "paused":
+                paused.append(event)
+                if len(paused) == 5:
+                    back.set()
+
+        async def come_back() -> None:
+            await back.wait()
+            await anyio.to_thread.run_sync(fake_sendx.start)
+
+        async with (
+            AsyncTrackingClient(
+                fake_sendx.api_key, base_url=fake_sendx.url, retry=QUICK, on_event=listen
+            ) as client,
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(come_back)
+            async with client.send_many(contacts(300)) as outcomes:
+                came.extend([outcome async for outcome in outcomes])
+
+    anyio.run(main, backend=backend)
+    assert all(outcome.error is None for outcome in came)
+    assert len(fake_sendx.contacts) == 300
+    assert paused[0].error == "ConnectError"
+
+
+def test_one_request_at_a_time_is_tried_during_an_outage(
+    fake_sendx: FakeSendX, backend: str
+) -> None:
+    fake_sendx.respond(503, times=None)
+    stopped = stop(fake_sendx, backend, contacts(1000), patience=0.5,
+                   client_retry=RetryPolicy(base=0.05, cap=0.1))  # fmt: skip
+    assert isinstance(stopped.error, OutageError)
+    # Eight of the beginning, and then about one for each pause: 50 to 100 ms, with jitter.
+    assert len(fake_sendx.requests) < 8 + 60
+
+
+def test_patience_ends_the_stream_and_the_error_says_what_was_sent(
+    fake_sendx: FakeSendX, backend: str
+) -> None:
+    fake_sendx.respond(200, path="identify/bulk", times=2)
+    fake_sendx.respond(500, times=None)
+    stopped = stop(fake_sendx, backend, contacts(300), concurrency=1, patience=0.2)
+    error = stopped.error
+    assert isinstance(error, OutageError)
+    assert isinstance(error.last, ServerError)
+    assert error.operation == "send_many"
+    assert error.attempts == len(fake_sendx.requests)
+    assert error.elapsed >= 0.2
+    assert error.maybe_delivered
+    assert len(stopped.outcomes) == 50
+    assert all(outcome.error is None for outcome in stopped.outcomes)
+    text = str(error)
+    assert "longer than the patience of 0.2 s" in text
+    assert "HTTP 500" in text
+    assert f"Of {50 + len(stopped.unclaimed)} requests that were read" in text
+    assert "50 were delivered, 0 failed" in text
+    unsent, unclaimed = len(stopped.unsent), len(stopped.unclaimed)
+    assert f"{unclaimed - unsent} may have been delivered and {unsent} were not sent" in text
+    # In the source's order, without a gap, and each says whether it may have been delivered.
+    assert [outcome.index for outcome in stopped.unclaimed] == list(range(50, 50 + unclaimed))
+    sent = {item["email"] for request in fake_sendx.requests for item in
+            (request.json if isinstance(request.json, list) else [request.json])}  # fmt: skip
+    for outcome in stopped.unclaimed:
+        assert outcome.error is not None
+        assert outcome.error.maybe_delivered == (outcome.request.email in sent)
+        kind = ResponseLost if outcome.error.maybe_delivered else NotSentError
+        assert isinstance(outcome.error, kind)
+
+
+def test_nothing_was_sent_when_nothing_could_be(fake_sendx: FakeSendX, backend: str) -> None:
+    fake_sendx.stop()
+    stopped = stop(fake_sendx, backend, contacts(30), patience=0.1)
+    assert isinstance(stopped.error, OutageError)
+    assert isinstance(stopped.error.last, ConnectError)
+    assert not stopped.error.maybe_delivered
+    assert [outcome.index for outcome in stopped.unsent] == list(range(30))
+    assert stopped.unsent == stopped.unclaimed
+    assert stopped.outcomes == []
+    # What is left can be given to the next stream as it is.
+    fake_sendx.start()
+    stopped = stop(fake_sendx, backend, [outcome.request for outcome in stopped.unsent])
+    assert stopped.error is None
+    assert len(fake_sendx.contacts) == 30
+
+
+def test_a_wait_longer_than_patience_is_not_begun(fake_sendx: FakeSendX, backend: str) -> None:
+    fake_sendx.respond(429, retry_after=3600, times=None)
+    began = time.monotonic()
+    stopped = stop(fake_sendx, backend, contacts(30), patience=20)
+    assert time.monotonic() - began < 10
+    assert isinstance(stopped.error, OutageError)
+    assert isinstance(stopped.error.last, RateLimitError)
+    assert stopped.error.last.retry_after == 3600
+    assert len(stopped.unsent) == 30
+
+
+@pytest.mark.parametrize("status,kind", [(401, AuthenticationError), (403, PermissionDeniedError)])
+def test_a_bad_key_ends_the_stream_at_once(
+    fake_sendx: FakeSendX, backend: str, status: int, kind: type[Exception]
+) -> None:
+    fake_sendx.respond(200, path="identify/bulk", times=2)
+    fake_sendx.respond(status, times=None)
+    stopped = stop(fake_sendx, backend, contacts(1000), concurrency=1)
+    assert isinstance(stopped.error, kind)
+    assert len(fake_sendx.requests) == 3
+    assert len(stopped.outcomes) == 50
+    assert stopped.unsent == stopped.unclaimed
+    assert [outcome.index for outcome in stopped.unsent] == list(
+        range(50, 50 + len(stopped.unsent))
+    )
+    notes = "".join(stopped.error.__notes__)
+    assert f"50 were delivered, 0 failed, 0 may have been delivered and {len(stopped.unsent)} " in (
+        notes
+    )
+
+
+def test_what_is_under_way_may_end_when_a_bad_key_ends_the_stream(
+    fake_sendx: FakeSendX, backend: str
+) -> None:
+    # The second request gets its answer after the first was refused.
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        number = next(numbers)
+        if number == 0:
+            await second_is_here.wait()
+        else:
+            second_is_here.set()
+            await first_is_refused.wait()
+        body = b'{"status":"200","message":"OK"}'
+        await send({"type": "http.response.start", "status": 401 if number == 0 else 200,
+                    "headers": []})  # fmt: skip
+        await send({"type": "http.response.body", "body": body})
+
+    def listen(event: Event) -> None:
+        if event.kind == "call_finished" and event.error is not None:
+            first_is_refused.set()
+
+    numbers = iter(range(10))
+
+    async def main() -> Stopped:
+        nonlocal second_is_here, first_is_refused
+        second_is_here, first_is_refused = anyio.Event(), anyio.Event()
+        transport = httpx.ASGITransport(app)
+        async with (
+            httpx.AsyncClient(transport=transport) as http,
+            AsyncTrackingClient(
+                "key", base_url="https://sendx.test", http_client=http, on_event=listen
+            ) as client,
+        ):
+            return await Stopped().run(client, contacts(75), concurrency=2)
+
+    second_is_here = first_is_refused = None  # type: ignore[assignment]
+    stopped = anyio.run(main, backend=backend)
+    assert isinstance(stopped.error, AuthenticationError)
+    assert len(stopped.outcomes) == 25
+    assert len(stopped.unsent) == 50
+
+
+def test_what_hangs_when_a_bad_key_ends_the_stream_is_cut_off(
+    fake_sendx: FakeSendX, backend: str
+) -> None:
+    fake_sendx.black_hole(path="identify/bulk")
+    fake_sendx.respond(401, times=None)
+    began = time.monotonic()
+    stopped = stop(fake_sendx, backend, contacts(50), concurrency=2)
+    assert 1 <= time.monotonic() - began < 8
+    assert isinstance(stopped.error, AuthenticationError)
+    assert stopped.error.maybe_delivered
+    assert len(stopped.unsent) == 25
+    lost = [outcome for outcome in stopped.unclaimed if outcome not in stopped.unsent]
+    assert len(lost) == 25
+    for outcome in lost:
+        assert isinstance(outcome.error, ResponseLost)
+        assert outcome.error.maybe_delivered
+        assert outcome.error.operation == "identify_contact"
+
+
+def test_a_client_that_is_closed_ends_its_streams(fake_sendx: FakeSendX, backend: str) -> None:
+    async def main() -> Stopped:
+        client = AsyncTrackingClient(fake_sendx.api_key, base_url=fake_sendx.url)
+
+        async def source() -> AsyncIterator[IdentifyRequest]:
+            for contact in contacts(10):
+                yield contact
+            await client.aclose()
+            yield IdentifyRequest("late@example.com")
+
+        return await Stopped().run(client, source(), batch_size=1, concurrency=1)
+
+    stopped = anyio.run(main, backend=backend)
+    assert isinstance(stopped.error, ClientClosedError)
+    assert len(stopped.outcomes) + len(stopped.unclaimed) == 11
+
+
+def test_a_setting_that_shows_only_now_ends_it(
+    fake_sendx: FakeSendX, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere")
+
+    async def main() -> Stopped:
+        async with AsyncTrackingClient("key", base_url="https://127.0.0.1:9") as client:
+            return await Stopped().run(client, contacts(3))
+
+    stopped = anyio.run(main, backend=backend)
+    assert isinstance(stopped.error, ConfigurationError)
+    assert len(stopped.unsent) == 3
+
+
+def test_what_an_extension_of_the_applications_own_client_raises_ends_it(backend: str) -> None:
+    async def refuse(_request: httpx.Request) -> None:
+        raise LookupError("a hook of the application")
+
+    async def main() -> Stopped:
+        async with (
+            httpx.AsyncClient(event_hooks={"request": [refuse]}) as http,
+            AsyncTrackingClient("key", base_url="https://sendx.test", http_client=http) as client,
+        ):
+            return await Stopped().run(client, contacts(30), concurrency=1)
+
+    stopped = anyio.run(main, backend=backend)
+    assert isinstance(stopped.error, LookupError)
+    assert len(stopped.unclaimed) == 30
+
+
+def test_events_are_not_used_to_try_an_outage_if_there_is_anything_else(
+    fake_sendx: FakeSendX, backend: str
+) -> None:
+    fake_sendx.respond(503, times=None)
+    # Each event that meets the 503 may have been counted, so it is lost to the caller's doubt.
+    source = [*(CustomEventRequest(f"c{n}@example.com", "bought") for n in range(20)),
+              TrackRequest("jane@example.com")]  # fmt: skip
+    stopped = stop(fake_sendx, backend, source, concurrency=1, patience=0.3)
+    assert isinstance(stopped.error, OutageError)
+    assert len(stopped.outcomes) == 3
+    assert len(stopped.unsent) == 17
+    requests = [request.path.rsplit("/", 1)[-1] for request in fake_sendx.requests]
+    assert requests[:3] == ["custom"] * 3
+    assert set(requests[3:]) == {"track"}
+
+
+def test_an_outage_in_which_nothing_else_is_left_is_tried_with_events(
+    fake_sendx: FakeSendX, backend: str
+) -> None:
+    fake_sendx.respond(503, times=6)
+    fake_sendx.respond(200, times=None)
+    source = [CustomEventRequest(f"c{n}@example.com", "bought") for n in range(20)]
+    stopped = stop(fake_sendx, backend, source, concurrency=1)
+    assert stopped.error is None
+    assert [o.error is None for o in stopped.outcomes] == [False] * 6 + [True] * 14
+
+
+def test_failures_of_an_outage_are_not_counted_against_anybody(
+    fake_sendx: FakeSendX, run_stream: RunStream
+) -> None:
+    # With no retries at all a single failure of its own would be a request's last.
+    for _ in range(5):
+        fake_sendx.respond(503, times=3)
+        fake_sendx.respond(200, times=3)
+    outcomes = run_stream(
+        [TrackRequest(f"c{n}@example.com") for n in range(15)],
+        concurrency=3, client_retry=RetryPolicy(2, base=0.001, cap=0.002),
+    )  # fmt: skip
+    failed = [outcome for outcome in outcomes if isinstance(outcome.error, ServerError)]
+    assert failed == []
+
+
+def test_a_429_pauses_every_caller_of_the_client(fake_sendx: FakeSendX, backend: str) -> None:
+    fake_sendx.respond(429, retry_after=1, path="identify/bulk")
+
+    async def main() -> None:
+        paused = anyio.Event()
+
+        def listen(event: Event) -> None:
+            if event.kind == "paused":
+                paused.set()
+
+        async with (
+            AsyncTrackingClient(
+                fake_sendx.api_key, base_url=fake_sendx.url, on_event=listen
+            ) as client,
+            client.send_many(contacts(25)) as outcomes,
+        ):
+            await paused.wait()
+            with pytest.raises(Exception, match="deadline"):
+                await client.identify_contact({"email": "other@example.com"}, deadline=0.3)
+            assert len([outcome async for outcome in outcomes]) == 25
+
+    anyio.run(main, backend=backend)
+    first, second = (request.at for request in fake_sendx.requests[:2])
+    assert second - first >= 1
+
+
+def test_a_rate_holds_for_a_stream(fake_sendx: FakeSendX, run_stream: RunStream) -> None:
+    began = time.monotonic()
+    run_stream(contacts(61), batch_size=1, client_rate=Rate(100))
+    # 60 intervals of 10 ms; a slow machine may take longer, never shorter.
+    assert fake_sendx.requests[-1].at - began >= 0.59

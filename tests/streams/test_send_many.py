@@ -1,0 +1,356 @@
+"""What a stream sends, in how many requests, and what it says of each of them."""
+
+import collections
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import anyio
+import pytest
+
+from sendx_async import (
+    AsyncTrackingClient,
+    BadRequestError,
+    ConfigurationError,
+    CustomEventRequest,
+    IdentifyRequest,
+    InvalidRequestError,
+    NotFoundError,
+    Outcome,
+    ResponseDecodeError,
+    RetryPolicy,
+    RevenueEventRequest,
+    ServerError,
+    TrackRequest,
+    UnprocessableEntityError,
+)
+from sendx_async.testing import FakeSendX
+
+RunStream = Callable[..., list[Outcome]]
+BULK = "/contact/identify/bulk"
+
+
+def contacts(count: int, **fields: Any) -> list[IdentifyRequest]:
+    return [IdentifyRequest(f"c{n}@example.com", **fields) for n in range(count)]
+
+
+def paths(fake: FakeSendX) -> list[str]:
+    return [request.path.removeprefix("/api/v1/rest") for request in fake.requests]
+
+
+def indices(outcomes: list[Outcome]) -> list[int]:
+    return [outcome.index for outcome in outcomes]
+
+
+def test_contacts_travel_25_to_a_request(fake_sendx: FakeSendX, run_stream: RunStream) -> None:
+    outcomes = run_stream(contacts(100))
+    assert indices(outcomes) == list(range(100))
+    assert all(outcome.error is None for outcome in outcomes)
+    assert all(o.response and o.response.status == "success" for o in outcomes)
+    assert paths(fake_sendx) == [BULK] * 4
+    assert len(fake_sendx.contacts) == 100
+
+
+@pytest.mark.parametrize("batch_size,requests", [(1, 10), (3, 4), (10, 1), (25, 1)])
+def test_the_batch_size_is_kept(
+    fake_sendx: FakeSendX, run_stream: RunStream, batch_size: int, requests: int
+) -> None:
+    run_stream(contacts(10), batch_size=batch_size, concurrency=1)
+    assert len(fake_sendx.requests) == requests
+    assert len(fake_sendx.contacts) == 10
+
+
+def test_a_single_contact_does_not_use_the_bulk_endpoint(
+    fake_sendx: FakeSendX, run_stream: RunStream
+) -> None:
+    run_stream(contacts(1))
+    assert paths(fake_sendx) == ["/contact/identify"]
+
+
+def test_all_kinds_of_requests_mixed(fake_sendx: FakeSendX, run_stream: RunStream) -> None:
+    def source() -> Iterator[Any]:
+        yield IdentifyRequest("jane@example.com")
+        yield {"email": "joe@example.com", "firstName": "Joe"}
+        yield TrackRequest("jane@example.com", add_tags=["vip"])
+        yield {"email": "joe@example.com", "add_tags": ["vip"]}
+        yield CustomEventRequest("jane@example.com", "bought")
+        yield {"identifier": "jane@example.com", "name": "sold"}
+        yield RevenueEventRequest("joe@example.com", 5)
+        yield {"identifier": "joe@example.com", "amount": 7}
+        yield {"email": "jane@example.com", "new_email": "jane@new.example.com"}
+
+    outcomes = run_stream(source())
+    assert [type(outcome.request) for outcome in outcomes] == [
+        IdentifyRequest, IdentifyRequest, TrackRequest, TrackRequest, CustomEventRequest,
+        CustomEventRequest, RevenueEventRequest, RevenueEventRequest, IdentifyRequest,
+    ]  # fmt: skip
+    assert [outcome.error for outcome in outcomes] == [None] * 9
+    assert fake_sendx.contact("jane@new.example.com").tags == {"vip"}
+    assert fake_sendx.contact("joe@example.com").first_name == "Joe"
+    assert [event.name for event in fake_sendx.events if event.kind == "custom"] == [
+        "bought", "sold"
+    ]  # fmt: skip
+    assert [event.amount for event in fake_sendx.events if event.kind == "revenue"] == [5, 7]
+
+
+def test_any_kind_of_source(run_stream: RunStream) -> None:
+    async def generator() -> AsyncIterator[IdentifyRequest]:
+        for contact in contacts(60):
+            await anyio.lowlevel.checkpoint()
+            yield contact
+
+    for source in (contacts(60), tuple(contacts(60)), set(contacts(0)), iter(contacts(60))):
+        assert all(outcome.error is None for outcome in run_stream(source))
+    assert indices(run_stream(generator())) == list(range(60))
+    assert run_stream([]) == []
+
+
+@pytest.mark.parametrize(
+    "source", [None, "jane@example.com", b"jane", {"email": "a@b.co"}, 7, IdentifyRequest("a@b.co")]
+)
+def test_what_is_no_source_is_refused_at_once(source: Any) -> None:
+    client = AsyncTrackingClient("key")
+    with pytest.raises(InvalidRequestError, match="source must be an Iterable or AsyncIterable"):
+        client.send_many(source)
+
+
+@pytest.mark.parametrize(
+    "options,words",
+    [
+        ({"concurrency": 0}, "concurrency must be an int of at least 1"),
+        ({"concurrency": 2.0}, "concurrency must be an int"),
+        ({"batch_size": 26}, "batch_size must be an int of at least 1, at most 25"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"batch_size": True}, "batch_size"),
+        ({"patience": 0}, "patience must be a number of seconds above 0"),
+        ({"patience": "300"}, "patience"),
+    ],
+)
+def test_options_out_of_range_are_refused_at_once(options: Any, words: str) -> None:
+    client = AsyncTrackingClient("key")
+    with pytest.raises(ConfigurationError, match=words):
+        client.send_many([], **options)
+
+
+def test_bad_requests_are_outcomes_and_end_nothing(
+    fake_sendx: FakeSendX, run_stream: RunStream
+) -> None:
+    bad = {"email": "no address", "frist_name": "Jane"}
+    source = [*contacts(2), bad, None, TrackRequest("c0@example.com", add_tags=["vip"]), "text"]
+    outcomes = run_stream(source)
+    assert indices(outcomes) == list(range(6))
+    errors = [outcome.error for outcome in outcomes]
+    assert [errors[0], errors[1], errors[4]] == [None] * 3
+    for index in (2, 3, 5):
+        error = errors[index]
+        assert isinstance(error, InvalidRequestError)
+        assert not error.maybe_delivered
+        assert outcomes[index].request is source[index]
+        assert outcomes[index].response is None
+    assert isinstance(errors[2], InvalidRequestError)
+    assert len(errors[2].problems) == 2
+    assert fake_sendx.contact("c0@example.com").tags == {"vip"}
+
+
+def test_only_bad_requests(fake_sendx: FakeSendX, run_stream: RunStream) -> None:
+    outcomes = run_stream(None for _ in range(1000))
+    assert len(outcomes) == 1000
+    assert fake_sendx.requests == []
+
+
+def test_an_outcome_shows_no_personal_data() -> None:
+    private = {"email": "jane@example.com"}
+    for request in (private, IdentifyRequest("jane@example.com", first_name="Jane")):
+        text = repr(Outcome(3, request, error=BadRequestError(status_code=400)))
+        assert "index=3" in text
+        assert "HTTP 400" in text
+        assert "jane@" not in text
+        assert "Jane" not in text
+
+
+def test_a_refused_batch_is_sent_one_by_one_so_that_only_the_bad_contact_fails(
+    fake_sendx: FakeSendX, run_stream: RunStream
+) -> None:
+    source = contacts(25)
+    source[7] = IdentifyRequest("c7@example.com", extra={"birthday": "yesterday"})
+    outcomes = run_stream(source)
+    failed = [outcome for outcome in outcomes if outcome.error is not None]
+    assert indices(failed) == [7]
+    error = failed[0].error
+    assert isinstance(error, UnprocessableEntityError)
+    assert error.message == "birthday must be a date, YYYY-MM-DD"
+    assert error.operation == "identify_contact"
+    assert error.attempts == 2
+    assert not error.maybe_delivered
+    assert collections.Counter(paths(fake_sendx)) == {BULK: 1, "/contact/identify": 25}
+    assert len(fake_sendx.contacts) == 24
+
+
+@pytest.mark.parametrize("status", [400, 409, 413, 422])
+def test_every_kind_of_refusal_splits_a_batch(
+    fake_sendx: FakeSendX, run_stream: RunStream, status: int
+) -> None:
+    fake_sendx.respond(status, path="identify/bulk")
+    outcomes = run_stream(contacts(60), concurrency=1)
+    assert all(outcome.error is None for outcome in outcomes)
+    assert collections.Counter(paths(fake_sendx)) == {BULK: 3, "/contact/identify": 25}
+
+
+@pytest.mark.parametrize("status", [404, 405])
+def test_a_bulk_endpoint_that_is_not_there_is_not_asked_again(
+    fake_sendx: FakeSendX, run_stream: RunStream, status: int
+) -> None:
+    fake_sendx.respond(status, path="identify/bulk", times=None)
+    outcomes = run_stream(contacts(100), concurrency=2)
+    assert all(outcome.error is None for outcome in outcomes)
+    counts = collections.Counter(paths(fake_sendx))
+    assert counts[BULK] <= 2
+    assert counts["/contact/identify"] == 100
+
+
+def test_a_batch_that_the_server_fails_at_is_sent_one_by_one(
+    fake_sendx: FakeSendX, run_stream: RunStream
+) -> None:
+    # One contact that makes the server fail must not drag the others down.
+    fake_sendx.respond(500, path="identify/bulk", times=None)
+    outcomes = run_stream(contacts(25), concurrency=1)
+    assert all(outcome.error is None for outcome in outcomes)
+    assert collections.Counter(paths(fake_sendx)) == {BULK: 1, "/contact/identify": 25}
+
+
+def test_a_request_that_fails_while_others_succeed_fails_alone(
+    fake_sendx: FakeSendX, run_stream: RunStream
+) -> None:
+    fake_sendx.respond(500, path="track", times=None)
+    source = [*contacts(50), TrackRequest("joe@example.com"), *contacts(50)]
+    events: list[str] = []
+    outcomes = run_stream(
+        source,
+        client_retry=RetryPolicy(2, base=0.001, cap=0.01),
+        client_on_event=lambda event: events.append(event.kind),
+    )
+    assert "paused" not in events
+    failed = [outcome for outcome in outcomes if outcome.error is not None]
+    assert indices(failed) == [50]
+    assert isinstance(failed[0].error, ServerError)
+    assert failed[0].error.attempts == 3
+    assert failed[0].error.maybe_delivered
+    assert paths(fake_sendx).count("/contact/track") == 3
+
+
+def test_a_request_that_recovers_is_delivered(fake_sendx: FakeSendX, run_stream: RunStream) -> None:
+    fake_sendx.respond(200)
+    fake_sendx.respond(408, path="track")
+    fake_sendx.respond(500, path="track", retry_after=0)
+    outcomes = run_stream([TrackRequest("jane@example.com")] * 2)
+    assert [outcome.error for outcome in outcomes][:1] == [None]
+    # The contact is unknown, which is final.
+    assert isinstance(outcomes[1].error, NotFoundError)
+    assert paths(fake_sendx).count("/contact/track") == 4
+
+
+@pytest.mark.parametrize("applied", [True, False])
+@pytest.mark.parametrize(
+    "request_",
+    [
+        CustomEventRequest("c0@example.com", "bought"),
+        IdentifyRequest("c0@example.com", custom_fields={"Seats": "++1"}),
+        IdentifyRequest("c0@example.com", new_email="new@example.com"),
+    ],
+    ids=["event", "increment", "rename"],
+)
+def test_what_is_not_safe_to_repeat_is_never_sent_twice(
+    fake_sendx: FakeSendX, run_stream: RunStream, request_: Any, applied: bool
+) -> None:
+    path = "events/custom" if isinstance(request_, CustomEventRequest) else "contact/identify"
+    fake_sendx.respond(200, path="identify/bulk")
+    fake_sendx.drop(applied=applied, path=path)
+    outcomes = run_stream([*contacts(3), request_])
+    assert [outcome.error is None for outcome in outcomes] == [True, True, True, False]
+    assert outcomes[3].error is not None
+    assert outcomes[3].error.maybe_delivered
+    assert paths(fake_sendx).count(f"/{path}") == 1
+
+
+def test_a_refusal_for_now_is_repeated_even_so(
+    fake_sendx: FakeSendX, run_stream: RunStream
+) -> None:
+    fake_sendx.respond(429, path="events/custom", retry_after=0)
+    source = [IdentifyRequest("c0@example.com"), CustomEventRequest("c0@example.com", "bought")]
+    assert [outcome.error for outcome in run_stream(source)] == [None, None]
+    assert len(fake_sendx.events) == 1
+
+
+def test_an_unreadable_success_was_delivered(fake_sendx: FakeSendX, run_stream: RunStream) -> None:
+    fake_sendx.html(200)
+    outcomes = run_stream(contacts(3))
+    for outcome in outcomes:
+        assert isinstance(outcome.error, ResponseDecodeError)
+        assert outcome.error.maybe_delivered
+    assert len({id(outcome.error) for outcome in outcomes}) == 3
+    assert len(fake_sendx.requests) == 1
+    assert len(fake_sendx.contacts) == 3
+
+
+def test_errors_keep_no_frames_with_the_request(
+    fake_sendx: FakeSendX, run_stream: RunStream
+) -> None:
+    fake_sendx.respond(422, times=None)
+    for outcome in run_stream([*contacts(2), None]):
+        assert outcome.error is not None
+        assert outcome.error.__traceback__ is None
+        assert outcome.error.__context__ is None
+
+
+def test_a_lone_contact_leaves_at_once_though_the_source_goes_on(
+    fake_sendx: FakeSendX, backend: str
+) -> None:
+    # The source gives the next contact only when the one before it has arrived.
+    async def source() -> AsyncIterator[IdentifyRequest]:
+        for count, contact in enumerate(contacts(5)):
+            await fake_sendx.until(lambda count=count: len(fake_sendx.contacts) == count)  # type: ignore[misc]
+            yield contact
+
+    async def main() -> None:
+        async with (
+            AsyncTrackingClient(fake_sendx.api_key, base_url=fake_sendx.url) as client,
+            client.send_many(source()) as outcomes,
+        ):
+            assert len([outcome async for outcome in outcomes]) == 5
+
+    anyio.run(main, backend=backend)
+    assert paths(fake_sendx) == ["/contact/identify"] * 5
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+def test_no_more_requests_are_under_way_than_allowed(
+    fake_sendx: FakeSendX, backend: str, concurrency: int
+) -> None:
+    fake_sendx.black_hole(times=None)
+
+    async def main() -> None:
+        async with (
+            AsyncTrackingClient(fake_sendx.api_key, base_url=fake_sendx.url) as client,
+            client.send_many(contacts(500), concurrency=concurrency),
+        ):
+            await fake_sendx.until(lambda: len(fake_sendx.requests) >= concurrency)
+
+    anyio.run(main, backend=backend)
+    assert len(fake_sendx.requests) == concurrency
+    assert fake_sendx.connections.accepted == concurrency
+
+
+def test_not_more_than_the_client_has_connections(fake_sendx: FakeSendX, backend: str) -> None:
+    fake_sendx.black_hole(times=None)
+
+    async def main() -> None:
+        async with (
+            AsyncTrackingClient(
+                fake_sendx.api_key, base_url=fake_sendx.url, max_connections=2, timeout=0.2
+            ) as client,
+            client.send_many(contacts(100), concurrency=50, patience=0.1) as outcomes,
+        ):
+            # Were there more, they would fail for want of a connection, as if nothing was sent.
+            with pytest.raises(Exception, match="was sent and not answered"):
+                await anext(outcomes)
+
+    anyio.run(main, backend=backend)
