@@ -1,4 +1,4 @@
-"""Calls per second of 400 tasks that identify contacts on 20 connections, sharing requests or not."""
+"""Calls per second of 400 tasks on 20 connections, which share requests or each make their own."""
 
 from functools import partial
 
@@ -31,9 +31,7 @@ def main() -> None:
         *(Finding(name, speed[name], "calls/s") for name in costs),
         *(Finding(name, cpu[name], "µs CPU") for name in costs),
         Finding(f"{SHARING} / {ALONE}", ratios(speed[SHARING], speed[ALONE]), "x", (">=", 8)),
-        Finding(
-            f"{SHARING} / {ALONE}, processor time", ratios(cpu[SHARING], cpu[ALONE]), "x"
-        ),
+        Finding(f"{SHARING} / {ALONE}, processor time", ratios(cpu[SHARING], cpu[ALONE]), "x"),
     ]
     report(
         f"Shared requests: {TASKS} tasks, {CONNECTIONS} connections, a server that takes 50 ms",

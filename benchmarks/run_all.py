@@ -19,6 +19,11 @@ BENCHMARKS = {
     "loops": "One client over 4 asyncio.run, one trio.run and 6 threads",
     "deadline": "A call with `deadline=1`",
     "sync_facade": "The synchronous client",
+    "stream_throughput": "Streams: 8 requests at once, 25 contacts each",
+    "micro_batching": "Shared requests: 400 tasks, 20 connections, a server that takes 50 ms",
+    "stream_memory": "Memory of a stream of 1,000,000 contacts",
+    "outage": "A stream of 20,000 contacts, out for 10 s",
+    "pace": "A stream of 1,000 single requests, Rate(200)",
 }
 
 

@@ -195,7 +195,6 @@ class Batcher:
 
     async def _send(self, line: _Line, tickets: list[_Ticket]) -> None:
         began = time.monotonic()
-        is_cancelled = True
         try:
             call = self._make_call(
                 tuple(ticket.request for ticket in tickets),
@@ -205,24 +204,25 @@ class Batcher:
                 ticket.call = call
             answer = await call.run()
         except SendXError as error:
-            is_cancelled = False
             self._after_failure(tickets, error.with_traceback(None))
-        except Exception:  # noqa: BLE001 - each caller meets it in a call of its own
-            is_cancelled = False
+        except Exception:  # noqa: BLE001, S110 - each caller meets it in a call of its own
+            pass
+        except BaseException:
+            # Whoever ends the loop's tasks wants no new ones: those who wait find out themselves.
+            self._let_go_alone(tickets)
+            line.under_way -= 1
+            raise
         else:
-            is_cancelled = False
             self._usual += ((time.monotonic() - began) - self._usual) / 4
             for ticket in tickets:
                 ticket.answer(answer)
-        finally:
-            for ticket in tickets:
-                if ticket.outcome is None:
-                    ticket.answer(ticket.earlier())
-            if is_cancelled:
-                # Whoever ends the loop's tasks doesn't want new ones: those who wait find out.
-                line.under_way -= 1
-            else:
-                self._end(line)
+        self._let_go_alone(tickets)
+        self._end(line)
+
+    def _let_go_alone(self, tickets: list[_Ticket]) -> None:
+        for ticket in tickets:
+            if ticket.outcome is None:
+                ticket.answer(ticket.earlier())
 
     def _after_failure(self, tickets: list[_Ticket], error: SendXError) -> None:
         """Tell each caller, or let each try alone if it may be the fault of one of them."""

@@ -4,13 +4,13 @@ import copy
 import math
 import random
 import time
-from collections.abc import Callable, Iterable
-from contextlib import aclosing
+from collections.abc import AsyncIterable, Callable, Iterable
 from typing import Any, Protocol, cast
 
 import anyio
 import anyio.abc
 import anyio.lowlevel
+import attrs
 
 from sendx_async._backlog import Backlog, Message
 from sendx_async._call import Call
@@ -28,10 +28,11 @@ from sendx_async._operations import IDENTIFY, IDENTIFY_BULK, Operation, contacts
 from sendx_async._outcome import AnyResponse, Outcome, OutcomeQueue
 from sendx_async._protocol import make_request, operation_for
 from sendx_async._retry import RetryPolicy, backoff
-from sendx_async._source import Source, each
+from sendx_async._source import Source
 
 _NOT_SENT = "the stream ended before this request was sent"
 _SECONDS_TO_FINISH = 1.0
+_SECONDS_TO_READ = 0.005  # at a stretch, then others may run
 _NO_SUCH_ENDPOINT = frozenset({404, 405})
 
 
@@ -39,6 +40,14 @@ class BeginCall(Protocol):
     """Makes the call that sends a request once, however long it has to wait for its moment."""
 
     def __call__(self, operation: Operation[Any, Any], request: Any) -> Call[Any]: ...
+
+
+@attrs.define
+class _Batch:
+    """Several messages that failed together: for whose fault that was, they count as one."""
+
+    contact: str
+    failures: int = 0
 
 
 class Dispatcher:
@@ -142,15 +151,26 @@ class Dispatcher:
 
     async def _read_source(self) -> None:
         try:
-            async with aclosing(each(self._source)) as requests:
-                async for request in requests:
+            if isinstance(self._source, AsyncIterable):
+                async for request in self._source:
                     self._accept(request)
-                    self._dispatch()
-                    await self.outcomes.wait_for_room()
-                    if self._is_ending:
-                        return
+                    await self._send_what_was_read()
+            else:
+                until = time.monotonic() + _SECONDS_TO_READ
+                for request in self._source:
+                    self._accept(request)
+                    if self.outcomes.is_full or time.monotonic() > until:
+                        await self._send_what_was_read()
+                        await anyio.lowlevel.checkpoint()
+                        until = time.monotonic() + _SECONDS_TO_READ
         except Exception as error:  # noqa: BLE001 - whoever takes the outcomes gets it
             self._source_error = error
+        self._dispatch()
+
+    async def _send_what_was_read(self) -> None:
+        self._dispatch()
+        if self.outcomes.is_full:
+            await self.outcomes.wait_for_room()
 
     def _accept(self, given: object) -> None:
         index = self.outcomes.read
@@ -263,8 +283,9 @@ class Dispatcher:
         first = messages[0]
         told = error.retry_after if isinstance(error, ApiError) else None
         jitter = random.random()  # noqa: S311 - jitter is no secret
+        suspect = first if len(messages) == 1 else _Batch(first.contact)
         pause = self._outage.fail(
-            first, verdict, told=told, jitter=jitter, begun=begun, now=time.monotonic()
+            suspect, verdict, told=told, jitter=jitter, begun=begun, now=time.monotonic()
         )
         if verdict is Verdict.UNCERTAIN:
             self._finish(first, error=error)

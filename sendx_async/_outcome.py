@@ -120,9 +120,14 @@ class OutcomeQueue:
 
     # Whoever reads requests and sends them
 
+    @property
+    def is_full(self) -> bool:
+        """Whether no further request may be read now."""
+        return self.read - self._taken >= self._most
+
     async def wait_for_room(self) -> None:
         """Wait until another request may be read."""
-        while self.read - self._taken >= self._most:
+        while self.is_full:
             self._room = anyio.Event()
             await self._room.wait()
 

@@ -27,6 +27,8 @@ ResponseT = TypeVar("ResponseT")
 _UNAVAILABLE = 503
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _TO_JSON = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+# Models can't be subclassed, so their types tell.
+_BY_MODEL = {operation.takes: operation for operation in SINGLE_OPERATIONS}
 _KEYS_OF_TRACK = {"add_tags", "addTags", "remove_tags", "removeTags"}
 _HINTS: Mapping[int, str] = {
     401: "Check the API key: Settings, then Team API Key, in SendX.",
@@ -81,9 +83,9 @@ def operation_for(request: object) -> Operation[Any, Any]:
     Raises:
         InvalidRequestError: It is neither a model nor a mapping.
     """
-    for operation in SINGLE_OPERATIONS:
-        if isinstance(request, operation.takes):
-            return operation
+    operation = _BY_MODEL.get(type(request))
+    if operation is not None:
+        return operation
     if isinstance(request, Mapping):
         keys = cast("Mapping[object, object]", request).keys()
         if "amount" in keys:

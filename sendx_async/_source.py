@@ -4,18 +4,15 @@ import contextlib
 import contextvars
 import threading
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from typing import Any
 
 import anyio
-import anyio.lowlevel
 
 from sendx_async._errors import InvalidRequestError
 from sendx_async._validation import type_name
 
 Source = Iterable[Any] | AsyncIterable[Any]
-
-_READ_AT_A_TIME = 50
 
 
 def check_source(source: object, *kinds: type) -> Any:
@@ -29,18 +26,6 @@ def check_source(source: object, *kinds: type) -> Any:
         problem = f"source must be an {names} of requests, got {type_name(source)}"
         raise InvalidRequestError.of("send_many", [problem])
     return source
-
-
-async def each(source: Source) -> AsyncGenerator[Any, None]:
-    """Give what a source gives, and let others run now and then."""
-    if isinstance(source, AsyncIterable):
-        async for request in source:
-            yield request
-        return
-    for count, request in enumerate(source, 1):
-        yield request
-        if not count % _READ_AT_A_TIME:
-            await anyio.lowlevel.checkpoint()
 
 
 class ThreadedSource:
@@ -67,7 +52,7 @@ class ThreadedSource:
         self._limit = limit
         self._context = contextvars.copy_context()
         self._items: deque[Any] = deque()
-        self._has_room = threading.Event()
+        self._changed = threading.Condition()
         self._arrived: anyio.Event | None = None
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
@@ -76,8 +61,9 @@ class ThreadedSource:
 
     def stop(self) -> None:
         """Read no more; an item that the iterable is about to give is kept all the same."""
-        self._is_stopped = True
-        self._has_room.set()
+        with self._changed:
+            self._is_stopped = True
+            self._changed.notify()
 
     def rest(self) -> list[Any]:
         """Give the items that were read and not taken."""
@@ -92,18 +78,18 @@ class ThreadedSource:
                 target=self._context.run, args=(self._read,), name="sendx_async source", daemon=True
             )
             self._thread.start()
-        while not self._items:
-            if self._is_done:
-                self._raise_error()
-                raise StopAsyncIteration
-            self._arrived = arrived = anyio.Event()
-            # The thread looks for somebody who waits after it has put an item there.
-            if not self._items and not self._is_done:
-                await arrived.wait()
-        item = self._items.popleft()
-        if len(self._items) <= self._limit // 2 and not self._has_room.is_set():
-            self._has_room.set()
-        return item
+        while True:
+            with self._changed:
+                if self._items:
+                    if len(self._items) == self._limit // 2 + 1:
+                        self._changed.notify()
+                    return self._items.popleft()
+                if self._is_done:
+                    break
+                self._arrived = arrived = anyio.Event()
+            await arrived.wait()
+        self._raise_error()
+        raise StopAsyncIteration
 
     def _raise_error(self) -> None:
         error = self._error
@@ -116,19 +102,19 @@ class ThreadedSource:
     def _read(self) -> None:
         try:
             for item in self._iterable:
-                self._items.append(item)
-                self._tell_arrival()
-                if len(self._items) >= self._limit:
-                    self._has_room.clear()
-                    if len(self._items) >= self._limit and not self._is_stopped:
-                        self._has_room.wait()
-                if self._is_stopped:
-                    break
+                with self._changed:
+                    self._items.append(item)
+                    self._tell_arrival()
+                    while len(self._items) >= self._limit and not self._is_stopped:
+                        self._changed.wait()
+                    if self._is_stopped:
+                        break
         except BaseException as error:  # noqa: BLE001 - whoever reads the items gets it
             self._error = error
         finally:
-            self._is_done = True
-            self._tell_arrival()
+            with self._changed:
+                self._is_done = True
+                self._tell_arrival()
 
     def _tell_arrival(self) -> None:
         arrived, self._arrived = self._arrived, None

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import anyio
 import anyio.abc
@@ -75,9 +75,8 @@ class AsyncOutcomeStream:
         traceback: TracebackType | None = None,
     ) -> None:
         self._dispatcher.leave()
-        if self._tasks is not None:
-            # Without the error, which the task group would wrap in a group.
-            await self._tasks.__aexit__(None, None, None)
+        # Without the error, which the task group would wrap in a group.
+        await cast("anyio.abc.TaskGroup", self._tasks).__aexit__(None, None, None)
 
     def __aiter__(self) -> Self:
         return self

@@ -25,7 +25,8 @@ from sendx_async import (
 )
 from sendx_async._delivery import Outage, Verdict, judge
 
-SURE = {  # the same whether or not the request may be sent twice
+# The same whether or not the request may be sent twice.
+SURE: dict[str, tuple[Verdict, list[SendXError]]] = {
     "halt": (
         Verdict.HALT,
         [

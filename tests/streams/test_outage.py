@@ -111,6 +111,20 @@ def test_an_outage_is_waited_out_and_told(
         assert 0 < event.attempt <= len(fake_sendx.requests)
 
 
+def test_a_refusal_ends_an_outage_too(fake_sendx: FakeSendX, run_stream: RunStream) -> None:
+    fake_sendx.respond(503, retry_after=0)
+    fake_sendx.respond(422)
+    kinds: list[str] = []
+    outcomes = run_stream(
+        contacts(3),
+        concurrency=1,
+        batch_size=1,
+        client_on_event=lambda event: kinds.append(event.kind),
+    )
+    assert [outcome.error is None for outcome in outcomes].count(False) == 1
+    assert kinds.count("resumed") == 1
+
+
 def test_a_server_that_is_away_and_comes_back(fake_sendx: FakeSendX, backend: str) -> None:
     fake_sendx.stop()
     paused: list[Event] = []
@@ -239,28 +253,25 @@ def test_a_bad_key_ends_the_stream_at_once(
 def test_what_is_under_way_may_end_when_a_bad_key_ends_the_stream(
     fake_sendx: FakeSendX, backend: str
 ) -> None:
-    # The second request gets its answer after the first was refused.
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        number = next(numbers)
-        if number == 0:
-            await second_is_here.wait()
-        else:
-            second_is_here.set()
-            await first_is_refused.wait()
-        body = b'{"status":"200","message":"OK"}'
-        await send({"type": "http.response.start", "status": 401 if number == 0 else 200,
-                    "headers": []})  # fmt: skip
-        await send({"type": "http.response.body", "body": body})
-
-    def listen(event: Event) -> None:
-        if event.kind == "call_finished" and event.error is not None:
-            first_is_refused.set()
-
-    numbers = iter(range(10))
-
     async def main() -> Stopped:
-        nonlocal second_is_here, first_is_refused
         second_is_here, first_is_refused = anyio.Event(), anyio.Event()
+        numbers = iter(range(10))
+
+        # The second request gets its answer after the first was refused.
+        async def app(_scope: Any, _receive: Any, send: Any) -> None:
+            status = 401 if next(numbers) == 0 else 200
+            if status == 401:
+                await second_is_here.wait()
+            else:
+                second_is_here.set()
+                await first_is_refused.wait()
+            await send({"type": "http.response.start", "status": status, "headers": []})
+            await send({"type": "http.response.body", "body": b"{}"})
+
+        def listen(event: Event) -> None:
+            if event.kind == "call_finished" and event.error is not None:
+                first_is_refused.set()
+
         transport = httpx.ASGITransport(app)
         async with (
             httpx.AsyncClient(transport=transport) as http,
@@ -270,9 +281,9 @@ def test_what_is_under_way_may_end_when_a_bad_key_ends_the_stream(
         ):
             return await Stopped().run(client, contacts(75), concurrency=2)
 
-    second_is_here = first_is_refused = None  # type: ignore[assignment]
     stopped = anyio.run(main, backend=backend)
     assert isinstance(stopped.error, AuthenticationError)
+    assert all(outcome.error is None for outcome in stopped.outcomes)
     assert len(stopped.outcomes) == 25
     assert len(stopped.unsent) == 50
 

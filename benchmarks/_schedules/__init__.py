@@ -1,0 +1,26 @@
+"""Random streams against a server that fails at random, and what must hold of every one of them.
+
+A `Schedule` says what is sent and what goes wrong, `carry_out` does it, and `check` compares what
+the client said with what the server saw.
+"""
+
+from _schedules.check import KINDS, Violation, check
+from _schedules.plan import Absence, Ending, Planned, Schedule, Trouble, make_schedule
+from _schedules.run import Record, carry_out
+from _schedules.watch import Attempt, Delivery
+
+__all__ = [
+    "KINDS",
+    "Absence",
+    "Attempt",
+    "Delivery",
+    "Ending",
+    "Planned",
+    "Record",
+    "Schedule",
+    "Trouble",
+    "Violation",
+    "carry_out",
+    "check",
+    "make_schedule",
+]
