@@ -82,7 +82,7 @@ def resolve(session: nox.Session, *options: str) -> None:
 @nox.session
 def examples(session: nox.Session) -> None:
     """Run every example; each brings its own sandbox."""
-    session.install(WHEEL)
+    session.install(WHEEL, *group("examples"))
     for script in sorted(Path("examples").glob("*.py")):
         session.run("python", "-W", "error", str(script), env=ENVIRONMENT)
 

@@ -20,10 +20,11 @@ BENCHMARKS = {
     "deadline": "A call with `deadline=1`",
     "sync_facade": "The synchronous client",
     "stream_throughput": "Streams: 8 requests at once, 25 contacts each",
-    "micro_batching": "Shared requests: 400 tasks, 20 connections, a server that takes 50 ms",
+    "micro_batching": "Shared requests: 20 connections, a server that takes 50 ms",
     "stream_memory": "Memory of a stream of 1,000,000 contacts",
     "outage": "A stream of 20,000 contacts, out for 10 s",
     "pace": "A stream of 1,000 single requests, Rate(200)",
+    "fault_schedules": "1,000 random streams against a server that fails at random",
 }
 
 

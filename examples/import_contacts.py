@@ -19,6 +19,7 @@ from itertools import islice
 from typing import Any
 
 from rich import progress as bars
+from rich.console import Console
 from rich.text import Text
 
 from sendx_async import Event, Outcome, SendXError, TrackingClient
@@ -32,7 +33,7 @@ def made_up_file(rows: int) -> Iterator[str]:
     bad = {
         rows // 4: "ann at example.com,Ann,1990-05-17",
         rows // 2: "bob@example.com,Bob,17.5.1990",
-        rows: "eve@example.com,Eve,unknown",
+        rows * 3 // 4: "eve@example.com,Eve,unknown",
     }
     yield "address,name,born"
     for row in range(1, rows + 1):
@@ -70,47 +71,48 @@ def import_rows(client: TrackingClient, first: int, last: int, patience: float) 
         Rate(),
         bars.TextColumn("{task.fields[failed]} failed"),
         bars.TimeRemainingColumn(elapsed_when_finished=True),
+        console=Console(force_terminal=sys.stdout.isatty()),  # in a log one line is enough
     )
-    task = progress.add_task("Importing", total=last - first + 1, failed=0)
+    total = last - first + 1
+    task = progress.add_task("Importing", total=total, failed=0)
 
     def show(event: Event) -> None:
-        if event.operation == "send_many":  # it tells of outages only
-            waits = event.kind == "paused"
-            progress.update(task, description="SendX is down" if waits else "Importing")
+        if event.operation == "send_many":  # the others tell of single requests
+            text = "SendX is down" if event.kind == "paused" else "Importing"
+            progress.update(task, description=text)
 
     source = islice(contacts(made_up_file(last)), first - 1, None)
     outcomes = client.with_options(on_event=show).send_many(source, patience=patience)
     failed: list[Outcome] = []
-    reason: BaseException | None = None
+    end: BaseException | None = None
     try:
         with progress, outcomes:
-            for outcome in progress.track(outcomes, last - first + 1, task_id=task):
+            for outcome in progress.track(outcomes, total, task_id=task):
                 if outcome.error is not None:
                     failed.append(outcome)
                     progress.update(task, failed=len(failed))
     except (SendXError, KeyboardInterrupt) as error:
-        reason = error
+        end = error
 
-    for outcome in failed[:SHOWN]:
+    for outcome in sorted(failed, key=lambda outcome: outcome.index)[:SHOWN]:
         print(f"  row {first + outcome.index}: {outcome.error}")
     if len(failed) > SHOWN:
-        print(f"  and {len(failed) - SHOWN} rows more")
-    if reason is not None:
-        # All rows before the first of these are done. To identify a contact again does no harm, so
-        # it doesn't matter which of the later ones are.
-        unclaimed = outcomes.unclaimed
-        index = unclaimed[0].index if unclaimed else int(progress.tasks[task].completed)
-        print(f"Stopped: {reason or type(reason).__name__}")
-        print(f"{len(unclaimed)} rows are read and not done. Go on with --first {first + index}")
-    return reason is None
+        print(f"  and {len(failed) - SHOWN} more")
+    if end is not None:
+        # Every row before these is done, so go on there; to identify some again does no harm.
+        left = outcomes.unclaimed
+        index = left[0].index if left else int(progress.tasks[task].completed)
+        print(f"Stopped by {type(end).__name__}. {end}")
+        print(f"{len(left)} rows were read and are not done: go on with --first {first + index}")
+    return end is None
 
 
 def main() -> None:
     """Import the file into a sandbox, then print what the sandbox holds."""
-    parser = argparse.ArgumentParser(description="Import contacts into a sandbox.")
-    parser.add_argument("--contacts", type=int, default=50_000, help="how many rows the file has")
+    parser = argparse.ArgumentParser(description="Import contacts, into a sandbox.")
+    parser.add_argument("--contacts", type=int, default=50_000, help="rows of the file")
     parser.add_argument("--first", type=int, default=1, help="the row to begin with")
-    parser.add_argument("--patience", type=float, default=300.0, help="seconds to wait in an outage")
+    parser.add_argument("--patience", type=float, default=300.0, help="seconds of an outage")
     parser.add_argument("--outage", action="store_true", help="break the sandbox half way")
     options = parser.parse_args()
     answers: Counter[int | None] = Counter()
@@ -123,9 +125,9 @@ def main() -> None:
     sandbox = FakeSendX(keep=0, on_request=count)
     with sandbox.serving() as url, TrackingClient(sandbox.api_key, base_url=url) as client:
         is_done = import_rows(client, options.first, options.contacts, options.patience)
-    counts = ", ".join(f"{number:,} with {status}" for status, number in answers.most_common())
-    print(f"The sandbox holds {len(sandbox.contacts):,} contacts. {answers.total():,} requests", end="")
-    print(f" were answered: {counts}")
+    counts = ", ".join(f"{number} with {status}" for status, number in answers.most_common())
+    print(f"{answers.total()} requests were answered, {counts}.")
+    print(f"The sandbox holds {len(sandbox.contacts)} contacts.")
     sys.exit(0 if is_done else 1)
 
 

@@ -99,15 +99,20 @@ class Backlog:
         shareable, alone = self._shareable, self._alone
         if alone and (not shareable or alone[0].index < shareable[0].index):
             return [alone.popleft()]
-        return [shareable.popleft() for _ in range(min(len(shareable), self.batch_size))]
+        return self._take_shareable()
 
-    def take_one(self) -> list[Message]:
-        """Give out one message to try an outage with: if there is any, one that may fail."""
-        for queue in (self._shareable, self._alone):
-            for place, message in enumerate(queue):
-                if message.replay_safe:
-                    del queue[place]
-                    return [message]
+    def _take_shareable(self) -> list[Message]:
+        queue = self._shareable
+        return [queue.popleft() for _ in range(min(len(queue), self.batch_size))]
+
+    def take_for_trial(self) -> list[Message]:
+        """Give out what an outage is tried with: if there is any, something that may fail."""
+        if self._shareable:
+            return self._take_shareable()
+        for place, message in enumerate(self._alone):
+            if message.replay_safe:
+                del self._alone[place]
+                return [message]
         return [self._alone.popleft()] if self._alone else []
 
     def give_back(self, messages: Iterable[Message]) -> None:

@@ -205,12 +205,15 @@ class Call(Generic[ResponseT]):
         pace = self._shared.pace
         now = time.monotonic()
         place = pace.reserve(now)
+        may_be_moved = True
         try:
             while (due := pace.due(place)) > now + _RESOLUTION:
                 if due > self._ends:
                     raise self._too_late(last or pace.cause)  # noqa: TRY301 - its place is freed
                 await anyio.sleep(due - now)
                 now = time.monotonic()
+                if may_be_moved and pace.is_missed(place, now):
+                    place, may_be_moved = pace.reserve(now), False
         except BaseException:
             pace.give_back(place)
             raise

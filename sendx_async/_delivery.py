@@ -20,6 +20,7 @@ from sendx_async._errors import (
 from sendx_async._retry import Fate, RetryPolicy, backoff, fate_of
 
 _FAILURES_THAT_MAKE_AN_OUTAGE = 3
+_MUCH_LONGER = 1.0  # seconds; what comes together is told to wait until about the same moment
 _REFUSED_FOR_ITSELF = frozenset({408, 425})
 
 
@@ -145,8 +146,6 @@ class Outage:
             ``math.inf`` if the pause would take longer than there is patience.
         """
         if not self.is_on:
-            if not self._suspects:
-                self._since = now
             self._suspects.append(suspect)
             suspect.failures += 1
             contacts = {each.contact for each in self._suspects}
@@ -156,7 +155,11 @@ class Outage:
                 each.failures -= 1
             self._suspects.clear()
             self.is_on = True
-        elif begun < self.resumes_at and (told is None or now + told <= self.resumes_at):
+            self._since = now
+        elif begun >= self.resumes_at:
+            # While nobody had anything to send, nothing tried anybody's patience.
+            self._since += begun - self.resumes_at
+        elif told is None or now + told < self.resumes_at + _MUCH_LONGER:
             return None  # it was under way already when the pause began
         left = self._since + self._patience - now
         wait = backoff(self._policy, retries_done=self._waits, jitter=jitter)

@@ -29,10 +29,12 @@ from sendx_async._outcome import AnyResponse, Outcome, OutcomeQueue
 from sendx_async._protocol import make_request, operation_for
 from sendx_async._retry import RetryPolicy, backoff
 from sendx_async._source import Source
+from sendx_async._throttle import Throttle
 
 _NOT_SENT = "the stream ended before this request was sent"
 _SECONDS_TO_FINISH = 1.0
 _SECONDS_TO_READ = 0.005  # at a stretch, then others may run
+_TOO_MANY = frozenset({429, 503})
 _NO_SUCH_ENDPOINT = frozenset({404, 405})
 
 
@@ -95,6 +97,7 @@ class Dispatcher:
         self._source_error: Exception | None = None
         self._left: list[Outcome] = []
         self._began = time.monotonic()
+        self._throttle = Throttle(self._began)
         self._id = f"{random.getrandbits(64):016x}"
         # Enough to fill every request while the one before it is under way.
         self.outcomes = OutcomeQueue(most=2 * concurrency * batch_size, step=batch_size)
@@ -209,18 +212,29 @@ class Dispatcher:
         return 0 if self._is_ending else self._outage.allows(time.monotonic())
 
     async def _work(self) -> None:
+        may_send = await self._wait_for_its_turn()
         self._starting -= 1
-        while self._workers <= self._allowed():
+        while may_send:
             backlog = self._backlog
-            messages = backlog.take_one() if self._outage.is_on else backlog.take()
+            messages = backlog.take_for_trial() if self._outage.is_on else backlog.take()
             if not messages:
                 break
             self._dispatch()
             await self._send(messages)
             self.outcomes.tell()
+            may_send = await self._wait_for_its_turn()
         self._workers -= 1
         if self._idle is not None and not self._workers:
             self._idle.set()
+
+    async def _wait_for_its_turn(self) -> bool:
+        """Wait until a worker may send; tells whether it is not one too many by then."""
+        while self._workers <= self._allowed():
+            wait = self._throttle.wait(time.monotonic())
+            if wait <= 0:
+                return True
+            await anyio.sleep(wait)
+        return False
 
     async def _send(self, messages: list[Message]) -> None:
         self._attempts += 1
@@ -241,6 +255,7 @@ class Dispatcher:
             self._note_interruption(messages, call)
             raise
         else:
+            self._throttle.succeed(time.monotonic())
             if self._outage.succeed(begun=begun):
                 self._tell("resumed")
             for message in messages:
@@ -303,6 +318,8 @@ class Dispatcher:
             self._end(OutageError(text, last=error))
         elif pause is not None:
             self._tell("paused", error, delay=pause)
+            if isinstance(error, ApiError) and error.status_code in _TOO_MANY:
+                self._throttle.refuse(time.monotonic(), pause=pause, begun=begun)
             if not self._is_resuming:
                 self._is_resuming = True
                 self._start(self._resume)

@@ -10,6 +10,7 @@ from sendx_async._options import Rate
 
 _LONGEST_PAUSE = 300.0
 _LONGEST_SPREAD = 1.0
+_LATEST = 0.03  # seconds: what comes too late by less makes a second's number wrong by 3 %
 
 
 class Pace:
@@ -62,6 +63,14 @@ class Pace:
     def due(self, place: float) -> float:
         """Give the moment of a place by ``time.monotonic()``; a pause makes it later."""
         return place + self._paused_in_all
+
+    def is_missed(self, place: float, now: float) -> bool:
+        """Tell whether a place's moment passed so long ago that it is better given up.
+
+        When something blocks an event loop all places that come meanwhile are late, and would be
+        taken at once: more than the rate allows in a second.
+        """
+        return self._interval > 0 and now - self.due(place) > _LATEST
 
     def give_back(self, place: float) -> None:
         """Let somebody else have a place that is not used."""

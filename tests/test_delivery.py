@@ -256,16 +256,28 @@ def test_unless_it_is_told_to_wait_for_longer() -> None:
     assert watched.outage.resumes_at == watched.now + 30
 
 
-def test_patience_counts_from_the_first_failure_in_the_row() -> None:
-    watched = Watched(patience=10)
-    watched.fail(Suspect("jane"))
-    watched.now += 4
-    watched.fail(Suspect("joe"))
-    watched.now += 5
-    assert watched.fail(Suspect("jim")) == 1.0
+def test_patience_counts_from_the_beginning_of_the_outage() -> None:
+    watched = Watched(patience=4)
+    for name in ("jane", "joe"):
+        watched.fail(Suspect(name))
+        watched.now += 100
+    pauses: list[float | None] = []
+    for _ in range(4):
+        pauses.append(watched.fail(Suspect("jim")))
+        watched.now = watched.outage.resumes_at
+    # The last try is made when the patience ends, not before.
+    assert pauses == [1, 2, 1, math.inf]
+
+
+def test_time_in_which_there_was_nothing_to_send_does_not_count() -> None:
+    watched = Watched(patience=4)
+    assert watched.fail(Suspect("jane"), Verdict.OUTAGE) == 1.0
+    watched.now = watched.outage.resumes_at + 1000
+    assert watched.fail(Suspect("joe")) == 2.0
+    watched.now = watched.outage.resumes_at + 1000
+    assert watched.fail(Suspect("joe")) == 1.0
     watched.now = watched.outage.resumes_at
-    # One more try was made at the very end.
-    assert watched.fail(Suspect("jim")) == math.inf
+    assert watched.fail(Suspect("joe")) == math.inf
 
 
 def test_a_pause_is_cut_where_patience_ends_but_not_one_that_the_server_asks_for() -> None:

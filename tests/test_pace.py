@@ -33,6 +33,14 @@ def test_a_place_that_has_passed_is_nobodys() -> None:
     assert pace.reserve(200.0) == pytest.approx(200.1)
 
 
+def test_a_place_is_missed_when_its_moment_is_long_past() -> None:
+    pace = Pace(Rate(10))
+    place = pace.reserve(100.0)
+    assert not pace.is_missed(place, 100.02)
+    assert pace.is_missed(place, 100.04)
+    assert not Pace(None).is_missed(place, 200.0)
+
+
 def test_without_a_rate_everybody_has_the_present() -> None:
     pace = Pace(None)
     pace.give_back(pace.reserve(100.0))

@@ -15,16 +15,22 @@ PACKAGE = Path(sendx_async.__file__).parent
 # In reading order: a module may import from those above it only.
 PURE = (
     "_version", "_locks", "_masking", "_errors", "_validation", "_models", "_convert",
-    "_operations", "_protocol", "_retry", "_events", "_options", "_secret", "_settings",
+    "_operations", "_protocol", "_retry", "_delivery", "_backlog", "_throttle", "_events",
+    "_options", "_secret", "_settings",
 )  # fmt: skip
-CORE = ("_models", "_convert", "_operations", "_protocol", "_errors", "_retry", "_options")
+CORE = (
+    "_models", "_convert", "_operations", "_protocol", "_errors", "_retry", "_delivery", "_backlog",
+    "_options",
+)  # fmt: skip
 IO_LIBRARIES = {
     "aiohttp", "anyio", "asyncio", "certifi", "concurrent", "h11", "httpcore", "httpx", "idna",
     "multiprocessing", "requests", "sniffio", "sqlite3", "ssl", "subprocess", "trio",
-    "uvloop", "sendx_async._attempt", "sendx_async._call", "sendx_async._client",
-    "sendx_async._http1", "sendx_async._http_client", "sendx_async._network",
-    "sendx_async._network_stream", "sendx_async._pool",
-    "sendx_async._portal", "sendx_async._sync", "sendx_async.testing",
+    "uvloop", "sendx_async._attempt", "sendx_async._batching", "sendx_async._call",
+    "sendx_async._client", "sendx_async._dispatcher", "sendx_async._http1",
+    "sendx_async._http_client", "sendx_async._network",
+    "sendx_async._network_stream", "sendx_async._outcome", "sendx_async._pool",
+    "sendx_async._portal", "sendx_async._source", "sendx_async._stream", "sendx_async._sync",
+    "sendx_async._sync_stream", "sendx_async.testing",
 }  # fmt: skip
 OPTIONAL = {
     "cattrs", "fastapi", "opentelemetry", "procrastinate", "pytest", "rich", "starlette", "typer",

@@ -4,13 +4,16 @@ A `Schedule` says what is sent and what goes wrong, `carry_out` does it, and `ch
 the client said with what the server saw.
 """
 
-from _schedules.check import KINDS, Violation, check
-from _schedules.plan import Absence, Ending, Planned, Schedule, Trouble, make_schedule
-from _schedules.run import Record, carry_out
-from _schedules.watch import Attempt, Delivery
+from .check import KINDS, Violation, check
+from .faults import QUICK_FAULTS, SLOW_FAULTS
+from .plan import Absence, Ending, Planned, Schedule, Trouble, make_schedule
+from .run import Record, carry_out
+from .watch import Attempt, Delivery
 
 __all__ = [
     "KINDS",
+    "QUICK_FAULTS",
+    "SLOW_FAULTS",
     "Absence",
     "Attempt",
     "Delivery",

@@ -4,9 +4,6 @@ import collections
 from collections.abc import Callable, Iterator, Mapping
 
 import attrs
-from _schedules.plan import UNSAFE, mark_of
-from _schedules.run import Record, SourceError
-from _schedules.watch import Delivery
 
 from sendx_async import (
     ApiError,
@@ -16,7 +13,12 @@ from sendx_async import (
     OutageError,
     Outcome,
     ResponseDecodeError,
+    SendXError,
 )
+
+from .plan import UNSAFE, Ending, Planned, mark_of
+from .run import Record, SourceError
+from .watch import Attempt, Delivery
 
 KINDS: Mapping[str, str] = {
     "order": "requests of a contact out of order",
@@ -30,7 +32,12 @@ KINDS: Mapping[str, str] = {
 }
 """The kinds of violations, and what they mean."""
 
-_FOR_NOW = frozenset({408, 425, 429})
+_NOT_FINAL = frozenset({401, 403, 408, 425, 429})
+_MAY_RAISE: Mapping[Ending, type[Exception]] = {
+    "source raises": SourceError,
+    "key refused": AuthenticationError,
+    "given up": OutageError,
+}
 
 
 @attrs.frozen
@@ -44,29 +51,42 @@ class Violation:
         return f"{self.kind}: {self.text}"
 
 
+@attrs.frozen
+class _Story:
+    """All that is known of one request that the source gave."""
+
+    index: int
+    planned: Planned
+    outcomes: list[Outcome]
+    attempts: list[Attempt]
+    deliveries: list[Delivery]
+
+    @property
+    def last(self) -> Delivery | None:
+        return self.deliveries[-1] if self.deliveries else None
+
+
 def check(record: Record) -> list[Violation]:
     """Everything that is wrong with what a schedule came to."""
-    return [
-        Violation(kind, text)
-        for kind, find in _CHECKS
-        for text in find(record)
-    ]
+    violations = [Violation(kind, text) for kind, find in _OF_A_STREAM for text in find(record)]
+    for index, planned in enumerate(record.schedule.requests[: record.given]):
+        story = _Story(
+            index,
+            planned,
+            [each for each in record.results if each.index == index],
+            [each for each in record.attempts if index in each.indices],
+            [each for each in record.deliveries if index in each.indices],
+        )
+        violations += [
+            Violation(kind, f"{mark_of(index)} {text}")
+            for kind, find in _OF_A_REQUEST
+            for text in find(story)
+        ]
+    return violations
 
 
-def _results(record: Record) -> list[Outcome]:
-    return [*record.outcomes, *record.unclaimed]
-
-
-def _deliveries_by_index(record: Record) -> Mapping[int, list[Delivery]]:
-    found: dict[int, list[Delivery]] = {index: [] for index in range(len(record.schedule.requests))}
-    for delivery in record.deliveries:
-        for index in delivery.indices:
-            found[index].append(delivery)
-    return found
-
-
-def _deliveries_by_contact(record: Record) -> Mapping[str, list[Delivery]]:
-    """Those that the client waited for while they came, in the order in which they came."""
+def _by_contact(record: Record) -> Mapping[str, list[Delivery]]:
+    """What came while the client waited for it, in the order in which it came."""
     found: dict[str, list[Delivery]] = collections.defaultdict(list)
     for delivery in record.deliveries:
         for contact in () if delivery.is_late else sorted(delivery.contacts):
@@ -74,159 +94,149 @@ def _deliveries_by_contact(record: Record) -> Mapping[str, list[Delivery]]:
     return found
 
 
-def _own(record: Record, delivery: Delivery, contact: str) -> list[int]:
+def _about(record: Record, contact: str, delivery: Delivery) -> list[int]:
     requests = record.schedule.requests
     return [index for index in delivery.indices if contact in requests[index].contacts]
 
 
 def _disorder(record: Record) -> Iterator[str]:
-    for contact, deliveries in _deliveries_by_contact(record).items():
+    unsent = [each.index for each in record.results if isinstance(each.error, NotSentError)]
+    for contact, deliveries in _by_contact(record).items():
         latest = -1
         for delivery in deliveries:
-            for index in _own(record, delivery, contact):
+            for index in _about(record, contact, delivery):
                 if index < latest:
                     yield f"{mark_of(index)} came after {mark_of(latest)}, both about {contact}"
                 latest = max(latest, index)
-        unsent = [each.index for each in _results(record) if isinstance(each.error, NotSentError)]
         for index in unsent:
             if index < latest and contact in record.schedule.requests[index].contacts:
                 yield f"{mark_of(latest)} was sent, {mark_of(index)} never, both about {contact}"
 
 
 def _overlaps(record: Record) -> Iterator[str]:
-    for contact, deliveries in _deliveries_by_contact(record).items():
+    for contact, deliveries in _by_contact(record).items():
         before: Delivery | None = None
         for delivery in deliveries:
-            own = _own(record, delivery, contact)
+            own = _about(record, contact, delivery)
             if len(own) > 1:
-                yield f"{own} are all about {contact}, and in one request"
+                yield f"requests {own} are all about {contact}, and came in one"
             if before is not None and delivery.begun < before.in_flight_until:
-                first = _own(record, before, contact)
-                yield f"{own} came while {first} was in flight, both about {contact}"
+                first = _about(record, contact, before)
+                yield f"requests {own} came while {first} were in flight, all about {contact}"
             if before is None or delivery.in_flight_until > before.in_flight_until:
                 before = delivery
 
 
-def _counts(record: Record) -> collections.Counter[int]:
-    return collections.Counter(outcome.index for outcome in _results(record))
-
-
-def _losses(record: Record) -> Iterator[str]:
-    counts = _counts(record)
-    for index in range(record.given):
-        if not counts[index]:
-            yield f"{mark_of(index)} has no outcome"
-
-
-def _surplus(record: Record) -> Iterator[str]:
-    for index, count in sorted(_counts(record).items()):
-        if count > 1:
-            yield f"{mark_of(index)} has {count} outcomes"
-        if not 0 <= index < record.given:
-            yield f"{mark_of(index)} has an outcome, but only {record.given} were given"
-
-
-def _repetitions(record: Record) -> Iterator[str]:
-    attempts = collections.Counter(delivery.attempt for delivery in record.deliveries)
-    for number, count in attempts.items():
-        if count > 1:
-            yield f"attempt {number} came {count} times"
-    for index, deliveries in _deliveries_by_index(record).items():
-        if record.schedule.requests[index].kind not in UNSAFE:
-            continue
-        for delivery in deliveries:
-            if len(delivery.indices) > 1:
-                yield f"{mark_of(index)} was sent with others, so that it may be sent again"
-        for delivery in deliveries[:-1]:
-            if not delivery.surely_refused:
-                yield f"{mark_of(index)} was sent again after: {delivery}"
-        own = [attempt for attempt in record.attempts if index in attempt.indices]
-        for attempt in own[:-1]:
-            if attempt.is_ambiguous:
-                yield f"{mark_of(index)} was tried again after attempt {attempt.number}"
-
-
-def _lies(record: Record) -> Iterator[str]:
-    deliveries = _deliveries_by_index(record)
-    for outcome in _results(record):
-        if 0 <= outcome.index < record.given:
-            for text in _lies_of(record, outcome, deliveries[outcome.index]):
-                yield f"{mark_of(outcome.index)} {text}; the outcome is {outcome.error!r}"
-
-
-def _lies_of(record: Record, outcome: Outcome, deliveries: list[Delivery]) -> Iterator[str]:
-    planned = record.schedule.requests[outcome.index]
-    error = outcome.error
-    if outcome.request != planned.model(outcome.index):
-        yield "has the outcome of another request"
-    if (error is None) == (outcome.response is None):
-        yield "has both a response and an error, or neither"
-    if isinstance(error, InvalidRequestError) != (planned.kind == "junk"):
-        yield "is refused by the library if, and only if, it is junk"
-    succeeded = error is None or isinstance(error, ResponseDecodeError)
-    if succeeded and not (deliveries and deliveries[-1].accepted):
-        yield "was not accepted when it was sent last"
-    if error is None:
-        return
-    if any(each.applied for each in deliveries):
-        if not error.maybe_delivered or isinstance(error, NotSentError):
-            yield "was applied"
-    if isinstance(error, ApiError) and _is_final(error.status_code):
-        if not deliveries or deliveries[-1].status != error.status_code:
-            yield "was not refused like that when it was sent last"
-        elif deliveries[-1].is_bulk:
-            yield "was refused together with others"
-    if error.attempts != _attempts_of(record, outcome.index):
-        yield f"was attempted {_attempts_of(record, outcome.index)} times"
-
-
-def _is_final(status: int) -> bool:
-    return 400 <= status < 500 and status not in {401, 403, *_FOR_NOW}
-
-
-def _attempts_of(record: Record, index: int) -> int:
-    return sum(index in attempt.indices for attempt in record.attempts)
-
-
 def _excesses(record: Record) -> Iterator[str]:
     schedule = record.schedule
-    for delivery in record.deliveries:
-        if len(delivery.indices) > schedule.batch_size:
-            yield f"{len(delivery.indices)} requests in one: {delivery}"
     punctual = [each for each in record.deliveries if not each.is_late]
     for delivery in punctual:
-        others = sum(
-            each.begun <= delivery.begun < each.in_flight_until for each in punctual
-        )
-        if others > schedule.concurrency:
-            yield f"{others} HTTP requests were in flight, with: {delivery}"
+        if len(delivery.indices) > schedule.batch_size:
+            yield f"too many requests in one: {delivery}"
+        at_once = sum(each.begun <= delivery.begun < each.in_flight_until for each in punctual)
+        if at_once > schedule.concurrency:
+            yield f"{at_once} HTTP requests were in flight with: {delivery}"
 
 
 def _wrong_ends(record: Record) -> Iterator[str]:
     schedule, error = record.schedule, record.error
-    may_end_with: Mapping[str, tuple[type[Exception], ...]] = {
-        "source raises": (SourceError,),
-        "key refused": (AuthenticationError,),
-        "given up": (OutageError,),
-    }
-    if error is not None and not isinstance(error, may_end_with.get(schedule.ending, ())):
+    may_raise = _MAY_RAISE.get(schedule.ending)
+    if error is not None and (may_raise is None or not isinstance(error, may_raise)):
         yield f"it raised {error!r}"
-    if schedule.ending == "source raises" and schedule.ends_after < len(schedule.requests):
-        if error is None:
-            yield "it did not raise what the source raised"
-    if schedule.ending in {"all sent", "source raises"} and record.unclaimed:
-        yield f"it left {len(record.unclaimed)} outcomes behind"
-    if schedule.ending == "all sent" and error is None and record.given < len(schedule.requests):
-        yield f"it read only {record.given} requests"
+    if error is None and any(each.status == 401 for each in record.deliveries):
+        yield "it did not raise that the key was refused"
+    if schedule.ending != "left" and (error is None or isinstance(error, SourceError)):
+        if record.unclaimed:
+            yield f"it left {len(record.unclaimed)} outcomes behind"
+        ends_after = len(schedule.requests) if error is None else schedule.ends_after
+        if record.given != ends_after:
+            yield f"it raised {error!r} when it had read {record.given} requests"
 
 
-_CHECKS: tuple[tuple[str, Callable[[Record], Iterator[str]]], ...] = (
+def _unasked(record: Record) -> Iterator[str]:
+    for outcome in record.results:
+        if not 0 <= outcome.index < record.given:
+            yield f"{mark_of(outcome.index)} was never given: {outcome}"
+
+
+def _doubled_attempts(record: Record) -> Iterator[str]:
+    counts = collections.Counter(delivery.attempt for delivery in record.deliveries)
+    for number, count in counts.items():
+        if count > 1:
+            yield f"attempt {number} came {count} times"
+
+
+def _losses(story: _Story) -> Iterator[str]:
+    if not story.outcomes:
+        yield "has no outcome"
+
+
+def _surplus(story: _Story) -> Iterator[str]:
+    if len(story.outcomes) > 1:
+        yield f"has {len(story.outcomes)} outcomes"
+
+
+def _repetitions(story: _Story) -> Iterator[str]:
+    if story.planned.kind not in UNSAFE:
+        return
+    for delivery in story.deliveries:
+        if len(delivery.indices) > 1:
+            yield f"travelled with others: {delivery}"
+    for delivery in story.deliveries[:-1]:
+        if not delivery.surely_refused:
+            yield f"came again after: {delivery}"
+    for attempt in story.attempts[:-1]:
+        if attempt.is_ambiguous:
+            yield f"was sent again after attempt {attempt.number}, which may have succeeded"
+
+
+def _lies(story: _Story) -> Iterator[str]:
+    for outcome in story.outcomes:
+        error = outcome.error
+        if outcome.request != story.planned.model(story.index):
+            yield f"has the outcome of another request: {outcome}"
+        if (error is None) == (outcome.response is None):
+            yield f"has both a response and an error, or neither: {outcome}"
+        if isinstance(error, InvalidRequestError) != (story.planned.kind == "junk"):
+            yield f"was to be refused by the library if, and only if, it is junk: {outcome}"
+        is_success = error is None or isinstance(error, ResponseDecodeError)
+        if is_success and (story.last is None or not story.last.accepted):
+            yield f"was not accepted when it came last: {outcome}"
+        if error is not None:
+            for text in _lies_about_failure(story, error):
+                yield f"{text}: {error!r}"
+
+
+def _lies_about_failure(story: _Story, error: SendXError) -> Iterator[str]:
+    may_be_applied = error.maybe_delivered and not isinstance(error, NotSentError)
+    if not may_be_applied and any(each.applied for each in story.deliveries):
+        yield "was applied, though its error says no"
+    if may_be_applied and not any(each.is_ambiguous for each in story.attempts):
+        yield "can't have been applied, though its error says maybe"
+    if error.attempts != len(story.attempts):
+        yield f"was attempted {len(story.attempts)} times, not {error.attempts}"
+    if isinstance(error, ApiError) and _is_final(error.status_code):
+        if story.last is None or story.last.status != error.status_code:
+            yield f"was not refused like that when it came last, but: {story.last}"
+        elif story.last.is_bulk:
+            yield "was refused only together with others"
+
+
+def _is_final(status: int) -> bool:
+    return 400 <= status < 500 and status not in _NOT_FINAL
+
+
+_OF_A_STREAM: tuple[tuple[str, Callable[[Record], Iterator[str]]], ...] = (
     ("order", _disorder),
     ("overlap", _overlaps),
+    ("limit", _excesses),
+    ("ending", _wrong_ends),
+    ("twice", _unasked),
+    ("repeated", _doubled_attempts),
+)
+_OF_A_REQUEST: tuple[tuple[str, Callable[[_Story], Iterator[str]]], ...] = (
     ("lost", _losses),
     ("twice", _surplus),
     ("repeated", _repetitions),
     ("verdict", _lies),
-    ("limit", _excesses),
-    ("ending", _wrong_ends),
 )

@@ -25,12 +25,12 @@ def _answers(
     return script
 
 
-def _drops(**options: bool) -> Script:
-    return lambda server, _, times: server.drop(times=times, **options)
+def _closes(*, applied: bool = False, reset: bool = False) -> Script:
+    return lambda server, _, times: server.drop(applied=applied, reset=reset, times=times)
 
 
-def _is_silent(**options: bool) -> Script:
-    return lambda server, _, times: server.black_hole(times=times, **options)
+def _says_nothing(*, applied: bool = False) -> Script:
+    return lambda server, _, times: server.black_hole(applied=applied, times=times)
 
 
 _HTML = {"content-type": "text/html"}
@@ -54,15 +54,15 @@ QUICK_FAULTS: Mapping[str, Script] = {
     "405 for all batches": _answers(405, path=_BULK, for_ever=True),
     "200 with a page": _answers(200, _HTML, body=_PAGE),
     "204": _answers(204),
-    "closed": _drops(),
-    "closed, applied": _drops(applied=True),
-    "reset": _drops(reset=True),
-    "reset, applied": _drops(reset=True, applied=True),
+    "closed": _closes(),
+    "closed, applied": _closes(applied=True),
+    "reset": _closes(reset=True),
+    "reset, applied": _closes(reset=True, applied=True),
 }
 
 SLOW_FAULTS: Mapping[str, Script] = {
-    "silence": _is_silent(),
-    "silence, applied": _is_silent(applied=True),
+    "silence": _says_nothing(),
+    "silence, applied": _says_nothing(applied=True),
 }
 """Those that end only when the client gives up."""
 

@@ -6,9 +6,10 @@ from random import Random
 from typing import Any, Literal
 
 import attrs
-from _schedules.faults import KEY_REFUSED, QUICK_FAULTS, SLOW_FAULTS
 
 from sendx_async import CustomEventRequest, IdentifyRequest, RevenueEventRequest, TrackRequest
+
+from .faults import KEY_REFUSED, QUICK_FAULTS, SLOW_FAULTS
 
 Kind = Literal["identify", "increment", "rename", "track", "custom", "revenue", "bad", "junk"]
 """``bad`` is what only the server refuses, ``junk`` what the library refuses itself."""
@@ -144,11 +145,12 @@ def _values(schedule: Schedule) -> dict[str, Any]:
 
 
 _KINDS: tuple[Kind, ...] = (
-    *["identify"] * 8, "increment", "increment", "rename", "rename", "track", "track", "track",
-    "custom", "custom", "revenue", "bad", "junk",
+    "identify", "identify", "identify", "identify", "identify", "identify", "identify", "increment",
+    "increment", "rename", "rename", "track", "track", "track", "custom", "custom", "revenue",
+    "bad", "junk",
 )  # fmt: skip
 # One of them gets longer when it is written in capitals.
-_ADDRESSES = ("ann@x.co", "bob@x.co", "straße@x.de", "cleo@x.co", "dan@x.co", "eve@x.co")
+_ADDRESSES = ("ann@x.co", "straße@x.de", *(f"c{n}@x.co" for n in range(38)))
 _MOST_REQUESTS = 80
 _HASTY = 0.1  # seconds that an attempt may take where the server may be silent
 _IMPATIENT = 0.03
@@ -162,9 +164,11 @@ def make_schedule(random: Random, *, fewest: int = 20) -> Schedule:
         random: Where chance comes from.
         fewest: How many requests there are at least.
     """
-    addresses = _ADDRESSES[: random.randint(1, len(_ADDRESSES))]
+    addresses = _ADDRESSES[: random.choice((1, 2, 3, 4, 6, 10, 40))]
     count = random.randint(fewest, _MOST_REQUESTS)
-    requests = tuple(_make_request(random, addresses) for _ in range(count))
+    # What is about a contact that the server doesn't know is mostly refused.
+    first = [Planned("identify", each) for each in addresses if random.choice((True, False))]
+    requests = (*first, *(_make_request(random, addresses) for _ in range(count)))[:count]
     may_be_silent = random.randint(1, 7) == 1
     faults = [*QUICK_FAULTS, *(SLOW_FAULTS if may_be_silent else ())]
     troubles = [

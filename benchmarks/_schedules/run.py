@@ -1,16 +1,17 @@
 """Carries a schedule out: a server on a loopback port, a client in an event loop of its own."""
 
 import itertools
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Generator
 from typing import Any
 
 import anyio
 import attrs
-from _schedules.plan import Schedule
-from _schedules.watch import Attempt, Delivery, WatchedServer, watched_attempts
 from anyio import to_thread
 
 from sendx_async import AsyncTrackingClient, Outcome, RetryPolicy
+
+from .plan import Absence, Schedule
+from .watch import Attempt, Delivery, WatchedServer, watched_attempts
 
 _LIMIT = 30.0  # seconds after which a stream counts as stuck
 
@@ -32,14 +33,23 @@ class Record:
     outcomes: list[Outcome] = attrs.field(factory=list)  # as they were taken
     unclaimed: tuple[Outcome, ...] = ()
     error: Exception | None = None
+    absences: int = 0  # how often the server was stopped meanwhile
     attempts: list[Attempt] = attrs.field(factory=list)
     deliveries: list[Delivery] = attrs.field(factory=list)
 
+    @property
+    def results(self) -> list[Outcome]:
+        """Every outcome there was."""
+        return [*self.outcomes, *self.unclaimed]
+
     def __str__(self) -> str:
-        ends = [f"the stream's error: {self.error!r}"]
-        for name, outcomes in (("outcome", self.outcomes), ("unclaimed", self.unclaimed)):
-            ends += [f"{name} {each.index}: {each.error or 'delivered'!r}" for each in outcomes]
-        return "\n".join([str(self.schedule), *map(str, self.deliveries), *ends])
+        lines = [str(self.schedule), *map(str, self.deliveries)]
+        lines.append(f"the stream's error: {self.error!r}")
+        for kind, outcomes in (("outcome", self.outcomes), ("unclaimed", self.unclaimed)):
+            for outcome in outcomes:
+                end = "delivered" if outcome.error is None else repr(outcome.error)
+                lines.append(f"{kind} {outcome.index}: {end}")
+        return "\n".join([*lines, "to make the schedule again:", repr(self.schedule)])
 
 
 def carry_out(schedule: Schedule, backend: str) -> Record:
@@ -64,8 +74,9 @@ async def _send(record: Record, server: WatchedServer) -> None:
         ) as client,
         anyio.create_task_group() as tasks,
     ):
+        source = _source(record)
         stream = client.send_many(
-            _source(record),
+            source,
             concurrency=schedule.concurrency,
             batch_size=schedule.batch_size,
             patience=schedule.patience,
@@ -75,12 +86,12 @@ async def _send(record: Record, server: WatchedServer) -> None:
             with anyio.move_on_after(_LIMIT) as limit:
                 async with stream:
                     if absence is not None and not absence.after:
-                        tasks.start_soon(_be_away, server, absence.seconds)
+                        tasks.start_soon(_be_away, record, server, absence)
                     async for outcome in stream:
                         record.outcomes.append(outcome)
                         taken = len(record.outcomes)
                         if absence is not None and taken == absence.after:
-                            tasks.start_soon(_be_away, server, absence.seconds)
+                            tasks.start_soon(_be_away, record, server, absence)
                         if schedule.ending == "left" and taken >= schedule.ends_after:
                             break
             if limit.cancelled_caught:
@@ -88,16 +99,19 @@ async def _send(record: Record, server: WatchedServer) -> None:
         except Exception as error:  # noqa: BLE001 - it is part of the result
             record.error = error
         record.unclaimed = stream.unclaimed
+        if isinstance(source, AsyncGenerator):
+            await source.aclose()
 
 
-async def _be_away(server: WatchedServer, seconds: float | None) -> None:
+async def _be_away(record: Record, server: WatchedServer, absence: Absence) -> None:
+    record.absences += 1
     await to_thread.run_sync(server.stop)
-    if seconds is not None:
-        await anyio.sleep(seconds)
+    if absence.seconds is not None:
+        await anyio.sleep(absence.seconds)
         await to_thread.run_sync(server.start)
 
 
-def _source(record: Record) -> Iterable[Any] | AsyncIterable[Any]:
+def _source(record: Record) -> list[Any] | Generator[Any, None, None] | AsyncGenerator[Any, None]:
     match record.schedule.source:
         case "list":
             return list(_generator(record))
@@ -107,20 +121,20 @@ def _source(record: Record) -> Iterable[Any] | AsyncIterable[Any]:
             return _async_generator(record)
 
 
-def _generator(record: Record) -> Iterator[Any]:
+def _generator(record: Record) -> Generator[Any, None, None]:
     for request in _requests(record.schedule):
         record.given += 1
         yield request
 
 
-async def _async_generator(record: Record) -> AsyncIterator[Any]:
+async def _async_generator(record: Record) -> AsyncGenerator[Any, None]:
     for request in _requests(record.schedule):
         await anyio.lowlevel.checkpoint()
         record.given += 1
         yield request
 
 
-def _requests(schedule: Schedule) -> Iterator[Any]:
+def _requests(schedule: Schedule) -> Generator[Any, None, None]:
     for index, planned in enumerate(schedule.requests):
         if schedule.ending == "source raises" and index == schedule.ends_after:
             raise SourceError

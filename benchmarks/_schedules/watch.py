@@ -12,13 +12,14 @@ from typing import Any, TypeVar
 from unittest.mock import patch
 
 import attrs
-from _schedules.faults import FAULT, FAULTS
-from _schedules.plan import Schedule, contacts_in, index_of
 
 from sendx_async import SendXError, _stream
 from sendx_async._call import Answer, Call
 from sendx_async.testing import FakeSendX
 from sendx_async.testing._exchange import ABORT, Message, Receive, Send
+
+from .faults import FAULT, FAULTS
+from .plan import Schedule, contacts_in, index_of
 
 _ATTEMPT = "attempt"
 _BULK = "/bulk"
@@ -34,7 +35,7 @@ class Attempt:
     number: int
     indices: tuple[int, ...]
     over: float = math.inf
-    is_ambiguous: bool = False  # by what the client makes of its end
+    is_ambiguous: bool = False  # by what the client knows of its end
 
 
 @attrs.define
@@ -121,7 +122,7 @@ class WatchedServer(FakeSendX):
         cut: Callable[[bool], None] = scope["extensions"][ABORT]
 
         # Each notes the end before the client can know of it.
-        def watched_cut(reset: bool) -> None:
+        def watched_cut(reset: bool) -> None:  # noqa: FBT001 - an ASGI extension's form
             arrival.end(self._tick, "reset" if reset else "closed")
             cut(reset)
 
@@ -157,9 +158,7 @@ class WatchedServer(FakeSendX):
         ]
 
 
-def _delivery(
-    arrival: _Arrival, body: Any, attempts: list[Attempt], applied: set[int]
-) -> Delivery:
+def _delivery(arrival: _Arrival, body: Any, attempts: list[Attempt], applied: set[int]) -> Delivery:
     number = _attempt_in(body)
     return Delivery(
         attempt=number,
@@ -213,6 +212,9 @@ def watched_attempts(tick: Tick) -> Iterator[list[Attempt]]:
                 return await super().run()
             except SendXError as error:
                 self._watched.is_ambiguous = error.maybe_delivered
+                raise
+            except BaseException:
+                self._watched.is_ambiguous = self.maybe_delivered
                 raise
             finally:
                 self._watched.over = tick()

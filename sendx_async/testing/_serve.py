@@ -86,6 +86,9 @@ class LoopbackServer:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         # It listens from here on: a client that comes before the loop runs waits in the backlog.
         self._socket = socket.create_server((host, port), family=family)
+        # Head and body are sent one after the other: without this the second waits for the client
+        # to acknowledge the first, some 40 ms. asyncio sees to it for sockets of its own only.
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.port: int = self._socket.getsockname()[1]
         self._config = Config(
             app,

@@ -201,7 +201,8 @@ def test_what_a_blocked_source_gives_after_the_end_is_kept(client: TrackingClien
     with client.send_many(source()) as outcomes:
         assert next(outcomes).index == 0
         assert blocks.wait(LIMIT)
-    assert len(outcomes.unsent) == 0
+    before = outcomes.unsent
+    assert before == ()
     release.set()
     for thread in threading.enumerate():
         if thread.name == "sendx_async source":

@@ -51,6 +51,29 @@ def test_a_rate_is_kept_and_used(fake_sendx: FakeSendX, backend: str) -> None:
 
 
 @on_both_backends
+def test_an_event_loop_that_was_blocked_makes_up_for_nothing(
+    fake_sendx: FakeSendX, backend: str
+) -> None:
+    async def block() -> None:
+        # 0.4 s, in which eight of the callers would have had their turn.
+        with pytest.raises(TimeoutError):
+            fake_sendx.wait_for(lambda: False, 0.4)
+
+    async def main() -> None:
+        async with (
+            client_of(fake_sendx, rate=Rate(20)) as client,
+            anyio.create_task_group() as all_,
+        ):
+            all_.start_soon(call_at_once, client, 10)
+            await fake_sendx.until(lambda: fake_sendx.requests)
+            await block()
+
+    anyio.run(main, backend=backend)
+    first, *_, last = moments(fake_sendx)
+    assert last - first >= 0.4 + 6 * 0.05
+
+
+@on_both_backends
 def test_a_burst_goes_first(fake_sendx: FakeSendX, backend: str) -> None:
     async def main() -> None:
         async with client_of(fake_sendx, rate=Rate(20, burst=30)) as client:
