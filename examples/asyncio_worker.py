@@ -28,19 +28,13 @@ import attrs
 from sendx_async import (
     AsyncTrackingClient,
     IdentifyRequest,
-    NotSentError,
     Outcome,
     SendXError,
-    ServerError,
     TrackRequest,
-    TransportError,
 )
 from sendx_async.testing import FakeSendX
 
 Job = IdentifyRequest | TrackRequest
-# What fails with one of these can be sent another time. It may have been applied already, which
-# does no harm to these jobs; an event would be counted twice.
-SEND_AGAIN = (NotSentError, ServerError, TransportError)
 
 
 class Worker:
@@ -74,7 +68,7 @@ class Worker:
             yield job
 
     def _note(self, outcome: Outcome) -> None:
-        if isinstance(outcome.error, SEND_AGAIN):
+        if outcome.is_retryable:
             self.left.append(outcome.request)
             return
         self.counts["refused" if outcome.error else "delivered"] += 1

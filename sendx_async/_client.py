@@ -88,8 +88,9 @@ class AsyncTrackingClient:
             endpoint, up to 25 contacts in each. A call on an idle client leaves at once, those
             that come while requests are under way leave together; each has its own result, error,
             cancellation and deadline. ``on_event`` is told of the requests that they share. What
-            isn't safe to repeat, or has options of its own besides ``deadline``, goes alone.
-            Default False.
+            isn't safe to repeat, or has options of its own besides ``deadline``, goes alone. It
+            pays where there are more callers than connections; with fewer, a call may take twice
+            as long, since it waits for the one before. Default False.
 
     Raises:
         ConfigurationError: A setting is missing or wrong.
@@ -243,7 +244,9 @@ class AsyncTrackingClient:
 
         Args:
             source: Requests of all kinds, models or mappings as for `send`: an iterable, which is
-                read in the event loop and must not block it, or an asynchronous one.
+                read in the event loop and must not block it, or an asynchronous one. Where rows may
+                be bad give mappings: what raises in your generator, as a model does, ends it and
+                so the stream, once all before is sent. It is not closed when you leave early.
             concurrency: How many requests may be under way at once, at most ``max_connections``.
                 Default 8.
             batch_size: How many contacts may share a request, 1 to 25. Default 25.

@@ -4,7 +4,7 @@ import copy
 import math
 import random
 import time
-from collections.abc import AsyncIterable, Callable, Iterable
+from collections.abc import AsyncIterable, Callable
 from typing import Any, Protocol, cast
 
 import anyio
@@ -28,7 +28,7 @@ from sendx_async._operations import IDENTIFY, IDENTIFY_BULK, Operation, contacts
 from sendx_async._outcome import AnyResponse, Outcome, OutcomeQueue
 from sendx_async._protocol import make_request, operation_for
 from sendx_async._retry import RetryPolicy, backoff
-from sendx_async._source import Source
+from sendx_async._source import Source, ThreadedSource
 from sendx_async._throttle import Throttle
 
 _NOT_SENT = "the stream ended before this request was sent"
@@ -110,6 +110,8 @@ class Dispatcher:
                     self._tasks.cancel_scope.cancel()
                 self._tasks.start_soon(self._read_source)
         finally:
+            if isinstance(self._source, ThreadedSource):
+                self._source.stop()
             self._leave_behind()
             if self._failure is None and self._left and not self._is_ending:
                 self._failure = NotSentError("the stream was cancelled from outside")
@@ -123,23 +125,22 @@ class Dispatcher:
         if self._tasks is not None:
             self._tasks.cancel_scope.cancel()
 
-    def unclaimed(self, unread: Iterable[Any] = ()) -> list[Outcome]:
+    def unclaimed(self) -> list[Outcome]:
         """Give the outcomes of all that was read and not taken, in the source's order.
-
-        Args:
-            unread: What the source gave and nobody has read.
 
         Raises:
             RuntimeError: It has not come to its end.
         """
         if not self.outcomes.is_closed:
             raise RuntimeError("the stream has not ended: leave its `with` statement first")
-        unread_ones = [
-            Outcome(index, given, error=NotSentError(_NOT_SENT))
-            for index, given in enumerate(unread, self.outcomes.read)
-        ]
-        rest = self.outcomes.rest() + self._left
-        return sorted(rest, key=lambda outcome: outcome.index) + unread_ones
+        rest = sorted(self.outcomes.rest() + self._left, key=lambda outcome: outcome.index)
+        for index, given in enumerate(self._read_ahead(), self.outcomes.read):
+            rest.append(Outcome(index, given, error=NotSentError(_NOT_SENT)))
+        return rest
+
+    def _read_ahead(self) -> list[Any]:
+        """Give what a thread has read from the source, and nobody from the thread."""
+        return self._source.rest() if isinstance(self._source, ThreadedSource) else []
 
     def _leave_behind(self) -> None:
         """Say of all that isn't finished what became of it, now that nothing is under way."""
@@ -376,17 +377,18 @@ class Dispatcher:
     def _describe(self, failure: SendXError) -> None:
         """Say what was sent and what not, now that nothing is under way any more."""
         outcomes = self.outcomes
-        unsent = sum(isinstance(each.error, NotSentError) for each in self._left)
-        uncertain = len(self._left) - unsent
+        read_ahead = len(self._read_ahead())
+        uncertain = sum(isinstance(each.error, ResponseLost) for each in self._left)
+        unsent = len(self._left) - uncertain + read_ahead
         summary = (
-            f"Of {outcomes.read} requests that were read from the source {outcomes.delivered} "
+            f"Of {outcomes.read + read_ahead} requests that were read {outcomes.delivered} "
             f"were delivered, {outcomes.failed} failed, {uncertain} may have been delivered and "
             f"{unsent} were not sent; the stream's unclaimed and unsent hold "
             "them."
         )
         failure.maybe_delivered = failure.maybe_delivered or uncertain > 0
         if isinstance(failure, OutageError):
-            failure.args = (f"{failure}. {summary}",)
+            failure.args = (f"{str(failure).rstrip('.')}. {summary}",)
             failure.operation, failure.call_id = "send_many", self._id
             failure.attempts, failure.elapsed = self._attempts, time.monotonic() - self._began
         else:

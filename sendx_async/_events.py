@@ -22,7 +22,8 @@ class Event:
         kind: ``"call_started"``; ``"attempt_finished"``, after each request; ``"retry_scheduled"``,
             when the call will be repeated after ``delay`` seconds; ``"paused"``, when the server
             made the whole client pause for ``delay`` seconds; ``"call_finished"``. A stream
-            (``send_many``) tells of its own pauses, ``"paused"``, and their end, ``"resumed"``.
+            tells of its own pauses, ``"paused"``, and of their end, ``"resumed"``, as operation
+            ``"send_many"``; its requests tell what all calls do.
         operation: The client's method, such as ``"identify_contact"``.
         call_id: The identifier of the call or stream, the same in all its events and in its error.
         attempt: How many requests the call or stream has begun so far.
@@ -49,6 +50,9 @@ def tell(listener: Callable[[Event], object] | None, event: Event) -> None:
             "%s %s: pausing for %.3f s, after status %s, error %s",
             event.operation, event.call_id, event.delay, event.status_code, event.error,
         )  # fmt: skip
+    elif event.kind == "resumed":
+        # As loud as the pause, or whoever reads only warnings would wait for the end of it.
+        logger.warning("%s %s: SendX answers again", event.operation, event.call_id)
     elif logger.isEnabledFor(logging.DEBUG):
         logger.debug(
             "%s %s: %s, attempt %d after %.3f s, status %s, error %s, delay %s",

@@ -6,7 +6,8 @@ from typing import Any
 import anyio
 import attrs
 
-from sendx_async._errors import SendXError
+from sendx_async._delivery import Verdict, judge
+from sendx_async._errors import InvalidRequestError, NotSentError, SendXError
 from sendx_async._models import (
     CustomEventRequest,
     EventResponse,
@@ -16,6 +17,9 @@ from sendx_async._models import (
     TrackRequest,
     TrackResponse,
 )
+from sendx_async._protocol import operation_for
+
+_PASSING = {Verdict.AGAIN, Verdict.OUTAGE, Verdict.HALT}
 
 AnyRequest = IdentifyRequest | TrackRequest | CustomEventRequest | RevenueEventRequest
 AnyResponse = IdentifyResponse | TrackResponse | EventResponse
@@ -27,17 +31,38 @@ class Outcome:
 
     Attributes:
         index: The request's place in the source, from 0.
-        request: The request as a model; what the source gave, if no model could be made of it.
+        request: The request as a model; what the source gave, if no model was made of it. Both
+            can be given to another stream, and ``attrs.asdict`` makes a mapping of a model that
+            JSON can carry and ``send_many`` takes.
         response: What SendX said, or None if there is an ``error``. Contacts that travelled in one
             request to the bulk endpoint share its response.
         error: Why it failed, or None. ``error.maybe_delivered`` says whether SendX may have applied
-            the request all the same.
+            the request all the same, and `is_retryable` whether to give it to another stream.
     """
 
     index: int
     request: Any
     response: AnyResponse | None = None
     error: SendXError | None = None
+
+    @property
+    def is_retryable(self) -> bool:
+        """Whether sending the request again may succeed and can't do anything twice.
+
+        True for what was not sent, or failed for a reason that may pass, if it was certainly not
+        applied or may be applied twice; False for a success, for what SendX refused for good, and
+        for what may have been applied and must not be again, such as an event.
+        """
+        error = self.error
+        if error is None or isinstance(error, InvalidRequestError):
+            return False
+        replay_safe = isinstance(self.request, AnyRequest) and (
+            operation_for(self.request).is_replay_safe(self.request)
+        )
+        if error.maybe_delivered and not replay_safe:
+            return False
+        verdict = judge(error, replay_safe=replay_safe)
+        return isinstance(error, NotSentError) or verdict in _PASSING
 
     def __repr__(self) -> str:
         # A model hides personal data; what is none may be a mapping full of it.

@@ -54,7 +54,11 @@ class AsyncOutcomeStream:
 
     @property
     def unsent(self) -> tuple[Outcome, ...]:
-        """Those of `unclaimed` that were certainly not applied, so that they can be sent again.
+        """Those of `unclaimed` that were certainly not applied, and had no chance to be.
+
+        What else can be sent again is told by `Outcome.is_retryable`: most requests may be applied
+        twice, so to go on later give ``each.request for each in stream.unclaimed if
+        each.is_retryable`` to another stream.
 
         Raises:
             RuntimeError: The stream has not ended, or was not opened.

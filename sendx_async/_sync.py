@@ -173,7 +173,7 @@ class TrackingClient:
         stream = self._client.send_many(
             threaded, concurrency=concurrency, batch_size=batch_size, patience=patience
         )
-        return OutcomeStream(stream, threaded, backend=self._backend, run=self._run)
+        return OutcomeStream(stream, backend=self._backend, run=self._run)
 
     def identify_contact_with_http_info(
         self, identify_request: IdentifyRequest | _Mapping, **per_call: Unpack[PerCall]

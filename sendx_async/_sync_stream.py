@@ -8,7 +8,6 @@ from typing import Any, Self
 from sendx_async._errors import ClientClosedError, NotSentError
 from sendx_async._outcome import Outcome
 from sendx_async._portal import portals
-from sendx_async._source import ThreadedSource
 from sendx_async._stream import AsyncOutcomeStream
 
 _TAKEN_AT_A_TIME = 25
@@ -23,7 +22,6 @@ class OutcomeStream:
 
     Args:
         stream: The asynchronous stream.
-        source: Where it reads.
         backend: Which of the shared event loops sends.
         run: Runs a coroutine function there, and waits for it.
     """
@@ -31,14 +29,12 @@ class OutcomeStream:
     def __init__(
         self,
         stream: AsyncOutcomeStream,
-        source: ThreadedSource,
         *,
         backend: str,
         run: Callable[[Callable[[], Awaitable[Any]]], Any],
     ) -> None:
         # Both streams are two faces of one dispatcher.
         self._dispatcher = stream._dispatcher  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
-        self._source = source
         self._backend = backend
         self._run = run
         self._process: int | None = None
@@ -51,7 +47,7 @@ class OutcomeStream:
         A source that blocks when the stream is left is not interrupted; the one request that it
         gives after that is among these once it has come.
         """
-        return tuple(self._dispatcher.unclaimed(self._source.rest()))
+        return tuple(self._dispatcher.unclaimed())
 
     @property
     def unsent(self) -> tuple[Outcome, ...]:
@@ -79,7 +75,6 @@ class OutcomeStream:
         error: BaseException | None = None,
         traceback: TracebackType | None = None,
     ) -> None:
-        self._source.stop()
         if os.getpid() == self._process and portals.is_running(self._backend):
             self._run(self._close)
 

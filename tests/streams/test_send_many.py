@@ -1,10 +1,12 @@
 """What a stream sends, in how many requests, and what it says of each of them."""
 
 import collections
+import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import anyio
+import attrs
 import pytest
 
 from sendx_async import (
@@ -15,11 +17,13 @@ from sendx_async import (
     IdentifyRequest,
     InvalidRequestError,
     NotFoundError,
+    NotSentError,
     Outcome,
     ResponseDecodeError,
     ResponseLost,
     RetryPolicy,
     RevenueEventRequest,
+    SendXError,
     ServerError,
     TrackRequest,
     UnprocessableEntityError,
@@ -295,6 +299,50 @@ def test_an_unreadable_success_was_delivered(fake_sendx: FakeSendX, run_stream: 
     assert len({id(outcome.error) for outcome in outcomes}) == 3
     assert len(fake_sendx.requests) == 1
     assert len(fake_sendx.contacts) == 3
+
+
+EVENT = CustomEventRequest("c0@example.com", "bought")
+CONTACT = IdentifyRequest("c0@example.com")
+
+
+@pytest.mark.parametrize(
+    "request_,error,expected",
+    [
+        (CONTACT, None, False),
+        (None, InvalidRequestError(), False),
+        ({}, NotSentError(), True),
+        (EVENT, NotSentError(), True),
+        (EVENT, ResponseLost(maybe_delivered=True), False),
+        (EVENT, ServerError(status_code=500, maybe_delivered=True), False),
+        (EVENT, NotFoundError(status_code=404), False),
+        (CONTACT, ResponseLost(maybe_delivered=True), True),
+        (CONTACT, ServerError(status_code=500, maybe_delivered=True), True),
+        (CONTACT, NotFoundError(status_code=404), False),
+        (CONTACT, BadRequestError(status_code=400, maybe_delivered=True), False),
+        (CONTACT, ResponseDecodeError(status_code=200, maybe_delivered=True), False),
+    ],
+)
+def test_what_can_be_sent_again(request_: Any, error: SendXError | None, expected: bool) -> None:
+    assert Outcome(0, request_, error=error).is_retryable is expected
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        IdentifyRequest("c0@example.com", tags=["a"], custom_fields={"Seats": 3}, extra={"new": 1}),
+        TrackRequest("c0@example.com", add_tags=["a"]),
+        TrackRequest(None),
+        EVENT,
+        RevenueEventRequest("c0@example.com", 5, time=7),
+    ],
+    ids=lambda request: type(request).__name__,
+)
+def test_a_request_can_be_kept_as_json_and_given_to_another_stream(
+    fake_sendx: FakeSendX, run_stream: RunStream, request_: Any
+) -> None:
+    kept = json.loads(json.dumps(attrs.asdict(request_)))
+    (outcome,) = run_stream([kept])
+    assert outcome.request == request_
 
 
 def test_errors_keep_no_frames_with_the_request(
