@@ -20,6 +20,7 @@ from sendx_async._errors import (
     InvalidRequestError,
     NotSentError,
     OutageError,
+    RateLimitError,
     ResponseLost,
     SendXError,
 )
@@ -34,7 +35,6 @@ from sendx_async._throttle import Throttle
 _NOT_SENT = "the stream ended before this request was sent"
 _SECONDS_TO_FINISH = 1.0
 _SECONDS_TO_READ = 0.005  # at a stretch, then others may run
-_TOO_MANY = frozenset({429, 503})
 _NO_SUCH_ENDPOINT = frozenset({404, 405})
 
 
@@ -231,7 +231,8 @@ class Dispatcher:
     async def _wait_for_its_turn(self) -> bool:
         """Wait until a worker may send; tells whether it is not one too many by then."""
         while self._workers <= self._allowed():
-            wait = self._throttle.wait(time.monotonic())
+            # What an outage is tried with has waited for long enough.
+            wait = 0 if self._outage.is_on else self._throttle.wait(time.monotonic())
             if wait <= 0:
                 return True
             await anyio.sleep(wait)
@@ -299,6 +300,7 @@ class Dispatcher:
         first = messages[0]
         told = error.retry_after if isinstance(error, ApiError) else None
         jitter = random.random()  # noqa: S311 - jitter is no secret
+        was_on = self._outage.is_on
         suspect = first if len(messages) == 1 else _Batch(first.contact)
         pause = self._outage.fail(
             suspect, verdict, told=told, jitter=jitter, begun=begun, now=time.monotonic()
@@ -319,8 +321,8 @@ class Dispatcher:
             self._end(OutageError(text, last=error))
         elif pause is not None:
             self._tell("paused", error, delay=pause)
-            if isinstance(error, ApiError) and error.status_code in _TOO_MANY:
-                self._throttle.refuse(time.monotonic(), pause=pause, begun=begun)
+            if isinstance(error, RateLimitError) and not was_on:
+                self._throttle.refuse(time.monotonic(), pause=pause)
             if not self._is_resuming:
                 self._is_resuming = True
                 self._start(self._resume)

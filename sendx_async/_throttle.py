@@ -7,6 +7,8 @@ import math
 
 _LITTLE_SLOWER, _MUCH_SLOWER = 0.9, 0.7
 _LITTLE_FASTER, _MUCH_FASTER = 1.01, 1.5  # in a second
+_SLOWEST, _SLOWEST_GUESS, _FASTEST = 1.0, 5.0, 10_000.0  # requests a second
+_IDLE = 1.0  # seconds without an answer, after which what was before tells nothing of the rate
 
 
 class Throttle:
@@ -16,8 +18,8 @@ class Throttle:
     server that lets 20 requests a second in and tells others to wait for one second, it would get
     hardly one in a second through.
 
-    The first refusal gives an estimate, what got through on the average. From there the rate
-    grows quickly until the limit is met again; that is known then, and it is approached slowly.
+    The first refusal gives an estimate: what got through on the average, pause included. From there
+    the rate grows quickly until the limit is met again, and then slowly, as the limit is near.
 
     Args:
         now: The time, when the first request begins.
@@ -27,7 +29,7 @@ class Throttle:
         self._rate = math.inf
         self._is_near = False
         self._answered = 0
-        self._began = self._changed_at = self._refused_at = self._paused_until = now
+        self._began = self._answered_at = self._changed_at = self._paused_until = now
         self._latest = -math.inf
 
     def wait(self, now: float) -> float:
@@ -45,25 +47,30 @@ class Throttle:
 
     def succeed(self, now: float) -> None:
         """Note that a request was let in."""
+        if now - self._answered_at > _IDLE:
+            self._began, self._answered = now, 0
         self._answered += 1
-        passed = now - self._changed_at
+        self._answered_at = now
+        passed = min(now - self._changed_at, _IDLE)
         if self._rate < math.inf and passed > 0:
             self._changed_at = now
             self._rate *= (_LITTLE_FASTER if self._is_near else _MUCH_FASTER) ** passed
+            if self._rate > _FASTEST:
+                self._rate, self._is_near = math.inf, False
 
-    def refuse(self, now: float, *, pause: float, begun: float) -> None:
+    def refuse(self, now: float, *, pause: float) -> None:
         """Note that a request was refused because there are too many.
 
         Args:
             now: The time.
             pause: Seconds until the next request may begin.
-            begun: When the request began; one from before the last refusal says nothing new.
         """
         resumes = now + pause
         if self._rate == math.inf:
-            self._rate = max(self._answered, 1) / max(resumes - self._began, 0.001)
-        elif begun >= self._refused_at:
+            rate = self._answered / max(resumes - self._began, 0.001)
+            self._rate = min(max(rate, _SLOWEST_GUESS), _FASTEST)
+        else:
             self._rate *= _LITTLE_SLOWER if self._is_near else _MUCH_SLOWER
+            self._rate = max(self._rate, _SLOWEST)
             self._is_near = True
-        self._refused_at = now
         self._paused_until = self._changed_at = resumes

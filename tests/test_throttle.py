@@ -31,7 +31,7 @@ class Server:
         return (self.accepted - before) / (self.now - began)
 
     def _send(self) -> None:
-        begun, self.now = self.now, self.now + 0.001
+        self.now += 0.001
         passed = self.now - self._filled_at
         self._tokens = min(self._burst, self._tokens + passed * self._per_second)
         self._filled_at = self.now
@@ -41,7 +41,7 @@ class Server:
             self.throttle.succeed(self.now)
         else:
             self.refused += 1
-            self.throttle.refuse(self.now, pause=self._retry_after, begun=begun)
+            self.throttle.refuse(self.now, pause=self._retry_after)
             self.now += self._retry_after
 
 
@@ -64,14 +64,14 @@ def test_it_comes_to_send_most_of_what_is_let_in(per_second: int, burst: int) ->
 
 
 def test_a_window_that_is_filled_at_once_is_spread_over_its_length() -> None:
-    # 100 requests in the first second, then 59 seconds of waiting: 100 a minute, then.
+    # 300 requests in the first second, then 59 seconds of waiting: 300 a minute, then.
     throttle = Throttle(0.0)
-    for _ in range(100):
+    for _ in range(300):
         throttle.succeed(1.0)
-    throttle.refuse(1.0, pause=59.0, begun=1.0)
+    throttle.refuse(1.0, pause=59.0)
     assert throttle.wait(1.0) == pytest.approx(59.0)
     assert throttle.wait(60.0) == 0
-    assert throttle.wait(60.0) == pytest.approx(0.6)
+    assert throttle.wait(60.0) == pytest.approx(0.2)
 
 
 def test_a_server_that_becomes_faster_is_followed() -> None:
@@ -82,19 +82,46 @@ def test_a_server_that_becomes_faster_is_followed() -> None:
     assert server.run(100) > 30
 
 
-def test_what_was_under_way_at_a_refusal_says_nothing_new() -> None:
+def test_however_often_it_is_refused_one_a_second_is_tried() -> None:
     throttle = Throttle(0.0)
-    throttle.succeed(1.0)
-    throttle.refuse(1.0, pause=1.0, begun=0.9)
-    for _ in range(5):
-        throttle.refuse(1.1, pause=1.0, begun=0.95)
-    assert throttle.wait(2.1) == 0
-    # Still one request in two seconds, the estimate of the first refusal.
-    assert throttle.wait(2.1) == pytest.approx(2.0)
+    for _ in range(50):
+        throttle.refuse(1.0, pause=1.0)
+    assert throttle.wait(2.0) == 0
+    assert throttle.wait(2.0) == pytest.approx(1.0)
 
 
-def test_a_refusal_of_the_very_first_request() -> None:
+def test_time_in_which_nothing_was_sent_makes_nobody_wait() -> None:
     throttle = Throttle(0.0)
-    throttle.refuse(0.0, pause=0.0, begun=0.0)
-    assert throttle.wait(0.0) == 0
-    assert throttle.wait(0.0) == pytest.approx(0.001)
+    for number in range(200):
+        throttle.succeed(number / 100)
+    for number in range(200):
+        throttle.succeed(3600 + number / 100)
+    throttle.refuse(3602.0, pause=1.0)
+    assert throttle.wait(3603.0) == 0
+    assert throttle.wait(3603.0) == pytest.approx(3 / 200, rel=0.1)
+    # And after an idle hour it doesn't grow beyond all measure.
+    throttle.succeed(7200.0)
+    assert throttle.wait(7200.0) == 0
+    assert throttle.wait(7200.0) > 0.009
+
+
+@pytest.mark.parametrize("pause", [0.0, 1.0, 3600.0])
+def test_a_refusal_of_the_very_first_request(pause: float) -> None:
+    throttle = Throttle(0.0)
+    throttle.refuse(0.0, pause=pause)
+    if pause:
+        assert throttle.wait(0.0) == pause
+    assert throttle.wait(pause) == 0
+    assert throttle.wait(pause) == pytest.approx(0.2)
+
+
+def test_a_rate_that_was_never_near_a_limit_is_forgotten() -> None:
+    throttle = Throttle(0.0)
+    for number in range(100):
+        throttle.succeed(number / 100)
+    throttle.refuse(1.0, pause=0.0)
+    now = 1.0
+    while (wait := throttle.wait(now)) or throttle.wait(now):
+        now += wait
+        throttle.succeed(now)
+        assert now < 60

@@ -54,7 +54,7 @@ class _Protocol(H11Protocol):
 
     def cut(self, reset: bool = False) -> None:  # noqa: FBT001, FBT002 - an ASGI extension's form
         """Closes the connection now, whatever is under way."""
-        if reset:
+        if reset and not self.transport.is_closing():
             raw = self.transport.get_extra_info("socket")
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         self.transport.abort()
