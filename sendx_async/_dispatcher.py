@@ -231,9 +231,11 @@ class Dispatcher:
     async def _wait_for_its_turn(self) -> bool:
         """Wait until a worker may send; tells whether it is not one too many by then."""
         while self._workers <= self._allowed():
-            # What an outage is tried with has waited for long enough.
-            wait = 0 if self._outage.is_on else self._throttle.wait(time.monotonic())
-            if wait <= 0:
+            now = time.monotonic()
+            if self._outage.is_on:
+                self._throttle.begin(now)  # an outage is tried after its own waits
+                return True
+            if (wait := self._throttle.wait(now)) <= 0:
                 return True
             await anyio.sleep(wait)
         return False

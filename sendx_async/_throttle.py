@@ -42,8 +42,12 @@ class Throttle:
         left = max(self._paused_until, self._latest + 1 / self._rate) - now
         if left > 0:
             return left
-        self._latest = now
+        self.begin(now)
         return 0.0
+
+    def begin(self, now: float) -> None:
+        """Note that a request begins now, whether or not it had to ask."""
+        self._latest = now
 
     def succeed(self, now: float) -> None:
         """Note that a request was let in."""
