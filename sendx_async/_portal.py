@@ -24,6 +24,7 @@ from sendx_async._errors import ClientClosedError, ConnectError, ResponseLost
 ResultT = TypeVar("ResultT")
 
 _SECONDS_TO_CLOSE = 1.0
+_SECONDS_DEAF = 0.5  # that a caller may overlook Ctrl-C
 
 # A module that is half imported at the moment of a fork is broken in the child for good. A fork
 # waits for a portal's start, so that is when to import what a call would import later.
@@ -113,7 +114,9 @@ class _Crossing(Generic[ResultT]):
         """Run it, and wait for its result or error."""
         try:
             portal.start(self._run)
-            self._has_ended.acquire()
+            # Ctrl-C in the instant before a thread blocks is noticed only when it wakes up.
+            while not self._has_ended.acquire(timeout=_SECONDS_DEAF):
+                pass
         except BaseException:
             # In this order, and that of _run, at least one side sees what the other has written.
             self._is_abandoned = True

@@ -395,7 +395,8 @@ async def main():
                     taken += 1
         finally:
             kinds = [type(each.error) for each in stream.unclaimed]
-            print(taken, read, len(kinds), kinds.count(NotSentError), kinds.count(ResponseLost))
+            print(taken, read, len(kinds), kinds.count(NotSentError), kinds.count(ResponseLost),
+                  kinds.count(type(None)))
 
 try:
     asyncio.run(main())
@@ -423,13 +424,14 @@ def test_ctrl_c(fake_sendx: FakeSendX) -> None:
         killer.join()
     assert errors == ""
     counts, last = output.splitlines()
-    taken, read, unclaimed, unsent, lost = map(int, counts.split())
+    taken, read, unclaimed, unsent, lost, answered = map(int, counts.split())
     assert last == "interrupted"
     assert taken <= 100
     assert read == taken + unclaimed
     hanging = [request for request in fake_sendx.requests if request.status is None]
     assert lost == sum(len(request.json) for request in hanging)
-    assert unclaimed == unsent + lost + (100 - taken)
+    assert unclaimed == unsent + lost + answered
+    assert taken + answered == len(fake_sendx.contacts)
     fake_sendx.wait_for(lambda: nothing_hangs(fake_sendx))
 
 

@@ -377,6 +377,8 @@ except KeyboardInterrupt:
 UNLEFT = (
     SCRIPT
     + """
+import warnings
+warnings.simplefilter("ignore", ResourceWarning)  # the client is never closed, on purpose
 stream.__enter__()
 next(stream)
 print("ends", flush=True)
@@ -436,7 +438,7 @@ def test_ctrl_c_stops_everything_and_loses_track_of_nothing(
     word, *numbers = output.split()
     assert word == "interrupted"
     taken, missing, unclaimed, lost = map(int, numbers)
-    assert taken + unclaimed == 100
+    assert taken + unclaimed == len(fake_sendx.contacts)
     hanging = [request for request in fake_sendx.requests if request.status is None]
     assert lost == sum(len(request.json) for request in hanging)
     assert missing in {0, 1}  # the thread may be about to give one more
