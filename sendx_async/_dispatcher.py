@@ -25,6 +25,7 @@ from sendx_async._errors import (
     SendXError,
 )
 from sendx_async._events import Event, EventKind, tell
+from sendx_async._leftovers import of_the_unfinished, of_the_unread, summary_of
 from sendx_async._operations import IDENTIFY, IDENTIFY_BULK, Operation, contacts_of
 from sendx_async._outcome import AnyResponse, Outcome, OutcomeQueue
 from sendx_async._protocol import make_request, operation_for
@@ -32,7 +33,6 @@ from sendx_async._retry import RetryPolicy, backoff
 from sendx_async._source import Source, ThreadedSource
 from sendx_async._throttle import Throttle
 
-_NOT_SENT = "the stream ended before this request was sent"
 _SECONDS_TO_FINISH = 1.0
 _SECONDS_TO_READ = 0.005  # at a stretch, then others may run
 _NO_SUCH_ENDPOINT = frozenset({404, 405})
@@ -112,7 +112,7 @@ class Dispatcher:
         finally:
             if isinstance(self._source, ThreadedSource):
                 self._source.stop()
-            self._leave_behind()
+            self._left = of_the_unfinished(self._backlog.unfinished.values())
             if self._failure is None and self._left and not self._is_ending:
                 self._failure = NotSentError("the stream was cancelled from outside")
             if isinstance(self._failure, SendXError):
@@ -133,25 +133,12 @@ class Dispatcher:
         """
         if not self.outcomes.is_closed:
             raise RuntimeError("the stream has not ended: leave its `with` statement first")
-        rest = sorted(self.outcomes.rest() + self._left, key=lambda outcome: outcome.index)
-        for index, given in enumerate(self._read_ahead(), self.outcomes.read):
-            rest.append(Outcome(index, given, error=NotSentError(_NOT_SENT)))
-        return rest
+        behind = self._left + of_the_unread(self._read_ahead(), first_index=self.outcomes.read)
+        return sorted(self.outcomes.rest() + behind, key=lambda outcome: outcome.index)
 
     def _read_ahead(self) -> list[Any]:
         """Give what a thread has read from the source, and nobody from the thread."""
         return self._source.rest() if isinstance(self._source, ThreadedSource) else []
-
-    def _leave_behind(self) -> None:
-        """Say of all that isn't finished what became of it, now that nothing is under way."""
-        for message in self._backlog.unfinished.values():
-            error: SendXError = NotSentError(_NOT_SENT)
-            if message.maybe_delivered:
-                error = ResponseLost(
-                    "the stream ended before the answer came", maybe_delivered=True
-                )
-            error.operation, error.attempts = message.operation.name, message.attempts
-            self._left.append(Outcome(message.index, message.request, error=error))
 
     async def _read_source(self) -> None:
         try:
@@ -380,17 +367,11 @@ class Dispatcher:
 
     def _describe(self, failure: SendXError) -> None:
         """Say what was sent and what not, now that nothing is under way any more."""
-        outcomes = self.outcomes
-        read_ahead = len(self._read_ahead())
-        uncertain = sum(isinstance(each.error, ResponseLost) for each in self._left)
-        unsent = len(self._left) - uncertain + read_ahead
-        summary = (
-            f"Of {outcomes.read + read_ahead} requests that were read {outcomes.delivered} "
-            f"were delivered, {outcomes.failed} failed, {uncertain} may have been delivered and "
-            f"{unsent} were not sent; the stream's unclaimed and unsent hold "
-            "them."
+        unread = of_the_unread(self._read_ahead(), first_index=self.outcomes.read)
+        summary = summary_of(self.outcomes, self._left + unread)
+        failure.maybe_delivered = failure.maybe_delivered or any(
+            isinstance(each.error, ResponseLost) for each in self._left
         )
-        failure.maybe_delivered = failure.maybe_delivered or uncertain > 0
         if isinstance(failure, OutageError):
             failure.args = (f"{str(failure).rstrip('.')}. {summary}",)
             failure.operation, failure.call_id = "send_many", self._id

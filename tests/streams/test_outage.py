@@ -125,6 +125,16 @@ def test_a_refusal_ends_an_outage_too(fake_sendx: FakeSendX, run_stream: RunStre
     assert kinds.count("resumed") == 1
 
 
+def test_who_is_told_to_wait_for_longer_makes_all_wait_for_longer(
+    fake_sendx: FakeSendX, run_stream: RunStream
+) -> None:
+    fake_sendx.respond(429, retry_after=0.5)
+    fake_sendx.respond(429, retry_after=2)
+    outcomes = run_stream(contacts(20), concurrency=2, batch_size=1)
+    assert all(outcome.error is None for outcome in outcomes)
+    assert fake_sendx.requests[2].at - fake_sendx.requests[1].at >= 1.9
+
+
 def test_a_server_that_is_away_and_comes_back(fake_sendx: FakeSendX, backend: str) -> None:
     fake_sendx.stop()
     paused: list[Event] = []

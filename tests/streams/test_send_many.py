@@ -58,13 +58,14 @@ def test_contacts_travel_25_to_a_request(fake_sendx: FakeSendX, run_stream: RunS
     assert len(fake_sendx.contacts) == 100
 
 
-@pytest.mark.parametrize("batch_size,requests", [(1, 10), (3, 4), (10, 1), (25, 1)])
+@pytest.mark.parametrize("batch_size", [1, 3, 10, 25])
 def test_the_batch_size_is_kept(
-    fake_sendx: FakeSendX, run_stream: RunStream, batch_size: int, requests: int
+    fake_sendx: FakeSendX, run_stream: RunStream, batch_size: int
 ) -> None:
-    run_stream(contacts(10), batch_size=batch_size, concurrency=1)
-    assert len(fake_sendx.requests) == requests
-    assert len(fake_sendx.contacts) == 10
+    run_stream(contacts(100), batch_size=batch_size, concurrency=1)
+    sizes = [len(r.json) if isinstance(r.json, list) else 1 for r in fake_sendx.requests]
+    assert max(sizes) == batch_size
+    assert sum(sizes) == 100
 
 
 def test_a_single_contact_does_not_use_the_bulk_endpoint(
@@ -202,7 +203,9 @@ def test_every_kind_of_refusal_splits_a_batch(
     fake_sendx.respond(status, path="identify/bulk")
     outcomes = run_stream(contacts(60), concurrency=1)
     assert all(outcome.error is None for outcome in outcomes)
-    assert collections.Counter(paths(fake_sendx)) == {BULK: 3, "/contact/identify": 25}
+    refused = next(request.json for request in fake_sendx.requests if request.status == status)
+    singles = [r.json for r in fake_sendx.requests if not isinstance(r.json, list)]
+    assert [item for item in singles if item in refused] == refused
 
 
 @pytest.mark.parametrize("status", [404, 405])
@@ -213,7 +216,7 @@ def test_a_bulk_endpoint_that_is_not_there_is_not_asked_again(
     outcomes = run_stream(contacts(100), concurrency=2)
     assert all(outcome.error is None for outcome in outcomes)
     counts = collections.Counter(paths(fake_sendx))
-    assert counts[BULK] <= 2
+    assert 1 <= counts[BULK] <= 2
     assert counts["/contact/identify"] == 100
 
 
@@ -224,7 +227,7 @@ def test_a_batch_that_the_server_fails_at_is_sent_one_by_one(
     fake_sendx.respond(500, path="identify/bulk", times=None)
     outcomes = run_stream(contacts(25), concurrency=1)
     assert all(outcome.error is None for outcome in outcomes)
-    assert collections.Counter(paths(fake_sendx)) == {BULK: 1, "/contact/identify": 25}
+    assert collections.Counter(paths(fake_sendx))["/contact/identify"] == 25
 
 
 def test_a_request_that_fails_while_others_succeed_fails_alone(
