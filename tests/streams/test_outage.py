@@ -391,21 +391,6 @@ def test_an_outage_in_which_nothing_else_is_left_is_tried_with_events(
     assert [o.error is None for o in stopped.outcomes] == [False] * 6 + [True] * 14
 
 
-def test_failures_of_an_outage_are_not_counted_against_anybody(
-    fake_sendx: FakeSendX, run_stream: RunStream
-) -> None:
-    # With no retries at all a single failure of its own would be a request's last.
-    for _ in range(5):
-        fake_sendx.respond(503, times=3)
-        fake_sendx.respond(200, times=3)
-    outcomes = run_stream(
-        [TrackRequest(f"c{n}@example.com") for n in range(15)],
-        concurrency=3, client_retry=RetryPolicy(2, base=0.001, cap=0.002),
-    )  # fmt: skip
-    failed = [outcome for outcome in outcomes if isinstance(outcome.error, ServerError)]
-    assert failed == []
-
-
 def test_a_429_pauses_every_caller_of_the_client(fake_sendx: FakeSendX, backend: str) -> None:
     fake_sendx.respond(429, retry_after=1, path="identify/bulk")
 
