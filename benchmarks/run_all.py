@@ -24,6 +24,7 @@ BENCHMARKS = {
     "stream_memory": "Memory of a stream of 1,000,000 contacts",
     "outage": "A stream of 20,000 contacts, out for 10 s",
     "pace": "A stream of 1,000 single requests, Rate(200)",
+    "rate_limit": "A stream to a server that takes 20 requests a second",
     "fault_schedules": "1,000 random streams against a server that fails at random",
 }
 
