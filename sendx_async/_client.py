@@ -89,8 +89,8 @@ class AsyncTrackingClient:
             that come while requests are under way leave together; each has its own result, error,
             cancellation and deadline. ``on_event`` is told of the requests that they share. What
             isn't safe to repeat, or has options of its own besides ``deadline``, goes alone. It
-            pays where there are more callers than connections; with fewer, a call may take twice
-            as long, since it waits for the one before. Default False.
+            pays where there are more callers than connections; otherwise a call may take twice as
+            long, since it waits for the one before. Default False.
 
     Raises:
         ConfigurationError: A setting is missing or wrong.
@@ -240,13 +240,17 @@ class AsyncTrackingClient:
         When SendX can't be reached, asks to slow down or fails for three different contacts in a
         row, everything pauses until it answers again, and ``on_event`` is told. A request that
         fails while others succeed is repeated as often as the client's ``retry`` allows, then it
-        fails alone. The client's ``timeout`` holds for each attempt, ``deadline`` not at all.
+        fails alone. The client's ``timeout`` holds for each attempt, ``deadline`` not at all; for
+        other values use ``client.with_options(timeout=...).send_many(...)``.
 
         Args:
             source: Requests of all kinds, models or mappings as for `send`: an iterable, which is
                 read in the event loop and must not block it, or an asynchronous one. Where rows may
                 be bad give mappings: what raises in your generator, as a model does, ends it and
-                so the stream, once all before is sent. It is not closed when you leave early.
+                so the stream, once all before is sent. When you leave early it is not closed, and
+                an iterator can be read on; but an asynchronous generator that is waiting then is
+                cancelled, which finishes it. Read ahead are at most two batches for each request
+                that may be under way.
             concurrency: How many requests may be under way at once, at most ``max_connections``.
                 Default 8.
             batch_size: How many contacts may share a request, 1 to 25. Default 25.

@@ -170,6 +170,7 @@ class Outage:
         else:
             wait = told
         if left <= 0 or wait > left:
+            self.resumes_at = math.inf
             return math.inf
         self._waits += 1
         self.resumes_at = now + wait

@@ -93,6 +93,7 @@ class Dispatcher:
         self._tasks: anyio.abc.TaskGroup | None = None
         self._is_resuming = False
         self._is_ending = False
+        self._has_read_all = False
         self._failure: Exception | None = None
         self._source_error: Exception | None = None
         self._left: list[Outcome] = []
@@ -115,6 +116,12 @@ class Dispatcher:
             self._left = of_the_unfinished(self._backlog.unfinished.values())
             if self._failure is None and self._left and not self._is_ending:
                 self._failure = NotSentError("the stream was cancelled from outside")
+            if self._failure is None and not self._has_read_all:
+                # Only for who looks for more: leaving early is no failure.
+                self._source_error = RuntimeError(
+                    "the stream was left before its end: take outcomes inside its `with` "
+                    "statement; unclaimed holds what is left"
+                )
             if isinstance(self._failure, SendXError):
                 self._describe(self._failure)
             self.outcomes.close(self._failure or self._source_error)
@@ -156,6 +163,7 @@ class Dispatcher:
                         until = time.monotonic() + _SECONDS_TO_READ
         except Exception as error:  # noqa: BLE001 - whoever takes the outcomes gets it
             self._source_error = error
+        self._has_read_all = True
         self._dispatch()
 
     async def _send_what_was_read(self) -> None:
@@ -306,8 +314,10 @@ class Dispatcher:
             wait = backoff(self._retry, retries_done=first.failures - 1, jitter=jitter)
             self._start(self._give_back_later, first, wait if told is None else told)
         if pause == math.inf:
-            text = f"SendX failed for longer than the patience of {self._patience:g} s: {error}"
-            self._end(OutageError(text, last=error))
+            text = f"SendX failed for longer than the patience of {self._patience:g} s"
+            if told is not None:
+                text = f"SendX asks to wait {told:g} s, but the patience is {self._patience:g} s"
+            self._end(OutageError(f"{text}: {error}", last=error))
         elif pause is not None:
             self._tell("paused", error, delay=pause)
             if isinstance(error, RateLimitError) and not was_on:

@@ -8,7 +8,7 @@ from sendx_async._errors import NotSentError, ResponseLost, SendXError
 from sendx_async._outcome import Outcome, OutcomeQueue
 
 _NOT_SENT = "the stream ended before this request was sent"
-_UNKNOWN = "the stream ended before the answer came"
+_UNKNOWN = "the stream ended before it was known whether this request was applied"
 
 
 def of_the_unfinished(messages: Iterable[Message]) -> list[Outcome]:

@@ -147,7 +147,9 @@ def make_retry(value: object) -> RetryPolicy:
 
 def make_patience(value: object) -> float:
     """Take a number of seconds for an outage, or None for no limit."""
-    return math.inf if value is None else _seconds("patience", value)
+    if value is None:
+        return math.inf
+    return _positive("patience must be None for no limit, or a number of seconds", value)
 
 
 def make_count(name: str, value: object, *, most: float = _LONGEST) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 
 from sendx_async._errors import InvalidRequestError
+from sendx_async._operations import SINGLE_OPERATIONS
 from sendx_async._validation import type_name
 
 Source = Iterable[Any] | AsyncIterable[Any]
@@ -24,6 +25,12 @@ def check_source(source: object, *kinds: type) -> Any:
     if not isinstance(source, kinds) or isinstance(source, (str, bytes, Mapping)):
         names = " or ".join(kind.__name__ for kind in kinds)
         problem = f"source must be an {names} of requests, got {type_name(source)}"
+        if isinstance(source, AsyncIterable):
+            problem += ": use AsyncTrackingClient"
+        elif callable(source):
+            problem += ": call it"
+        elif isinstance(source, (Mapping, *(each.takes for each in SINGLE_OPERATIONS))):
+            problem += ": put it in a list, or use send"
         raise InvalidRequestError.of("send_many", [problem])
     return source
 
@@ -64,6 +71,11 @@ class ThreadedSource:
         with self._changed:
             self._is_stopped = True
             self._changed.notify()
+
+    def join(self, seconds: float) -> None:
+        """Wait until the thread has ended, but not for longer than so many seconds."""
+        if self._thread is not None:
+            self._thread.join(seconds)
 
     def rest(self) -> list[Any]:
         """Give the items that were read and not taken."""

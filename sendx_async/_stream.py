@@ -44,8 +44,9 @@ class AsyncOutcomeStream:
         """What was read from the source and not handed out, in the source's order.
 
         To be asked for when the stream has ended or was left. The error of each tells what became
-        of it: `NotSentError` if it was certainly not applied, `ResponseLost` if it was under way;
-        what was finished already has its own response or error.
+        of it: `NotSentError` if it was certainly not applied, `ResponseLost` if it may have been,
+        since it was under way or had failed in a way that leaves it open; what was finished already
+        has its own response or error.
 
         Raises:
             RuntimeError: The stream has not ended, or was not opened.
@@ -94,7 +95,7 @@ class AsyncOutcomeStream:
             OutageError: SendX failed for longer than the stream's ``patience``.
             SendXError: Nothing can be sent for another reason, such as a closed client.
             Exception: What the source raised; all that it gave before is finished.
-            RuntimeError: The stream isn't open.
+            RuntimeError: The stream isn't open, or was left before its end.
         """
         if self._tasks is None:
             raise RuntimeError(

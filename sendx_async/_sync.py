@@ -163,6 +163,20 @@ class TrackingClient:
         ``with client.send_many(source) as outcomes: for outcome in outcomes: ...``. The source is
         read in a thread of its own, so it may block; what belongs to a thread, such as a database
         connection, is best opened in the generator itself.
+
+        Args:
+            source: An iterable of requests of all kinds, models or mappings.
+            concurrency: How many requests may be under way at once, at most ``max_connections``.
+                Default 8.
+            batch_size: How many contacts may share a request, 1 to 25. Default 25.
+            patience: Seconds that an outage may last; None for no limit. Default 300.
+
+        Returns:
+            A context manager that gives an `OutcomeStream`.
+
+        Raises:
+            ConfigurationError: An option is out of range.
+            InvalidRequestError: ``source`` can't be read.
         """
         ahead = 2 * options.make_count("batch_size", batch_size, most=MOST_IN_BULK)
         threaded = ThreadedSource(
@@ -173,7 +187,7 @@ class TrackingClient:
         stream = self._client.send_many(
             threaded, concurrency=concurrency, batch_size=batch_size, patience=patience
         )
-        return OutcomeStream(stream, backend=self._backend, run=self._run)
+        return OutcomeStream(stream, source=threaded, backend=self._backend, run=self._run)
 
     def identify_contact_with_http_info(
         self, identify_request: IdentifyRequest | _Mapping, **per_call: Unpack[PerCall]

@@ -8,9 +8,11 @@ from typing import Any, Self
 from sendx_async._errors import ClientClosedError, NotSentError
 from sendx_async._outcome import Outcome
 from sendx_async._portal import portals
+from sendx_async._source import ThreadedSource
 from sendx_async._stream import AsyncOutcomeStream
 
 _TAKEN_AT_A_TIME = 25
+_SECONDS_FOR_THE_SOURCE = 1.0
 
 
 class OutcomeStream:
@@ -22,6 +24,7 @@ class OutcomeStream:
 
     Args:
         stream: The asynchronous stream.
+        source: Where it reads.
         backend: Which of the shared event loops sends.
         run: Runs a coroutine function there, and waits for it.
     """
@@ -30,11 +33,13 @@ class OutcomeStream:
         self,
         stream: AsyncOutcomeStream,
         *,
+        source: ThreadedSource,
         backend: str,
         run: Callable[[Callable[[], Awaitable[Any]]], Any],
     ) -> None:
         # Both streams are two faces of one dispatcher.
         self._dispatcher = stream._dispatcher  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+        self._source = source
         self._backend = backend
         self._run = run
         self._process: int | None = None
@@ -44,8 +49,9 @@ class OutcomeStream:
     def unclaimed(self) -> tuple[Outcome, ...]:
         """As `AsyncOutcomeStream.unclaimed`.
 
-        A source that blocks when the stream is left is not interrupted; the one request that it
-        gives after that is among these once it has come.
+        A source that blocks when the stream is left is waited for, for a second, and not
+        interrupted; if it gives one more request after that, this has it once it has come. So give
+        a source that may block for long, such as a queue, a timeout.
         """
         return tuple(self._dispatcher.unclaimed())
 
@@ -77,6 +83,8 @@ class OutcomeStream:
     ) -> None:
         if os.getpid() == self._process and portals.is_running(self._backend):
             self._run(self._close)
+            # What it is about to give belongs to what is left; it may also block for ever.
+            self._source.join(_SECONDS_FOR_THE_SOURCE)
 
     async def _close(self) -> None:
         self._dispatcher.leave()

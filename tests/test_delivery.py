@@ -289,6 +289,14 @@ def test_a_pause_is_cut_where_patience_ends_but_not_one_that_the_server_asks_for
     assert other.fail(Suspect("jane"), Verdict.OUTAGE, told=5.5) == math.inf
 
 
+def test_when_patience_has_ended_nothing_else_matters() -> None:
+    watched = Watched(patience=5)
+    assert watched.fail(Suspect("jane"), Verdict.OUTAGE, told=3600) == math.inf
+    for told in (None, 0.0, 3600.0):
+        assert watched.fail(Suspect("joe"), Verdict.OUTAGE, told=told) is None
+    assert watched.allowed == 0
+
+
 def test_endless_patience() -> None:
     watched, jane = Watched(patience=math.inf), Suspect("jane")
     watched.fail(jane, Verdict.OUTAGE)

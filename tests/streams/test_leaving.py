@@ -211,6 +211,21 @@ def test_leaving_before_anything_was_read(fake_sendx: FakeSendX, backend: str) -
     assert fake_sendx.requests == []
 
 
+def test_who_looks_for_more_behind_an_early_end_is_told(
+    fake_sendx: FakeSendX, backend: str
+) -> None:
+    async def main() -> None:
+        async with client_of(fake_sendx) as client:
+            async with client.send_many(contacts(1000)) as stream:
+                pass
+            left = len(stream.unclaimed)
+            with pytest.raises(RuntimeError, match="was left before its end"):
+                _ = [outcome async for outcome in stream]
+            assert len(stream.unclaimed) == left
+
+    anyio.run(main, backend=backend)
+
+
 def test_a_stream_that_is_never_opened_costs_nothing(fake_sendx: FakeSendX) -> None:
     source = Counting(10)
     with warnings.catch_warnings():

@@ -237,6 +237,7 @@ def test_a_wait_longer_than_patience_is_not_begun(fake_sendx: FakeSendX, backend
     assert isinstance(stopped.error, OutageError)
     assert isinstance(stopped.error.last, RateLimitError)
     assert stopped.error.last.retry_after == 3600
+    assert "SendX asks to wait 3600 s, but the patience is 20 s" in str(stopped.error)
     assert len(stopped.unsent) == 30
 
 

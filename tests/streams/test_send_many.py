@@ -130,7 +130,7 @@ def test_what_is_no_source_is_refused_at_once(source: Any) -> None:
         ({"batch_size": 26}, "batch_size must be an int of at least 1, at most 25"),
         ({"batch_size": 0}, "batch_size"),
         ({"batch_size": True}, "batch_size"),
-        ({"patience": 0}, "patience must be a number of seconds above 0"),
+        ({"patience": 0}, "patience must be None for no limit, or a number of seconds above 0"),
         ({"patience": "300"}, "patience"),
     ],
 )
