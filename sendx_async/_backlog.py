@@ -21,13 +21,15 @@ class Message:
     Attributes:
         contact: The first of its contacts.
         failures: How often it failed while others succeeded.
+        spell: The latest spell of trouble in which it failed.
+        spells: In how many it failed.
         attempts: How often it was sent, or tried to be.
         maybe_delivered: Whether SendX may have applied it, in any attempt.
     """
 
     __slots__ = (
         "attempts", "contact", "contacts", "failures", "followers", "index", "is_alone",
-        "maybe_delivered", "operation", "replay_safe", "request", "waits_for",
+        "maybe_delivered", "operation", "replay_safe", "request", "spell", "spells", "waits_for",
     )  # fmt: skip
 
     def __init__(
@@ -48,6 +50,8 @@ class Message:
         self.replay_safe = replay_safe
         self.is_alone = is_alone
         self.failures = 0
+        self.spell = -1
+        self.spells = 0
         self.attempts = 0
         self.maybe_delivered = False
         self.waits_for = 0
@@ -105,14 +109,20 @@ class Backlog:
         queue = self._shareable
         return [queue.popleft() for _ in range(min(len(queue), self.batch_size))]
 
-    def take_for_trial(self) -> list[Message]:
-        """Give out what an outage is tried with: if there is any, something that may fail."""
-        if self._shareable:
+    def take_for_trial(self, *, alone: bool) -> list[Message]:
+        """Give out what an outage is tried with: if there is any, something that may fail.
+
+        Args:
+            alone: Whether it has to be a single message, if there is one.
+        """
+        if self._shareable and not alone:
             return self._take_shareable()
         for place, message in enumerate(self._alone):
             if message.replay_safe:
                 del self._alone[place]
                 return [message]
+        if self._shareable:
+            return [self._shareable.popleft()]
         return [self._alone.popleft()] if self._alone else []
 
     def give_back(self, messages: Iterable[Message]) -> None:

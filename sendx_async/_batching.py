@@ -1,6 +1,7 @@
 """Lets calls that identify a contact share requests, when there is more than one at a time."""
 
 import asyncio
+import contextlib
 import copy
 import time
 from collections import deque
@@ -41,6 +42,7 @@ class _Ticket:
         outcome: What became of it, or what was done before the caller went alone.
         call: The call that it shares, once that has begun.
         is_waiting: Whether it has not left yet.
+        is_gone: Whether the caller waits for it no more.
         has_place: Whether a place among the requests under way is kept for it.
     """
 
@@ -53,6 +55,7 @@ class _Ticket:
         self.outcome: Answer[IdentifyResponse] | SendXError | Earlier | None = None
         self.call: Call[IdentifyResponse] | None = None
         self.is_waiting = True
+        self.is_gone = False
         self.has_place = False
 
     def answer(self, outcome: Answer[IdentifyResponse] | SendXError | Earlier) -> None:
@@ -70,7 +73,8 @@ class _Ticket:
 class _Line:
     """The callers of one event loop that wait to leave together, and how much is under way."""
 
-    def __init__(self) -> None:
+    def __init__(self, loop: object) -> None:
+        self.loop = loop
         self.waiting: deque[_Ticket] = deque()
         self.under_way = 0
         self.tasks: set[asyncio.Task[None]] = set()  # the loop itself holds them weakly
@@ -112,7 +116,7 @@ class Batcher:
         loop = current_loop()
         line = self._lines.get(loop)
         if line is None:
-            line = self._lines[loop] = _Line()
+            line = self._lines[loop] = _Line(loop)
         began = time.monotonic()
         ticket = _Ticket(request, began=began, ends=began + deadline)
         line.waiting.append(ticket)
@@ -124,10 +128,11 @@ class Batcher:
                 return await call.run()
         finally:
             self._forget(line, ticket)
-            if not line.under_way and not line.waiting:
-                self._lines.pop(loop, None)
         if isinstance(outcome, SendXError):
-            raise outcome
+            try:
+                raise outcome
+            finally:
+                del outcome, ticket  # its traceback holds this frame, which would hold it in turn
         return outcome
 
     async def _wait(
@@ -149,8 +154,10 @@ class Batcher:
 
     def _forget(self, line: _Line, ticket: _Ticket) -> None:
         """Let others have what a caller that has ended, in whatever way, still holds."""
+        ticket.is_gone = True
         if ticket.is_waiting:
             line.waiting.remove(ticket)
+            self._drop_if_idle(line)
         if ticket.has_place:
             ticket.has_place = False
             self._end(line)
@@ -172,6 +179,11 @@ class Batcher:
         if line.waiting:
             self._leave(line)
         self._leave_if_due(line)
+        self._drop_if_idle(line)
+
+    def _drop_if_idle(self, line: _Line) -> None:
+        if not line.under_way and not line.waiting:
+            self._lines.pop(line.loop, None)
 
     def _leave(self, line: _Line) -> None:
         """Send off those who have waited longest, each contact once."""
@@ -191,7 +203,14 @@ class Batcher:
             tickets[0].has_place = True
             tickets[0].answer(tickets[0].earlier())
         else:
-            _spawn(line, lambda: self._send(line, tickets))
+            _spawn(line, lambda: self._send_unless_gone(line, tickets))
+
+    async def _send_unless_gone(self, line: _Line, tickets: list[_Ticket]) -> None:
+        # Whoever cancels one of them may cancel all: what nobody waits for is not sent.
+        if tickets := [ticket for ticket in tickets if not ticket.is_gone]:
+            await self._send(line, tickets)
+        else:
+            self._end(line)
 
     async def _send(self, line: _Line, tickets: list[_Ticket]) -> None:
         began = time.monotonic()
@@ -211,6 +230,7 @@ class Batcher:
             # Whoever ends the loop's tasks wants no new ones: those who wait find out themselves.
             self._let_go_alone(tickets)
             line.under_way -= 1
+            self._drop_if_idle(line)
             raise
         else:
             self._usual += ((time.monotonic() - began) - self._usual) / 4
@@ -251,16 +271,21 @@ async def _until(event: anyio.Event, moment: float) -> None:
 
 def _spawn(line: _Line, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Start a task that no caller owns, so that none of them ends it for the others."""
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
+    loop = line.loop
+    if isinstance(loop, asyncio.AbstractEventLoop):
+
+        def start() -> None:
+            task = loop.create_task(function())
+            line.tasks.add(task)
+            task.add_done_callback(line.tasks.discard)
+
+        # Later, and so not in a loop that is ending or has ended: it would destroy the task.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon(start)
+    else:
         import trio.lowlevel  # noqa: PLC0415 - an optional dependency
 
         trio.lowlevel.spawn_system_task(function)
-    else:
-        task = loop.create_task(function())
-        line.tasks.add(task)
-        task.add_done_callback(line.tasks.discard)
 
 
 def make_batcher(

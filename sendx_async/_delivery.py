@@ -19,7 +19,9 @@ from sendx_async._errors import (
 )
 from sendx_async._retry import Fate, RetryPolicy, backoff, fate_of
 
-_FAILURES_THAT_MAKE_AN_OUTAGE = 3
+_CONTACTS_THAT_MAKE_AN_OUTAGE = 3
+_REQUESTS_THAT_MAKE_AN_OUTAGE = 10  # however few contacts they are about
+_SHORTEST_WAIT, _LONGEST_WAIT = 0.02, 300.0  # seconds between two tries of an outage
 _MUCH_LONGER = 1.0  # seconds; what comes together is told to wait until about the same moment
 _REFUSED_FOR_ITSELF = frozenset({408, 425})
 
@@ -72,18 +74,24 @@ class Suspect(Protocol):
     Attributes:
         contact: Whom it is about.
         failures: How often it failed while others succeeded.
+        spell: The latest spell of trouble in which it failed; each success ends one.
+        spells: In how many it failed. Who fails again after others have succeeded is likely to be
+            at fault, and makes no outage.
     """
 
     contact: str
     failures: int
+    spell: int
+    spells: int
 
 
 class Outage:
     """Tells trouble of one request from trouble of all, and when the next one may be tried.
 
-    Three different contacts that fail in a row make an outage, and so does one failure that says
-    itself that it isn't about the request. During an outage one request at a time is tried; after
-    it their number doubles with each success, so that SendX isn't met by a burst.
+    Three different contacts that fail in a row make an outage, and so do ten requests about fewer,
+    or one failure that says itself that it isn't about the request. During an outage one request at
+    a time is tried; after it their number doubles with each success, so that SendX isn't met by a
+    burst.
 
     Args:
         policy: The longest waits between two tries when SendX doesn't say how long to wait.
@@ -95,7 +103,8 @@ class Outage:
         self._policy = policy
         self._patience = patience
         self._most_at_once = self._allowed = most_at_once
-        self._suspects: list[Suspect] = []
+        self._suspects: dict[Suspect, int] = {}
+        self._spell = 0
         self._since = 0.0
         self._waits = 0
         self.is_on = False
@@ -115,6 +124,7 @@ class Outage:
         """
         if self.is_on and begun < self.resumes_at:
             return False
+        self._spell += 1
         was_on, self.is_on = self.is_on, False
         self._suspects.clear()
         self._waits = 0
@@ -145,33 +155,51 @@ class Outage:
             Seconds that everybody has to pause from now; None if this failure is no reason to,
             ``math.inf`` if the pause would take longer than there is patience.
         """
+        if suspect.spell != self._spell:
+            suspect.spell = self._spell
+            suspect.spells += 1
         if not self.is_on:
-            self._suspects.append(suspect)
-            suspect.failures += 1
-            contacts = {each.contact for each in self._suspects}
-            if verdict is not Verdict.OUTAGE and len(contacts) < _FAILURES_THAT_MAKE_AN_OUTAGE:
+            if verdict is not Verdict.OUTAGE and not self._is_one_too_many(suspect):
                 return None
-            for each in self._suspects:
-                each.failures -= 1
+            for each, count in self._suspects.items():
+                each.failures -= count
             self._suspects.clear()
             self.is_on = True
             self._since = now
         elif begun >= self.resumes_at:
             # While nobody had anything to send, nothing tried anybody's patience.
             self._since += begun - self.resumes_at
+            if verdict is not Verdict.OUTAGE and suspect.spells > 1:
+                suspect.failures += 1
         elif told is None or now + told < self.resumes_at + _MUCH_LONGER:
             return None  # it was under way already when the pause began
         left = self._since + self._patience - now
-        wait = backoff(self._policy, retries_done=self._waits, jitter=jitter)
+        wait = self._next_wait(told, jitter)
         if told is None:
             wait = min(wait, left)  # so that one more try is made when the patience ends
-        elif self._waits:
-            wait = max(told, wait)  # a server that keeps saying "at once" isn't to be believed
-        else:
-            wait = told
         if left <= 0 or wait > left:
             self.resumes_at = math.inf
             return math.inf
+        wait = min(wait, _LONGEST_WAIT)
         self._waits += 1
         self.resumes_at = now + wait
         return wait
+
+    def _next_wait(self, told: float | None, jitter: float) -> float:
+        wait = backoff(self._policy, retries_done=self._waits, jitter=jitter)
+        if not self._waits:
+            return wait if told is None else told
+        # Whatever the policy says, or a server that keeps saying "at once": don't hammer.
+        return max(wait, told or 0.0, _SHORTEST_WAIT)
+
+    def _is_one_too_many(self, suspect: Suspect) -> bool:
+        """Count a failure; tell whether so many in a row can't be the requests' own fault."""
+        suspect.failures += 1
+        if suspect.spells > 1:
+            return False  # it failed before, and others have succeeded since
+        self._suspects[suspect] = self._suspects.get(suspect, 0) + 1
+        contacts = {each.contact for each in self._suspects}
+        return (
+            len(contacts) >= _CONTACTS_THAT_MAKE_AN_OUTAGE
+            or len(self._suspects) >= _REQUESTS_THAT_MAKE_AN_OUTAGE
+        )

@@ -35,6 +35,7 @@ from sendx_async._throttle import Throttle
 
 _SECONDS_TO_FINISH = 1.0
 _SECONDS_TO_READ = 0.005  # at a stretch, then others may run
+_OUTAGES_THAT_SPEAK_AGAINST_BATCHES = 2
 _NO_SUCH_ENDPOINT = frozenset({404, 405})
 
 
@@ -44,12 +45,14 @@ class BeginCall(Protocol):
     def __call__(self, operation: Operation[Any, Any], request: Any) -> Call[Any]: ...
 
 
-@attrs.define
+@attrs.define(eq=False)
 class _Batch:
     """Several messages that failed together: for whose fault that was, they count as one."""
 
     contact: str
     failures: int = 0
+    spell: int = -1
+    spells: int = 0
 
 
 class Dispatcher:
@@ -91,6 +94,8 @@ class Dispatcher:
         self._workers = self._starting = self._attempts = 0
         self._idle: anyio.Event | None = None
         self._tasks: anyio.abc.TaskGroup | None = None
+        self._batches_fail = False
+        self._outages_without_batches = 0
         self._is_resuming = False
         self._is_ending = False
         self._has_read_all = False
@@ -114,9 +119,10 @@ class Dispatcher:
             if isinstance(self._source, ThreadedSource):
                 self._source.stop()
             self._left = of_the_unfinished(self._backlog.unfinished.values())
-            if self._failure is None and self._left and not self._is_ending:
+            is_complete = self._has_read_all and not self._left
+            if self._failure is None and not is_complete and not self._is_ending:
                 self._failure = NotSentError("the stream was cancelled from outside")
-            if self._failure is None and not self._has_read_all:
+            if self._failure is None and not is_complete:
                 # Only for who looks for more: leaving early is no failure.
                 self._source_error = RuntimeError(
                     "the stream was left before its end: take outcomes inside its `with` "
@@ -212,7 +218,11 @@ class Dispatcher:
         self._starting -= 1
         while may_send:
             backlog = self._backlog
-            messages = backlog.take_for_trial() if self._outage.is_on else backlog.take()
+            messages = (
+                backlog.take_for_trial(alone=self._batches_fail)
+                if self._outage.is_on
+                else backlog.take()
+            )
             if not messages:
                 break
             self._dispatch()
@@ -254,9 +264,7 @@ class Dispatcher:
             self._note_interruption(messages, call)
             raise
         else:
-            self._throttle.succeed(time.monotonic())
-            if self._outage.succeed(begun=begun):
-                self._tell("resumed")
+            self._note_answer(messages, begun)
             for message in messages:
                 self._finish(message, response=answer.data)
 
@@ -279,8 +287,7 @@ class Dispatcher:
             self._backlog.give_back(messages)
             self._end(error)
         elif verdict in {Verdict.REJECTED, Verdict.DELIVERED}:
-            if self._outage.succeed(begun=begun):
-                self._tell("resumed")
+            self._note_answer(messages, begun)
             if len(messages) == 1 or verdict is Verdict.DELIVERED:
                 for message in messages:
                     self._finish(message, error=error)
@@ -291,6 +298,20 @@ class Dispatcher:
         else:
             self._after_trouble(messages, verdict, error, begun)
 
+    def _note_answer(self, messages: list[Message], begun: float) -> None:
+        """Note that SendX dealt with a request: let it in, and was not in trouble."""
+        self._throttle.succeed(time.monotonic())
+        ended_outage = self._outage.succeed(begun=begun)
+        if ended_outage:
+            self._tell("resumed")
+        if len(messages) > 1:
+            self._outages_without_batches = 0
+        elif ended_outage and self._batches_fail:
+            self._outages_without_batches += 1
+            if self._outages_without_batches == _OUTAGES_THAT_SPEAK_AGAINST_BATCHES:
+                self._backlog.batch_size = 1
+        self._batches_fail = False
+
     def _after_trouble(
         self, messages: list[Message], verdict: Verdict, error: SendXError, begun: float
     ) -> None:
@@ -298,33 +319,43 @@ class Dispatcher:
         told = error.retry_after if isinstance(error, ApiError) else None
         jitter = random.random()  # noqa: S311 - jitter is no secret
         was_on = self._outage.is_on
+        was_trial = was_on and begun >= self._outage.resumes_at
         suspect = first if len(messages) == 1 else _Batch(first.contact)
         pause = self._outage.fail(
             suspect, verdict, told=told, jitter=jitter, begun=begun, now=time.monotonic()
         )
         if verdict is Verdict.UNCERTAIN:
             self._finish(first, error=error)
+        elif len(messages) > 1 and verdict is Verdict.AGAIN and (was_trial or not was_on):
+            # One of them may be what the server fails at, or it fails at batches.
+            self._split(messages)
+            self._batches_fail = self._outage.is_on
+        elif len(messages) == 1 and first.failures > self._retry.max_retries:
+            self._finish(first, error=error)
         elif self._outage.is_on:
             self._backlog.give_back(messages)
-        elif len(messages) > 1:
-            self._split(messages)  # one of them may be what the server fails at
-        elif first.failures > self._retry.max_retries:
+        elif (told or 0) > self._patience:
             self._finish(first, error=error)
         else:
             wait = backoff(self._retry, retries_done=first.failures - 1, jitter=jitter)
             self._start(self._give_back_later, first, wait if told is None else told)
+        if pause is not None:
+            self._after_pause_began(pause, error, is_new=not was_on)
+
+    def _after_pause_began(self, pause: float, error: SendXError, *, is_new: bool) -> None:
+        told = error.retry_after if isinstance(error, ApiError) else None
         if pause == math.inf:
             text = f"SendX failed for longer than the patience of {self._patience:g} s"
             if told is not None:
                 text = f"SendX asks to wait {told:g} s, but the patience is {self._patience:g} s"
             self._end(OutageError(f"{text}: {error}", last=error))
-        elif pause is not None:
-            self._tell("paused", error, delay=pause)
-            if isinstance(error, RateLimitError) and not was_on:
-                self._throttle.refuse(time.monotonic(), pause=pause)
-            if not self._is_resuming:
-                self._is_resuming = True
-                self._start(self._resume)
+            return
+        self._tell("paused", error, delay=pause)
+        if isinstance(error, RateLimitError) and is_new:
+            self._throttle.refuse(time.monotonic(), pause=pause)
+        if not self._is_resuming:
+            self._is_resuming = True
+            self._start(self._resume)
 
     def _split(self, messages: list[Message]) -> None:
         for message in messages:

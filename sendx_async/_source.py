@@ -116,7 +116,8 @@ class ThreadedSource:
             for item in self._iterable:
                 with self._changed:
                     self._items.append(item)
-                    self._tell_arrival()
+                self._tell_arrival()
+                with self._changed:
                     while len(self._items) >= self._limit and not self._is_stopped:
                         self._changed.wait()
                     if self._is_stopped:
@@ -126,10 +127,12 @@ class ThreadedSource:
         finally:
             with self._changed:
                 self._is_done = True
-                self._tell_arrival()
+            self._tell_arrival()
 
     def _tell_arrival(self) -> None:
-        arrived, self._arrived = self._arrived, None
+        # Not while holding the lock: the loop, which may be waiting for it, has locks of its own.
+        with self._changed:
+            arrived, self._arrived = self._arrived, None
         if arrived is not None:
             # A loop that has ended has nobody who waits.
             with contextlib.suppress(RuntimeError):

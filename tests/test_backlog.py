@@ -105,23 +105,29 @@ def test_two_renames_between_the_same_addresses() -> None:
 def test_an_outage_is_tried_with_one_that_may_fail(alone: bool) -> None:
     event, safe = message(0, "a", alone=True, safe=False), message(1, "b", alone=alone)
     backlog = filled(event, safe, message(2, "c", alone=True, safe=False))
-    assert backlog.take_for_trial() == [safe]
+    assert backlog.take_for_trial(alone=False) == [safe]
     # With nothing better there, it has to be one of the others.
-    assert backlog.take_for_trial() == [event]
-    assert indices(backlog.take_for_trial()) == [2]
-    assert backlog.take_for_trial() == []
+    assert backlog.take_for_trial(alone=False) == [event]
+    assert indices(backlog.take_for_trial(alone=False)) == [2]
+    assert backlog.take_for_trial(alone=False) == []
 
 
 def test_an_outage_is_tried_with_a_whole_batch() -> None:
     backlog = filled(*(message(n, f"c{n}") for n in range(5)), batch_size=3)
-    assert indices(backlog.take_for_trial()) == [0, 1, 2]
+    assert indices(backlog.take_for_trial(alone=False)) == [0, 1, 2]
+
+
+def test_an_outage_may_have_to_be_tried_with_a_single_message() -> None:
+    backlog = filled(message(0, "a"), message(1, "b"), message(2, "c", alone=True))
+    assert indices(backlog.take_for_trial(alone=True)) == [2]
+    assert indices(backlog.take_for_trial(alone=True)) == [0]
 
 
 def test_one_that_is_given_back_is_not_the_next_to_be_tried() -> None:
     backlog = filled(message(0, "a"), message(1, "b"), batch_size=1)
-    backlog.give_back(backlog.take_for_trial())
-    assert indices(backlog.take_for_trial()) == [1]
-    assert indices(backlog.take_for_trial()) == [0]
+    backlog.give_back(backlog.take_for_trial(alone=False))
+    assert indices(backlog.take_for_trial(alone=False)) == [1]
+    assert indices(backlog.take_for_trial(alone=False)) == [0]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """Concurrent calls of identify_contact that share requests: who leaves when, and with what."""
 
+import asyncio
 import collections
+import gc
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -589,8 +591,6 @@ def test_one_client_in_several_loops(fake_sendx: FakeSendX, backend: str) -> Non
 async def test_a_shared_request_that_is_cancelled_with_its_loop_leaves_no_caller_waiting(
     fake_sendx: FakeSendX,
 ) -> None:
-    import asyncio  # noqa: PLC0415 - for this test only
-
     fake_sendx.respond(200, path=SINGLE)
     fake_sendx.black_hole(path="identify/bulk")
     callers = Callers()
@@ -604,6 +604,35 @@ async def test_a_shared_request_that_is_cancelled_with_its_loop_leaves_no_caller
     assert callers.failed == set()
     assert len(fake_sendx.contacts) == 5
     assert sizes(fake_sendx) == [1, 4, 1, 1, 1, 1]
+
+
+@pytest.mark.asyncio
+async def test_what_nobody_waits_for_any_more_is_not_sent(fake_sendx: FakeSendX) -> None:
+    fake_sendx.black_hole(path=SINGLE)
+    callers = Callers()
+    async with client_of(fake_sendx) as client:
+        calls = [asyncio.create_task(callers.call(client, name)) for name in names(20)]
+        await fake_sendx.until(lambda: fake_sendx.requests)
+        for call in calls:
+            call.cancel()
+        await asyncio.wait(calls)
+        await client.with_options(batch_identify=False).identify_contact({"email": "z@x.co"})
+    assert paths(fake_sendx) == [SINGLE] * 2
+
+
+def test_a_loop_that_ends_in_the_middle_destroys_no_task(fake_sendx: FakeSendX) -> None:
+    async def main(client: AsyncTrackingClient, turns: int) -> None:
+        tasks.extend(asyncio.create_task(Callers().call(client, name)) for name in names(60))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+
+    for turns in range(25):
+        tasks: list[asyncio.Task[None]] = []
+        client = client_of(fake_sendx)
+        asyncio.run(main(client, turns))
+        asyncio.run(client.aclose())
+        tasks.clear()
+        gc.collect()  # a destroyed task would speak up, and warnings are errors
 
 
 def test_threads_share_requests(fake_sendx: FakeSendX, backend: str) -> None:

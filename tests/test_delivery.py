@@ -99,6 +99,8 @@ class Suspect:
     def __init__(self, contact: str) -> None:
         self.contact = contact
         self.failures = 0
+        self.spell = -1
+        self.spells = 0
 
 
 class Watched:
@@ -142,10 +144,17 @@ def test_one_contact_that_fails_again_and_again_is_no_outage() -> None:
 
 def test_two_contacts_are_no_outage_either() -> None:
     watched = Watched()
-    for _ in range(5):
+    for _ in range(4):
         assert watched.fail(Suspect("jane")) is None
         assert watched.fail(Suspect("joe")) is None
     assert not watched.outage.is_on
+
+
+def test_unless_ten_of_their_requests_fail_in_a_row() -> None:
+    watched, suspects = Watched(), [Suspect("jane") for _ in range(10)]
+    pauses = [watched.fail(suspect) for suspect in suspects]
+    assert pauses == [None] * 9 + [1.0]
+    assert [suspect.failures for suspect in suspects] == [0] * 10
 
 
 @pytest.mark.parametrize("verdict", [Verdict.AGAIN, Verdict.UNCERTAIN])
@@ -172,6 +181,31 @@ def test_a_success_in_between_begins_the_row_anew() -> None:
     assert not watched.outage.is_on
 
 
+def test_who_fails_again_after_others_have_succeeded_makes_no_outage() -> None:
+    watched = Watched()
+    suspects = [Suspect(name) for name in ("jane", "joe", "jim", "jack")]
+    for suspect in suspects[:2]:
+        watched.fail(suspect)
+    watched.succeed()
+    for suspect in suspects[2:]:
+        watched.fail(suspect)
+    watched.succeed()
+    for _ in range(5):
+        assert [watched.fail(suspect) for suspect in suspects] == [None] * 4
+    assert [suspect.failures for suspect in suspects] == [6] * 4
+    # Among others they don't count, and an outage is not their excuse.
+    others = [Suspect(name) for name in ("a", "b", "c")]
+    assert [watched.fail(other) for other in others] == [None, None, 1.0]
+    watched.now = watched.outage.resumes_at
+    watched.fail(suspects[0])
+    watched.now = watched.outage.resumes_at
+    watched.fail(others[0])
+    watched.now = watched.outage.resumes_at
+    watched.fail(suspects[0], Verdict.OUTAGE)
+    assert suspects[0].failures == 7
+    assert others[0].failures == 0
+
+
 @pytest.mark.parametrize("told,expected", [(None, 1.0), (0.0, 0.0), (7.0, 7.0)])
 def test_what_is_not_about_the_request_is_an_outage_at_once(
     told: float | None, expected: float
@@ -192,6 +226,15 @@ def test_during_an_outage_one_request_at_a_time_is_tried_ever_less_often() -> No
         assert watched.allowed == 1
     assert pauses == [1, 2, 4, 8, 8, 8]
     assert jane.failures == 0
+
+
+def test_an_outage_is_not_hammered_whatever_the_policy() -> None:
+    outage = Outage(RetryPolicy(base=0, cap=0), patience=100, most_at_once=8)
+    pauses = [
+        outage.fail(Suspect("jane"), Verdict.OUTAGE, told=None, jitter=1.0, begun=now, now=now)
+        for now in (1.0, 2.0, 3.0)
+    ]
+    assert pauses == [0, 0.02, 0.02]
 
 
 def test_a_server_that_says_at_once_again_and_again_is_not_believed() -> None:
@@ -302,4 +345,4 @@ def test_endless_patience() -> None:
     watched.fail(jane, Verdict.OUTAGE)
     watched.now += 1e9
     assert watched.fail(jane, Verdict.OUTAGE) == 2.0
-    assert watched.fail(jane, Verdict.OUTAGE, told=1e6) == 1e6
+    assert watched.fail(jane, Verdict.OUTAGE, told=1e6) == 300.0

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from sendx_async import (
+    ApiError,
     AsyncTrackingClient,
     AuthenticationError,
     ClientClosedError,
@@ -390,6 +391,58 @@ def test_an_outage_in_which_nothing_else_is_left_is_tried_with_events(
     stopped = stop(fake_sendx, backend, source, concurrency=1)
     assert stopped.error is None
     assert [o.error is None for o in stopped.outcomes] == [False] * 6 + [True] * 14
+
+
+@pytest.mark.parametrize("status", [408, 500])
+def test_a_request_is_not_repeated_after_longer_than_the_patience(
+    fake_sendx: FakeSendX, run_stream: RunStream, status: int
+) -> None:
+    fake_sendx.respond(status, retry_after=3600)
+    (outcome,) = run_stream([TrackRequest("jane@example.com")], patience=5)
+    assert isinstance(outcome.error, ApiError)
+    assert outcome.error.retry_after == 3600
+
+
+def test_a_server_that_fails_at_batches_gets_single_contacts(
+    fake_sendx: FakeSendX, run_stream: RunStream
+) -> None:
+    fake_sendx.respond(500, path="identify/bulk", times=None)
+    outcomes = run_stream(contacts(2000), patience=20)
+    assert all(outcome.error is None for outcome in outcomes)
+    assert len(fake_sendx.contacts) == 2000
+    batches = [r for r in fake_sendx.requests if isinstance(r.json, list)]
+    assert len(batches) < 40
+
+
+def test_one_contact_that_the_server_fails_at_in_each_batch(backend: str) -> None:
+    class Poisonable(FakeSendX):
+        """Answers 500 to each request that holds a certain contact."""
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            message = await receive()
+            while message.get("more_body"):
+                more = await receive()
+                message = {**more, "body": message["body"] + more["body"]}
+            if b"poison" in message["body"]:
+                await send({"type": "http.response.start", "status": 500, "headers": []})
+                await send({"type": "http.response.body", "body": b"{}"})
+            else:
+                pieces = iter([message])
+
+                async def replay() -> Any:
+                    return next(pieces, None) or await receive()
+
+                await super().__call__(scope, replay, send)
+
+    source = [
+        IdentifyRequest(f"{'poison' if n % 25 == 7 else 'c'}{n}@example.com") for n in range(500)
+    ]
+    fake = Poisonable()
+    with fake.serving():
+        stopped = stop(fake, backend, source, patience=20)
+    assert stopped.error is None
+    failed = [outcome.index for outcome in stopped.outcomes if outcome.error is not None]
+    assert sorted(failed) == [n for n in range(500) if n % 25 == 7]
 
 
 def test_a_429_pauses_every_caller_of_the_client(fake_sendx: FakeSendX, backend: str) -> None:
