@@ -1,6 +1,6 @@
 """Import a CSV file of 50,000 contacts, with a progress bar; only its bad rows fail.
 
-    pip install 'sendx-async[sandbox]' rich
+    pip install '.[sandbox]' rich
     python examples/import_contacts.py
 
 The file is read line by line, and only as fast as SendX takes it, so it may be larger than memory.
@@ -48,7 +48,7 @@ def contacts(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
     for row in csv.DictReader(lines):
         yield {
             "email": row["address"],
-            "first_name": row["name"],
+            "first_name": row["name"] or None,  # an empty string would overwrite what SendX has
             "tags": ["customer"],
             "extra": {"birthday": row["born"]},
         }
@@ -102,8 +102,8 @@ def import_rows(client: TrackingClient, first: int, last: int, patience: float) 
         # Every row before these is done, so go on there; to identify some again does no harm.
         left = outcomes.unclaimed
         index = left[0].index if left else int(progress.tasks[task].completed)
-        print(f"Stopped by {type(end).__name__}. {end}")
-        print(f"{len(left)} rows were read and are not done: go on with --first {first + index}")
+        print(f"Stopped by {type(end).__name__}{f': {end}' if str(end) else ''}")
+        print(f"{len(left)} rows were read and not confirmed: go on with --first {first + index}")
     return end is None
 
 

@@ -129,7 +129,7 @@ class TestImportContacts:
         broken = start(
             "import_contacts.py", "--contacts", "1000", "--outage", "--patience", "0.3"
         ).ends(status=1)
-        assert "Stopped by OutageError. SendX failed for longer than the patience" in broken
+        assert "Stopped by OutageError: SendX failed for longer than the patience" in broken
         assert "HTTP 503" in broken
         unfinished, first = numbers(r"(\d+) rows were .* go on with --first (\d+)", broken)
         (held,) = numbers(r"holds (\d+) contacts", broken)
