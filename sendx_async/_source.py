@@ -61,7 +61,9 @@ class ThreadedSource:
         self._items: deque[Any] = deque()
         self._changed = threading.Condition()
         self._arrived: anyio.Event | None = None
-        self._thread: threading.Thread | None = None
+        self._thread = threading.Thread(
+            target=self._context.run, args=(self._read,), name="sendx_async source", daemon=True
+        )
         self._error: BaseException | None = None
         self._is_done = False
         self._is_stopped = False
@@ -74,7 +76,7 @@ class ThreadedSource:
 
     def join(self, seconds: float) -> None:
         """Wait until the thread has ended, but not for longer than so many seconds."""
-        if self._thread is not None:
+        with contextlib.suppress(RuntimeError):  # it was never started
             self._thread.join(seconds)
 
     def rest(self) -> list[Any]:
@@ -85,10 +87,7 @@ class ThreadedSource:
         return self
 
     async def __anext__(self) -> Any:
-        if self._thread is None:
-            self._thread = threading.Thread(
-                target=self._context.run, args=(self._read,), name="sendx_async source", daemon=True
-            )
+        if self._thread.ident is None:
             self._thread.start()
         while True:
             with self._changed:

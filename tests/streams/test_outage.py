@@ -112,6 +112,12 @@ def test_an_outage_is_waited_out_and_told(
         assert 0 < event.attempt <= len(fake_sendx.requests)
 
 
+def test_endless_patience(fake_sendx: FakeSendX, run_stream: RunStream) -> None:
+    fake_sendx.respond(503, times=15)
+    outcomes = run_stream(contacts(100), patience=None)
+    assert all(outcome.error is None for outcome in outcomes)
+
+
 def test_a_refusal_ends_an_outage_too(fake_sendx: FakeSendX, run_stream: RunStream) -> None:
     fake_sendx.respond(503, retry_after=0)
     fake_sendx.respond(422)

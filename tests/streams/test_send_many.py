@@ -122,6 +122,15 @@ def test_what_is_no_source_is_refused_at_once(source: Any) -> None:
         client.send_many(source)
 
 
+def test_what_is_no_source_is_refused_with_what_to_do() -> None:
+    client = AsyncTrackingClient("key")
+    for source in ({"email": "a@b.co"}, IdentifyRequest("a@b.co")):
+        with pytest.raises(InvalidRequestError, match="put it in a list, or use send"):
+            client.send_many(source)  # type: ignore[arg-type]
+    with pytest.raises(InvalidRequestError, match="got function: call it"):
+        client.send_many(contacts)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     "options,words",
     [
