@@ -341,6 +341,39 @@ def test_it_is_opened_once_and_before_it_is_read(fake_sendx: FakeSendX, backend:
     anyio.run(main, backend=backend)
 
 
+def test_two_consumers_share_the_outcomes_and_both_come_to_the_end(
+    fake_sendx: FakeSendX, backend: str
+) -> None:
+    taken: list[int] = []
+    ended: list[int] = []
+
+    async def main() -> None:
+        both_wait = anyio.Event()
+
+        async def source() -> AsyncIterator[IdentifyRequest]:
+            await both_wait.wait()
+            for contact in contacts(60):
+                yield contact
+
+        async def consume(number: int) -> None:
+            taken.extend([outcome.index async for outcome in stream])
+            ended.append(number)
+
+        async with (
+            client_of(fake_sendx) as client,
+            client.send_many(source()) as stream,
+            anyio.create_task_group() as tasks,
+        ):
+            for number in range(2):
+                tasks.start_soon(consume, number)
+            await anyio.wait_all_tasks_blocked()
+            both_wait.set()
+
+    anyio.run(main, backend=backend)
+    assert sorted(taken) == list(range(60))
+    assert sorted(ended) == [0, 1]
+
+
 @pytest.mark.parametrize("batch_size", [1, 25])
 def test_the_source_is_read_only_as_fast_as_outcomes_are_taken(
     fake_sendx: FakeSendX, backend: str, batch_size: int
