@@ -22,7 +22,8 @@ def check_source(source: object, *kinds: type) -> Any:
     Raises:
         InvalidRequestError: It isn't.
     """
-    if not isinstance(source, kinds) or isinstance(source, (str, bytes, Mapping)):
+    given: Any = source
+    if not isinstance(given, kinds) or isinstance(given, (str, bytes, Mapping)):
         names = " or ".join(kind.__name__ for kind in kinds)
         problem = f"source must be an {names} of requests, got {type_name(source)}"
         if isinstance(source, AsyncIterable):

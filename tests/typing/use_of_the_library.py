@@ -4,7 +4,7 @@ A line with ``type: ignore[code]`` is a mistake that the checkers have to find; 
 checked by `warn_unused_ignores`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, assert_type
@@ -14,6 +14,7 @@ import httpx
 import sendx_async
 from sendx_async import (
     ApiResponse,
+    AsyncOutcomeStream,
     AsyncTrackingClient,
     CustomEventRequest,
     Event,
@@ -21,6 +22,8 @@ from sendx_async import (
     IdentifyRequest,
     IdentifyResponse,
     InvalidRequestError,
+    Outcome,
+    OutcomeStream,
     Rate,
     RateLimitError,
     RetryPolicy,
@@ -156,3 +159,32 @@ def errors(client: TrackingClient) -> None:
         assert_type(error.maybe_delivered, bool)
         assert_type(error.call_id, str | None)
     _ = sendx_async.TrakcingClient  # type: ignore[attr-defined]
+
+
+async def streams(client: AsyncTrackingClient) -> None:
+    async def source() -> AsyncIterator[TrackRequest | Mapping[str, Any]]:
+        yield TrackRequest("jane@example.com")
+        yield {"email": "jane@example.com"}
+
+    async with client.send_many(source(), concurrency=2, patience=None) as outcomes:
+        assert_type(outcomes, AsyncOutcomeStream)
+        async for outcome in outcomes:
+            assert_type(outcome, Outcome)
+            assert_type(outcome.index, int)
+            assert_type(outcome.error, SendXError | None)
+            assert_type(outcome.is_retryable, bool)
+    assert_type(outcomes.unsent, tuple[Outcome, ...])
+    client.send_many(TrackRequest("jane@example.com"))  # type: ignore[arg-type]
+    client.send_many([7])  # type: ignore[list-item]
+    client.send_many([], timeout=5)  # type: ignore[call-arg]
+    client.with_options(batch_identify=True)
+
+
+def streams_without_await(
+    client: TrackingClient, async_source: AsyncIterator[TrackRequest]
+) -> None:
+    with client.send_many([IdentifyRequest("jane@example.com")]) as outcomes:
+        assert_type(outcomes, OutcomeStream)
+        for outcome in outcomes:
+            assert_type(outcome, Outcome)
+    client.send_many(async_source)  # type: ignore[arg-type]
