@@ -12,15 +12,14 @@ import anyio
 import attrs
 
 from sendx_async._call import Answer, Call, Earlier, Shared, deadline_exceeded
-from sendx_async._delivery import Verdict, judge
-from sendx_async._errors import ApiError, SendXError
+from sendx_async._delivery import Verdict, is_endpoint_missing, judge
+from sendx_async._errors import SendXError
 from sendx_async._http1 import Target
 from sendx_async._models import IdentifyRequest, IdentifyResponse
 from sendx_async._operations import IDENTIFY, IDENTIFY_BULK, MOST_IN_BULK, Operation, contacts_of
 from sendx_async._pool import current_loop
 from sendx_async._settings import Settings
 
-_NO_SUCH_ENDPOINT = frozenset({404, 405})
 _FIRST_GUESS = 0.25  # seconds that an answer usually takes
 _SHORTEST_HOLD, _LONGEST_HOLD = 0.05, 1.0
 _LOOKED_AT = 2 * MOST_IN_BULK  # of those who wait, to fill a batch with different contacts
@@ -248,7 +247,7 @@ class Batcher:
         """Tell each caller, or let each try alone if it may be the fault of one of them."""
         verdict = judge(error, replay_safe=True)
         if verdict in {Verdict.REJECTED, Verdict.AGAIN}:
-            if isinstance(error, ApiError) and error.status_code in _NO_SUCH_ENDPOINT:
+            if is_endpoint_missing(error):
                 self._is_off = True
             return
         for ticket in tickets:

@@ -23,6 +23,7 @@ _CONTACTS_THAT_MAKE_AN_OUTAGE = 3
 _REQUESTS_THAT_MAKE_AN_OUTAGE = 10  # however few contacts they are about
 _SHORTEST_WAIT, _LONGEST_WAIT = 0.02, 300.0  # seconds between two tries of an outage
 _MUCH_LONGER = 1.0  # seconds; what comes together is told to wait until about the same moment
+_NO_SUCH_ENDPOINT = frozenset({404, 405})
 _REFUSED_FOR_ITSELF = frozenset({408, 425})
 
 
@@ -66,6 +67,11 @@ def judge(error: SendXError, *, replay_safe: bool) -> Verdict:
         return Verdict.AGAIN if status_code in _REFUSED_FOR_ITSELF else Verdict.OUTAGE
     # A redirect comes from whatever stands in SendX's place: a maintenance page, a login.
     return Verdict.OUTAGE if 300 <= status_code < 400 else Verdict.REJECTED  # noqa: PLR2004 - the definition of a 3xx
+
+
+def is_endpoint_missing(error: SendXError) -> bool:
+    """Tell whether the failure of a bulk request says that SendX has no bulk endpoint."""
+    return isinstance(error, ApiError) and error.status_code in _NO_SUCH_ENDPOINT
 
 
 class Suspect(Protocol):

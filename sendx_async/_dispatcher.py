@@ -14,7 +14,7 @@ import attrs
 
 from sendx_async._backlog import Backlog, Message
 from sendx_async._call import Call
-from sendx_async._delivery import Outage, Verdict, judge
+from sendx_async._delivery import Outage, Verdict, is_endpoint_missing, judge
 from sendx_async._errors import (
     ApiError,
     InvalidRequestError,
@@ -36,7 +36,6 @@ from sendx_async._throttle import Throttle
 _SECONDS_TO_FINISH = 1.0
 _SECONDS_TO_READ = 0.005  # at a stretch, then others may run
 _OUTAGES_THAT_SPEAK_AGAINST_BATCHES = 2
-_NO_SUCH_ENDPOINT = frozenset({404, 405})
 
 
 class BeginCall(Protocol):
@@ -293,7 +292,7 @@ class Dispatcher:
                     self._finish(message, error=error)
             else:
                 self._split(messages)
-                if isinstance(error, ApiError) and error.status_code in _NO_SUCH_ENDPOINT:
+                if is_endpoint_missing(error):
                     self._backlog.batch_size = 1
         else:
             self._after_trouble(messages, verdict, error, begun)
