@@ -37,6 +37,44 @@ with TrackingClient(key, base_url=url, backend=backend) as client:
     sys.stdin.readline()
 """
 
+# The loop is kept busy by a listener, so it takes the interrupted call only after the interrupt.
+BUSY = """
+import signal, sys, threading
+from sendx_async import TrackingClient
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+key, url, backend = sys.argv[1:]
+is_busy, go_on = threading.Event(), threading.Event()
+main = threading.get_ident()
+
+def keep_busy(event):
+    is_busy.set()
+    go_on.wait()
+
+def interrupt_when_main_waits():
+    seen = 0
+    while seen < 5:  # looks in a row at a thread that nothing else keeps there
+        seen = seen + 1 if sys._current_frames()[main].f_code.co_name == "run_in" else 0
+        go_on.wait(0.01)
+    signal.raise_signal(signal.SIGINT)
+
+with TrackingClient(key, base_url=url, backend=backend, on_event=keep_busy) as client:
+    call = {"email": "before@example.com"}
+    first = threading.Thread(target=client.identify_contact, args=[call])
+    first.start()
+    is_busy.wait()
+    threading.Thread(target=interrupt_when_main_waits).start()
+    try:
+        client.identify_contact({"email": "interrupted@example.com"})
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+    go_on.set()
+    first.join()
+    client.identify_contact({"email": "after@example.com"})
+    print("done", flush=True)
+    sys.stdin.readline()
+"""
+
 # An alarm raises what Ctrl-C raises, at moments spread over the first part of a call.
 STORM = """
 import random, signal, sys, time
@@ -72,13 +110,16 @@ with TrackingClient(key, base_url=url, backend=backend) as client:
 class Child:
     """A process that runs a script, told to go on and listened to line by line."""
 
-    def __init__(self, script: str, fake: FakeSendX, backend: str) -> None:
+    def __init__(
+        self, script: str, fake: FakeSendX, backend: str, env: dict[str, str] | None = None
+    ) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-W", "error", "-c", script, fake.api_key, fake.url, backend],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            env=env,
         )
         self._killer = threading.Timer(LIMIT, self.process.kill)
         self._killer.start()
@@ -111,6 +152,15 @@ def children() -> Iterator[list[Child]]:
         child.close()
 
 
+def without_coverage() -> dict[str, str]:
+    """Give the environment without what makes coverage measure a child.
+
+    Its tracer takes a lock in Python code for each call: an interrupt in that instant leaves it
+    held, and every other thread of the process hangs.
+    """
+    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+
+
 def left_over(fake: FakeSendX) -> list[object]:
     """Give the requests that hang on the server's side."""
     return [r for r in fake.requests if r.status is None and not r.disconnected]
@@ -141,10 +191,24 @@ def test_ctrl_c_ends_the_call_and_its_request(
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_call_interrupted_before_the_loop_takes_it_is_never_made(
+    fake_sendx: FakeSendX, backend: str, children: list[Child]
+) -> None:
+    child = Child(BUSY, fake_sendx, backend)
+    children.append(child)
+    child.says("interrupted")
+    child.says("done")
+    child.go_on()
+    child.close()
+    assert child.process.returncode == 0
+    assert set(fake_sendx.contacts) == {"before@example.com", "after@example.com"}
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_interrupts_at_any_moment_leave_no_request_running(
     fake_sendx: FakeSendX, backend: str, children: list[Child]
 ) -> None:
-    child = Child(STORM, fake_sendx, backend)
+    child = Child(STORM, fake_sendx, backend, without_coverage())
     children.append(child)
     child.says("ready")
     fake_sendx.black_hole(times=None)
