@@ -21,6 +21,17 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def children_unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep coverage out of child processes, for interrupts while Python code runs in them.
+
+    Its tracer takes a lock in Python code for each call: an interrupt in that instant leaves it
+    held, and every other thread of the process hangs.
+    """
+    for name in [name for name in os.environ if name.startswith("COVERAGE_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
 def fake() -> FakeSendX:
     """A fake server that is reached in process, without sockets."""
     return FakeSendX()

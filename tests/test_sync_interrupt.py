@@ -110,16 +110,13 @@ with TrackingClient(key, base_url=url, backend=backend) as client:
 class Child:
     """A process that runs a script, told to go on and listened to line by line."""
 
-    def __init__(
-        self, script: str, fake: FakeSendX, backend: str, env: dict[str, str] | None = None
-    ) -> None:
+    def __init__(self, script: str, fake: FakeSendX, backend: str) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-W", "error", "-c", script, fake.api_key, fake.url, backend],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=env,
         )
         self._killer = threading.Timer(LIMIT, self.process.kill)
         self._killer.start()
@@ -150,15 +147,6 @@ def children() -> Iterator[list[Child]]:
     for child in children:
         child.process.kill()
         child.close()
-
-
-def without_coverage() -> dict[str, str]:
-    """Give the environment without what makes coverage measure a child.
-
-    Its tracer takes a lock in Python code for each call: an interrupt in that instant leaves it
-    held, and every other thread of the process hangs.
-    """
-    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
 
 
 def left_over(fake: FakeSendX) -> list[object]:
@@ -204,11 +192,12 @@ def test_a_call_interrupted_before_the_loop_takes_it_is_never_made(
     assert set(fake_sendx.contacts) == {"before@example.com", "after@example.com"}
 
 
+@pytest.mark.usefixtures("children_unmeasured")
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_interrupts_at_any_moment_leave_no_request_running(
     fake_sendx: FakeSendX, backend: str, children: list[Child]
 ) -> None:
-    child = Child(STORM, fake_sendx, backend, without_coverage())
+    child = Child(STORM, fake_sendx, backend)
     children.append(child)
     child.says("ready")
     fake_sendx.black_hole(times=None)

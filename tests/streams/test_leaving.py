@@ -295,13 +295,16 @@ def test_what_the_source_raises_comes_after_all_that_it_gave(
 async def test_a_source_that_is_cancelled_by_others_is_not_at_its_end(
     fake_sendx: FakeSendX,
 ) -> None:
+    has_outcome = asyncio.Event()
+
     async def source() -> AsyncIterator[IdentifyRequest]:
         yield IdentifyRequest("jane@example.com")
-        await fake_sendx.until(lambda: [r for r in fake_sendx.requests if r.status])
+        await has_outcome.wait()
         raise asyncio.CancelledError
 
     async with client_of(fake_sendx) as client, client.send_many(source()) as stream:
         assert (await anext(stream)).error is None
+        has_outcome.set()
         with pytest.raises(NotSentError, match="cancelled from outside"):
             await anext(stream)
 

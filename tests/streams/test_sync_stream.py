@@ -424,6 +424,7 @@ def child_of(script: str, fake: FakeSendX, *arguments: str) -> Iterator[subproce
         killer.join()
 
 
+@pytest.mark.usefixtures("children_unmeasured")
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows can't send a SIGINT")
 def test_ctrl_c_stops_everything_and_loses_track_of_nothing(
     fake_sendx: FakeSendX, backend: str
