@@ -2,9 +2,10 @@
 
 from collections import deque
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Self
 
-from sendx_async._operations import Operation
+from sendx_async._operations import IDENTIFY, Operation, contacts_of
+from sendx_async._protocol import make_request, operation_for
 
 
 class Message:
@@ -56,6 +57,25 @@ class Message:
         self.maybe_delivered = False
         self.waits_for = 0
         self.followers: list[Message] | None = None
+
+    @classmethod
+    def of(cls, index: int, given: object) -> Self:
+        """Make one of what a source gave: a model or a mapping.
+
+        Raises:
+            InvalidRequestError: It is neither, or no good one.
+        """
+        operation = operation_for(given)
+        request = make_request(operation, given)
+        replay_safe = operation.is_replay_safe(request)
+        return cls(
+            index,
+            operation,
+            request,
+            contacts_of(request),
+            replay_safe=replay_safe,
+            is_alone=not replay_safe or operation is not IDENTIFY,
+        )
 
 
 class Backlog:

@@ -121,7 +121,7 @@ class Call(Generic[ResponseT]):
         target: Target,
         *,
         replay_safe: bool | None = None,
-        earlier: "Earlier | None" = None,
+        earlier: Earlier | None = None,
     ) -> None:
         self._shared = shared
         self._settings = settings

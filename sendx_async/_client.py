@@ -16,6 +16,8 @@ from sendx_async._events import Event
 from sendx_async._http1 import Target
 from sendx_async._http_client import HttpClient
 from sendx_async._models import (
+    AnyRequest,
+    AnyResponse,
     ApiResponse,
     CustomEventRequest,
     EventResponse,
@@ -36,7 +38,6 @@ from sendx_async._operations import (
     Operation,
 )
 from sendx_async._options import Rate, Timeout
-from sendx_async._outcome import AnyRequest, AnyResponse
 from sendx_async._pace import Pace
 from sendx_async._pool import ShardedTransport
 from sendx_async._protocol import make_request, operation_for

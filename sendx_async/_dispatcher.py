@@ -10,48 +10,33 @@ from typing import Any, Protocol, cast
 import anyio
 import anyio.abc
 import anyio.lowlevel
-import attrs
 
 from sendx_async._backlog import Backlog, Message
 from sendx_async._call import Call
-from sendx_async._delivery import Outage, Verdict, is_endpoint_missing, judge
 from sendx_async._errors import (
     ApiError,
     InvalidRequestError,
     NotSentError,
     OutageError,
-    RateLimitError,
     ResponseLost,
     SendXError,
 )
 from sendx_async._events import Event, EventKind, tell
 from sendx_async._leftovers import of_the_unfinished, of_the_unread, summary_of
-from sendx_async._operations import IDENTIFY, IDENTIFY_BULK, Operation, contacts_of
-from sendx_async._outcome import AnyResponse, Outcome, OutcomeQueue
-from sendx_async._protocol import make_request, operation_for
-from sendx_async._retry import RetryPolicy, backoff
+from sendx_async._operations import IDENTIFY_BULK, Operation
+from sendx_async._outcome import Outcome, OutcomeQueue
+from sendx_async._recovery import Recovery, Step
+from sendx_async._retry import RetryPolicy
 from sendx_async._source import Source, ThreadedSource
-from sendx_async._throttle import Throttle
 
 _SECONDS_TO_FINISH = 1.0
 _SECONDS_TO_READ = 0.005  # at a stretch, then others may run
-_OUTAGES_THAT_SPEAK_AGAINST_BATCHES = 2
 
 
 class BeginCall(Protocol):
     """Makes the call that sends a request once, however long it has to wait for its moment."""
 
     def __call__(self, operation: Operation[Any, Any], request: Any) -> Call[Any]: ...
-
-
-@attrs.define(eq=False)
-class _Batch:
-    """Several messages that failed together: for whose fault that was, they count as one."""
-
-    contact: str
-    failures: int = 0
-    spell: int = -1
-    spells: int = 0
 
 
 class Dispatcher:
@@ -85,24 +70,22 @@ class Dispatcher:
     ) -> None:
         self._source = source
         self._begin_call = begin_call
-        self._retry = retry
         self._on_event = on_event
         self._patience = patience
         self._backlog = Backlog(batch_size)
-        self._outage = Outage(retry, patience=patience, most_at_once=concurrency)
+        self._began = time.monotonic()
+        self._recovery = Recovery(
+            self._backlog, retry, patience=patience, most_at_once=concurrency, now=self._began
+        )
         self._workers = self._starting = self._attempts = 0
         self._idle: anyio.Event | None = None
         self._tasks: anyio.abc.TaskGroup | None = None
-        self._batches_fail = False
-        self._outages_without_batches = 0
         self._is_resuming = False
         self._is_ending = False
         self._has_read_all = False
         self._failure: Exception | None = None
         self._source_error: Exception | None = None
         self._left: list[Outcome] = []
-        self._began = time.monotonic()
-        self._throttle = Throttle(self._began)
         self._id = f"{random.getrandbits(64):016x}"
         # Enough to fill every request while the one before it is under way.
         self.outcomes = OutcomeQueue(most=2 * concurrency * batch_size, step=batch_size)
@@ -148,6 +131,10 @@ class Dispatcher:
         behind = self._left + of_the_unread(self._read_ahead(), first_index=self.outcomes.read)
         return sorted(self.outcomes.rest() + behind, key=lambda outcome: outcome.index)
 
+    def unsent(self) -> list[Outcome]:
+        """Give those of `unclaimed` that were certainly not applied; errors as there."""
+        return [each for each in self.unclaimed() if isinstance(each.error, NotSentError)]
+
     def _read_ahead(self) -> list[Any]:
         """Give what a thread has read from the source, and nobody from the thread."""
         return self._source.rest() if isinstance(self._source, ThreadedSource) else []
@@ -180,23 +167,12 @@ class Dispatcher:
         index = self.outcomes.read
         self.outcomes.read += 1
         try:
-            operation = operation_for(given)
-            request = make_request(operation, given)
+            message = Message.of(index, given)
         except InvalidRequestError as error:
             self.outcomes.put(Outcome(index, given, error=error.with_traceback(None)))
             self.outcomes.tell()
-            return
-        replay_safe = operation.is_replay_safe(request)
-        self._backlog.add(
-            Message(
-                index,
-                operation,
-                request,
-                contacts_of(request),
-                replay_safe=replay_safe,
-                is_alone=not replay_safe or operation is not IDENTIFY,
-            )
-        )
+        else:
+            self._backlog.add(message)
 
     def _dispatch(self) -> None:
         """Start as many workers as may be under way and will find something to send."""
@@ -210,20 +186,12 @@ class Dispatcher:
             self._start(self._work)
 
     def _allowed(self) -> int:
-        return 0 if self._is_ending else self._outage.allows(time.monotonic())
+        return 0 if self._is_ending else self._recovery.allows(time.monotonic())
 
     async def _work(self) -> None:
         may_send = await self._wait_for_its_turn()
         self._starting -= 1
-        while may_send:
-            backlog = self._backlog
-            messages = (
-                backlog.take_for_trial(alone=self._batches_fail)
-                if self._outage.is_on
-                else backlog.take()
-            )
-            if not messages:
-                break
+        while may_send and (messages := self._recovery.take()):
             self._dispatch()
             await self._send(messages)
             self.outcomes.tell()
@@ -235,11 +203,7 @@ class Dispatcher:
     async def _wait_for_its_turn(self) -> bool:
         """Wait until a worker may send; tells whether it is not one too many by then."""
         while self._workers <= self._allowed():
-            now = time.monotonic()
-            if self._outage.is_on:
-                self._throttle.begin(now)  # an outage is tried after its own waits
-                return True
-            if (wait := self._throttle.wait(now)) <= 0:
+            if (wait := self._recovery.wait(time.monotonic())) <= 0:
                 return True
             await anyio.sleep(wait)
         return False
@@ -263,9 +227,11 @@ class Dispatcher:
             self._note_interruption(messages, call)
             raise
         else:
-            self._note_answer(messages, begun)
+            if self._recovery.note_answer(messages, begun=begun, now=time.monotonic()):
+                self._tell("resumed")
             for message in messages:
-                self._finish(message, response=answer.data)
+                self._backlog.finish(message)
+                self.outcomes.put(Outcome(message.index, message.request, answer.data))
 
     def _call_for(self, messages: list[Message]) -> Call[Any]:
         if len(messages) == 1:
@@ -280,68 +246,30 @@ class Dispatcher:
     def _after_failure(self, messages: list[Message], error: SendXError, begun: float) -> None:
         for message in messages:
             message.maybe_delivered = message.maybe_delivered or error.maybe_delivered
-        first = messages[0]
-        verdict = judge(error, replay_safe=first.replay_safe)
-        if verdict is Verdict.HALT:
-            self._backlog.give_back(messages)
-            self._end(error)
-        elif verdict in {Verdict.REJECTED, Verdict.DELIVERED}:
-            self._note_answer(messages, begun)
-            if len(messages) == 1 or verdict is Verdict.DELIVERED:
-                for message in messages:
-                    self._finish(message, error=error)
-            else:
-                self._split(messages)
-                if is_endpoint_missing(error):
-                    self._backlog.batch_size = 1
-        else:
-            self._after_trouble(messages, verdict, error, begun)
-
-    def _note_answer(self, messages: list[Message], begun: float) -> None:
-        """Note that SendX dealt with a request: let it in, and was not in trouble."""
-        self._throttle.succeed(time.monotonic())
-        ended_outage = self._outage.succeed(begun=begun)
-        if ended_outage:
-            self._tell("resumed")
-        if len(messages) > 1:
-            self._outages_without_batches = 0
-        elif ended_outage and self._batches_fail:
-            self._outages_without_batches += 1
-            if self._outages_without_batches == _OUTAGES_THAT_SPEAK_AGAINST_BATCHES:
-                self._backlog.batch_size = 1
-        self._batches_fail = False
-
-    def _after_trouble(
-        self, messages: list[Message], verdict: Verdict, error: SendXError, begun: float
-    ) -> None:
-        first = messages[0]
-        told = error.retry_after if isinstance(error, ApiError) else None
-        jitter = random.random()  # noqa: S311 - jitter is no secret
-        was_on = self._outage.is_on
-        was_trial = was_on and begun >= self._outage.resumes_at
-        suspect = first if len(messages) == 1 else _Batch(first.contact)
-        pause = self._outage.fail(
-            suspect, verdict, told=told, jitter=jitter, begun=begun, now=time.monotonic()
+        decision = self._recovery.decide(
+            messages,
+            error,
+            jitter=random.random(),  # noqa: S311 - jitter is no secret
+            begun=begun,
+            now=time.monotonic(),
         )
-        if verdict is Verdict.UNCERTAIN:
-            self._finish(first, error=error)
-        elif len(messages) > 1 and verdict is Verdict.AGAIN and (was_trial or not was_on):
-            # One of them may be what the server fails at, or it fails at batches.
-            self._split(messages)
-            self._batches_fail = self._outage.is_on
-        elif len(messages) == 1 and first.failures > self._retry.max_retries:
-            self._finish(first, error=error)
-        elif self._outage.is_on:
-            self._backlog.give_back(messages)
-        elif (told or 0) > self._patience:
-            self._finish(first, error=error)
+        if decision.ends_outage:
+            self._tell("resumed")
+        if decision.step is Step.FINISH:
+            for message in messages:
+                self._finish(message, error)
+        elif decision.step is Step.LATER:
+            self._start(self._give_back_later, messages[0], decision.wait)
         else:
-            wait = backoff(self._retry, retries_done=first.failures - 1, jitter=jitter)
-            self._start(self._give_back_later, first, wait if told is None else told)
-        if pause is not None:
-            self._after_pause_began(pause, error, is_new=not was_on)
+            for message in messages:
+                message.is_alone = message.is_alone or decision.step is Step.APART
+            self._backlog.give_back(messages)
+        if decision.step is Step.STOP:
+            self._end(error)
+        if decision.pause is not None:
+            self._after_pause_began(decision.pause, error)
 
-    def _after_pause_began(self, pause: float, error: SendXError, *, is_new: bool) -> None:
+    def _after_pause_began(self, pause: float, error: SendXError) -> None:
         told = error.retry_after if isinstance(error, ApiError) else None
         if pause == math.inf:
             text = f"SendX failed for longer than the patience of {self._patience:g} s"
@@ -350,16 +278,9 @@ class Dispatcher:
             self._end(OutageError(f"{text}: {error}", last=error))
             return
         self._tell("paused", error, delay=pause)
-        if isinstance(error, RateLimitError) and is_new:
-            self._throttle.refuse(time.monotonic(), pause=pause)
         if not self._is_resuming:
             self._is_resuming = True
             self._start(self._resume)
-
-    def _split(self, messages: list[Message]) -> None:
-        for message in messages:
-            message.is_alone = True
-        self._backlog.give_back(messages)
 
     async def _give_back_later(self, message: Message, delay: float) -> None:
         await anyio.sleep(delay)
@@ -368,9 +289,8 @@ class Dispatcher:
 
     async def _resume(self) -> None:
         """Wait until an outage may be tried again, however often that is put off."""
-        outage = self._outage
         # An event, as the linter would have it, has nobody to set it: time alone passes.
-        while (left := outage.resumes_at - time.monotonic()) > 0:  # noqa: ASYNC110
+        while (left := self._recovery.resumes_at - time.monotonic()) > 0:  # noqa: ASYNC110
             await anyio.sleep(left)
         self._is_resuming = False
         self._dispatch()
@@ -378,19 +298,12 @@ class Dispatcher:
     def _start(self, function: Callable[..., Any], *arguments: object) -> None:
         cast("anyio.abc.TaskGroup", self._tasks).start_soon(function, *arguments)
 
-    def _finish(
-        self,
-        message: Message,
-        *,
-        response: AnyResponse | None = None,
-        error: SendXError | None = None,
-    ) -> None:
+    def _finish(self, message: Message, error: SendXError) -> None:
         self._backlog.finish(message)
-        if error is not None:
-            error = copy.copy(error)  # contacts may share one, and each tells of its own attempts
-            error.attempts = message.attempts
-            error.maybe_delivered = message.maybe_delivered
-        self.outcomes.put(Outcome(message.index, message.request, response, error))
+        error = copy.copy(error)  # contacts may share one, and each tells of its own attempts
+        error.attempts = message.attempts
+        error.maybe_delivered = message.maybe_delivered
+        self.outcomes.put(Outcome(message.index, message.request, error=error))
 
     def _end(self, failure: Exception) -> None:
         """Send nothing more; what is under way may come to its end, within a limit."""

@@ -277,6 +277,8 @@ class EventResponse(_Response):
     __doc__ = _Response.__doc__
 
 
+AnyRequest = IdentifyRequest | TrackRequest | CustomEventRequest | RevenueEventRequest
+AnyResponse = IdentifyResponse | TrackResponse | EventResponse
 ResponseT_co = TypeVar("ResponseT_co", covariant=True)
 
 

@@ -6,6 +6,7 @@ from typing import Any, Generic, TypeVar
 import attrs
 
 from sendx_async._models import (
+    AnyRequest,
     CustomEventRequest,
     EventResponse,
     IdentifyRequest,
@@ -100,9 +101,7 @@ REVENUE_EVENT: Operation[RevenueEventRequest, EventResponse] = Operation(
 )
 
 
-def contacts_of(
-    request: IdentifyRequest | TrackRequest | CustomEventRequest | RevenueEventRequest,
-) -> tuple[str, ...]:
+def contacts_of(request: AnyRequest) -> tuple[str, ...]:
     """Give the contacts that a request is about, case-folded; a rename is about two.
 
     Requests about the same contact have to be sent in order. An event may name its contact by

@@ -8,21 +8,10 @@ import attrs
 
 from sendx_async._delivery import Verdict, judge
 from sendx_async._errors import InvalidRequestError, NotSentError, SendXError
-from sendx_async._models import (
-    CustomEventRequest,
-    EventResponse,
-    IdentifyRequest,
-    IdentifyResponse,
-    RevenueEventRequest,
-    TrackRequest,
-    TrackResponse,
-)
+from sendx_async._models import AnyRequest, AnyResponse
 from sendx_async._protocol import operation_for
 
 _PASSING = {Verdict.AGAIN, Verdict.OUTAGE, Verdict.HALT}
-
-AnyRequest = IdentifyRequest | TrackRequest | CustomEventRequest | RevenueEventRequest
-AnyResponse = IdentifyResponse | TrackResponse | EventResponse
 
 
 @attrs.frozen(repr=False, eq=False)

@@ -13,7 +13,6 @@ import attrs
 from sendx_async import _options as options
 from sendx_async._call import Call, Shared
 from sendx_async._dispatcher import Dispatcher
-from sendx_async._errors import NotSentError
 from sendx_async._http1 import Target
 from sendx_async._operations import MOST_IN_BULK, Operation
 from sendx_async._outcome import Outcome
@@ -64,7 +63,7 @@ class AsyncOutcomeStream:
         Raises:
             RuntimeError: The stream has not ended, or was not opened.
         """
-        return tuple(each for each in self.unclaimed if isinstance(each.error, NotSentError))
+        return tuple(self._dispatcher.unsent())
 
     async def __aenter__(self) -> Self:
         if self._tasks is not None:

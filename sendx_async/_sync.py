@@ -16,6 +16,8 @@ from sendx_async._client import AsyncTrackingClient
 from sendx_async._errors import ClientClosedError, ConfigurationError
 from sendx_async._events import Event
 from sendx_async._models import (
+    AnyRequest,
+    AnyResponse,
     ApiResponse,
     CustomEventRequest,
     EventResponse,
@@ -27,7 +29,6 @@ from sendx_async._models import (
 )
 from sendx_async._operations import MOST_IN_BULK
 from sendx_async._options import Rate, Timeout
-from sendx_async._outcome import AnyRequest, AnyResponse
 from sendx_async._portal import portals
 from sendx_async._retry import RetryPolicy
 from sendx_async._settings import ClientOptions, PerCall

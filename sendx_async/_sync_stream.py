@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Self
 
-from sendx_async._errors import ClientClosedError, NotSentError
+from sendx_async._errors import ClientClosedError
 from sendx_async._outcome import Outcome
 from sendx_async._portal import portals
 from sendx_async._source import ThreadedSource
@@ -58,7 +58,7 @@ class OutcomeStream:
     @property
     def unsent(self) -> tuple[Outcome, ...]:
         """As `AsyncOutcomeStream.unsent`."""
-        return tuple(each for each in self.unclaimed if isinstance(each.error, NotSentError))
+        return tuple(self._dispatcher.unsent())
 
     def __enter__(self) -> Self:
         if self._process is not None:

@@ -93,10 +93,8 @@ def check_optional_address(value: Any) -> str | None:
 
 def to_strings(value: Iterable[str] | None) -> tuple[str, ...] | None:
     """Keep any iterable of strings as a tuple."""
-    if type(value) is list:
-        return tuple(
-            cast("list[str]", value)
-        )  # as nearly always, and to ask whether it is a Mapping is slow
+    if type(value) is list:  # as nearly always, and to ask whether it is a Mapping is slow
+        return tuple(cast("list[str]", value))
     if (
         value is None
         or isinstance(value, (tuple, str, bytes, Mapping))

@@ -120,35 +120,22 @@ def test_calls_that_come_while_a_request_is_under_way_leave_together(
     assert len(fake_sendx.contacts) == 11
 
 
-def test_a_full_batch_waits_for_nobody(fake_sendx: FakeSendX, backend: str) -> None:
-    fake_sendx.black_hole(path=SINGLE)
-    callers = Callers()
-
-    async def main() -> None:
-        async with client_of(fake_sendx) as client, anyio.create_task_group() as tasks:
-            tasks.start_soon(callers.calls, client, *names(51))
-            # The first has no answer, and two times 25 are there.
-            await fake_sendx.until(lambda: len(fake_sendx.contacts) == 50)
-            tasks.cancel_scope.cancel()
-
-    run(backend, main)
-    assert sorted(sizes(fake_sendx)) == [1, 25, 25]
-
-
-def test_an_answer_that_takes_unusually_long_holds_nobody_up(
-    fake_sendx: FakeSendX, backend: str
+@pytest.mark.parametrize("others", [[25, 25], [3]], ids=["full batches", "guard"])
+def test_neither_full_batches_nor_an_unusually_long_answer_hold_anybody_up(
+    fake_sendx: FakeSendX, backend: str, others: list[int]
 ) -> None:
     fake_sendx.black_hole(path=SINGLE)
     callers = Callers()
 
     async def main() -> None:
         async with client_of(fake_sendx) as client, anyio.create_task_group() as tasks:
-            tasks.start_soon(callers.calls, client, *names(4))
-            await fake_sendx.until(lambda: len(fake_sendx.contacts) == 3)
+            tasks.start_soon(callers.calls, client, *names(1 + sum(others)))
+            # The first has no answer, and all the others are there.
+            await fake_sendx.until(lambda: len(fake_sendx.contacts) == sum(others))
             tasks.cancel_scope.cancel()
 
     run(backend, main)
-    assert sorted(sizes(fake_sendx)) == [1, 3]
+    assert sorted(sizes(fake_sendx)) == [1, *others]
 
 
 def test_no_more_requests_are_under_way_than_there_are_connections(

@@ -134,6 +134,11 @@ class Child:
         self.process.stdin.write("\n")
         self.process.stdin.flush()
 
+    def ends_well(self) -> None:
+        self.says("done")
+        self.close()
+        assert self.process.returncode == 0
+
     def close(self) -> None:
         self.process.communicate()
         self._killer.cancel()
@@ -172,9 +177,7 @@ def test_ctrl_c_ends_the_call_and_its_request(
     fake_sendx.wait_for(lambda: not left_over(fake_sendx))
     assert fake_sendx.requests[-1].disconnected
     child.go_on()
-    child.says("done")
-    child.close()
-    assert child.process.returncode == 0
+    child.ends_well()
     assert "after@example.com" in fake_sendx.contacts
 
 
@@ -185,10 +188,7 @@ def test_a_call_interrupted_before_the_loop_takes_it_is_never_made(
     child = Child(BUSY, fake_sendx, backend)
     children.append(child)
     child.says("interrupted")
-    child.says("done")
-    child.go_on()
-    child.close()
-    assert child.process.returncode == 0
+    child.ends_well()
     assert set(fake_sendx.contacts) == {"before@example.com", "after@example.com"}
 
 
@@ -207,7 +207,5 @@ def test_interrupts_at_any_moment_leave_no_request_running(
     assert len(fake_sendx.requests) > 30 + 5
     fake_sendx.recover()
     child.go_on()
-    child.says("done")
-    child.close()
-    assert child.process.returncode == 0
+    child.ends_well()
     assert "after@example.com" in fake_sendx.contacts

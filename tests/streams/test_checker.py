@@ -9,13 +9,14 @@ import attrs
 import pytest
 from _schedules import carry_out, check, make_schedule
 
-from sendx_async import EventResponse, Outcome, UnprocessableEntityError
-from sendx_async import _dispatcher as dispatcher
+from sendx_async import EventResponse, Outcome
+from sendx_async import _backlog as backlog
+from sendx_async import _recovery as recovery
 from sendx_async._backlog import Backlog, Message
 from sendx_async._delivery import Outage, judge
-from sendx_async._dispatcher import Dispatcher
 from sendx_async._operations import IDENTIFY, contacts_of
 from sendx_async._outcome import OutcomeQueue
+from sendx_async._recovery import Decision, Recovery, Step
 
 Sabotage = Callable[[pytest.MonkeyPatch], None]
 
@@ -25,15 +26,15 @@ MOST_SCHEDULES = 30
 def ignore_contacts(monkeypatch: pytest.MonkeyPatch) -> None:
     add = Backlog.add
 
-    def careless(backlog: Backlog, message: Message) -> None:
+    def careless(kept: Backlog, message: Message) -> None:
         message.contacts = (f"contact {message.index}",)
-        add(backlog, message)
+        add(kept, message)
 
     monkeypatch.setattr(Backlog, "add", careless)
 
 
 def forget_the_new_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dispatcher, "contacts_of", lambda request: contacts_of(request)[:1])
+    monkeypatch.setattr(backlog, "contacts_of", lambda request: contacts_of(request)[:1])
 
 
 def let_outcomes_vanish(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,16 +88,20 @@ def _change_outcomes(
 
 def repeat_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        dispatcher, "judge", lambda error, *, replay_safe: judge(error, replay_safe=True)
+        recovery, "judge", lambda error, *, replay_safe: judge(error, replay_safe=True)
     )
 
 
 def refuse_whole_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    def split(self: Dispatcher, messages: list[Message]) -> None:
-        for message in messages:
-            self._finish(message, error=UnprocessableEntityError(status_code=422))
+    decide = Recovery.decide
 
-    monkeypatch.setattr(Dispatcher, "_split", split)
+    def careless(*arguments: Any, **options: Any) -> Decision:
+        decision = decide(*arguments, **options)
+        if decision.step is Step.APART:
+            return attrs.evolve(decision, step=Step.FINISH)
+        return decision
+
+    monkeypatch.setattr(Recovery, "decide", careless)
 
 
 def allow_too_many(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,9 +3,7 @@
 import asyncio
 import gc
 import signal
-import subprocess
 import sys
-import threading
 import warnings
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -24,10 +22,8 @@ from sendx_async import (
 )
 from sendx_async.testing import FakeSendX
 
-
-def contacts(count: int) -> Iterator[IdentifyRequest]:
-    for number in range(count):
-        yield IdentifyRequest(f"c{number}@example.com")
+from .processes import LIMIT, child_of
+from .sources import Counting, contacts
 
 
 def client_of(fake: FakeSendX, **options: Any) -> AsyncTrackingClient:
@@ -56,22 +52,6 @@ def check_that_nothing_is_lost(
 
 def nothing_hangs(fake: FakeSendX) -> bool:
     return all(r.status is not None or r.disconnected for r in fake.requests)
-
-
-class Counting:
-    """A source that says how much of it was read."""
-
-    def __init__(self, count: int) -> None:
-        self.read = 0
-        self._contacts = contacts(count)
-
-    def __iter__(self) -> "Counting":
-        return self
-
-    def __next__(self) -> IdentifyRequest:
-        contact = next(self._contacts)
-        self.read += 1
-        return contact
 
 
 def test_leaving_in_the_middle_stops_everything(fake_sendx: FakeSendX, backend: str) -> None:
@@ -475,19 +455,10 @@ except KeyboardInterrupt:
 def test_ctrl_c(fake_sendx: FakeSendX) -> None:
     fake_sendx.respond(200, path="identify/bulk", times=4)
     fake_sendx.black_hole(times=None)
-    child = subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", INTERRUPTED, fake_sendx.api_key, fake_sendx.url],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    killer = threading.Timer(40, child.kill)
-    killer.start()
-    try:
-        fake_sendx.wait_for(lambda: len(fake_sendx.requests) == 12, 30)
+    with child_of(INTERRUPTED, fake_sendx) as child:
+        fake_sendx.wait_for(lambda: len(fake_sendx.requests) == 12, LIMIT)
         child.send_signal(signal.SIGINT)
         output, errors = child.communicate()
-    finally:
-        killer.cancel()
-        killer.join()
     assert errors == ""
     counts, last = output.splitlines()
     taken, read, unclaimed, unsent, lost, answered = map(int, counts.split())

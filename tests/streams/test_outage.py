@@ -31,12 +31,10 @@ from sendx_async import (
 )
 from sendx_async.testing import FakeSendX
 
+from .sources import contacts
+
 RunStream = Callable[..., list[Outcome]]
 QUICK = RetryPolicy(base=0.001, cap=0.01)
-
-
-def contacts(count: int) -> list[IdentifyRequest]:
-    return [IdentifyRequest(f"c{n}@example.com") for n in range(count)]
 
 
 class Stopped:

@@ -30,12 +30,10 @@ from sendx_async import (
 )
 from sendx_async.testing import FakeSendX
 
+from .sources import contacts
+
 RunStream = Callable[..., list[Outcome]]
 BULK = "/contact/identify/bulk"
-
-
-def contacts(count: int, **fields: Any) -> list[IdentifyRequest]:
-    return [IdentifyRequest(f"c{n}@example.com", **fields) for n in range(count)]
 
 
 def paths(fake: FakeSendX) -> list[str]:

@@ -1,12 +1,10 @@
 """Streams of the synchronous client: threads, blocking sources, Ctrl-C, exit and fork."""
 
 import collections
-import contextlib
 import contextvars
 import os
 import queue
 import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -32,12 +30,8 @@ from sendx_async import (
 )
 from sendx_async.testing import FakeSendX
 
-LIMIT = 30.0
-
-
-def contacts(count: int) -> Iterator[IdentifyRequest]:
-    for number in range(count):
-        yield IdentifyRequest(f"c{number}@example.com")
+from .processes import LIMIT, child_of
+from .sources import Counting, contacts
 
 
 @pytest.fixture
@@ -47,22 +41,6 @@ def client(fake_sendx: FakeSendX, backend: str) -> Iterator[TrackingClient]:
         retry=RetryPolicy(base=0.001, cap=0.01),
     ) as client:  # fmt: skip
         yield client
-
-
-class Counting:
-    """A source that says how much of it was read."""
-
-    def __init__(self, count: int) -> None:
-        self.read = 0
-        self._contacts = contacts(count)
-
-    def __iter__(self) -> "Counting":
-        return self
-
-    def __next__(self) -> IdentifyRequest:
-        contact = next(self._contacts)
-        self.read += 1
-        return contact
 
 
 def test_all_of_it_is_sent(fake_sendx: FakeSendX, client: TrackingClient) -> None:
@@ -229,7 +207,7 @@ def test_what_the_source_raises_comes_after_all_that_it_gave(
 ) -> None:
     class Source:
         def __init__(self) -> None:
-            self.left = contacts(60)
+            self.left = iter(contacts(60))
 
         def __iter__(self) -> "Source":
             return self
@@ -405,23 +383,6 @@ with client, stream:
     print("parent", status, next(stream).error, flush=True)
 """
 )
-
-
-@contextlib.contextmanager
-def child_of(script: str, fake: FakeSendX, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", script, fake.api_key, fake.url, *arguments],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    killer = threading.Timer(LIMIT, process.kill)
-    killer.start()
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-        killer.cancel()
-        killer.join()
 
 
 @pytest.mark.usefixtures("children_unmeasured")

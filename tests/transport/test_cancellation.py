@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import random
+import threading
 from collections.abc import Awaitable, Callable, Iterator
 from socket import socket
 from typing import Any
@@ -188,7 +189,14 @@ def test_cancelled_while_connecting(
 ) -> None:
     # The server never says a word, so with https the handshake doesn't end. A socket that is left
     # open would be a ResourceWarning here, and would keep the server from ending.
-    port = serve_raw(say_nothing)
+    heard = threading.Semaphore(0)
+
+    def listen(bodies: Iterator[bytes], connection: socket) -> None:
+        connection.recv(1)
+        heard.release()
+        say_nothing(bodies, connection)
+
+    port = serve_raw(listen)
 
     async def main() -> None:
         url = f"{scheme}://127.0.0.1:{port}"
@@ -197,7 +205,8 @@ def test_cancelled_while_connecting(
                 async with anyio.create_task_group() as tasks:
                     for _ in range(4):
                         tasks.start_soon(client.identify_contact, {"email": JANE})
-                    await anyio.sleep(0.02)
+                    for _ in range(2):  # as many as there are connections
+                        assert await anyio.to_thread.run_sync(heard.acquire, True, 10)
                     tasks.cancel_scope.cancel()
 
     anyio.run(main, backend=backend)
