@@ -13,6 +13,7 @@ from sendx_async._errors import (
     AuthenticationError,
     ClientClosedError,
     ConfigurationError,
+    NotFoundError,
     PermissionDeniedError,
     ResponseDecodeError,
     SendXError,
@@ -72,6 +73,15 @@ def judge(error: SendXError, *, replay_safe: bool) -> Verdict:
 def is_endpoint_missing(error: SendXError) -> bool:
     """Tell whether the failure of a bulk request says that SendX has no bulk endpoint."""
     return isinstance(error, ApiError) and error.status_code in _NO_SUCH_ENDPOINT
+
+
+def may_be_found_later(error: SendXError) -> bool:
+    """Tell whether SendX doesn't know a contact, which it may do when it is asked again.
+
+    Nothing says how soon after a contact was identified SendX finds it (guess), so whoever has the
+    time tries a few times more; but it is an answer, and no sign of an outage.
+    """
+    return isinstance(error, NotFoundError)
 
 
 class Suspect(Protocol):

@@ -11,6 +11,8 @@ SendXError
 ├── DeadlineExceeded              also a TimeoutError: the whole call took too long
 ├── OutageError                   SendX failed for longer than a stream's patience
 ├── NotSentError                  a stream ended before it sent this request
+├── OutboxError                   an outbox can't keep, or can't give, a request
+│   └── OutboxFullError           it holds as many as it may
 ├── ResponseDecodeError           a success whose body can't be read: it was delivered
 └── ApiError                      the server refused, or failed
     ├── BadRequestError           400
@@ -147,6 +149,17 @@ class OutageError(SendXError):
 
 class NotSentError(SendXError):
     """A stream ended before it sent this request, or every attempt was refused without effect."""
+
+
+class OutboxError(SendXError):
+    """An outbox could not store a request, or its file can't be used; the text says why.
+
+    A request whose ``put`` raised this is not stored, and will not be delivered.
+    """
+
+
+class OutboxFullError(OutboxError):
+    """An outbox holds ``max_pending`` requests already, so this one was not stored."""
 
 
 class _AnswerError(SendXError):

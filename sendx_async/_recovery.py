@@ -6,7 +6,13 @@ from collections.abc import Sequence
 import attrs
 
 from sendx_async._backlog import Backlog, Message
-from sendx_async._delivery import Outage, Verdict, is_endpoint_missing, judge
+from sendx_async._delivery import (
+    Outage,
+    Verdict,
+    is_endpoint_missing,
+    judge,
+    may_be_found_later,
+)
 from sendx_async._errors import ApiError, RateLimitError, SendXError
 from sendx_async._retry import RetryPolicy, backoff
 from sendx_async._throttle import Throttle
@@ -61,6 +67,8 @@ class Recovery:
         patience: Seconds that an outage may last.
         most_at_once: How many requests may be under way when all is well.
         now: The time.
+        asks_again: Whether a contact that SendX doesn't know is asked for as often as the policy
+            allows.
     """
 
     def __init__(
@@ -71,10 +79,12 @@ class Recovery:
         patience: float,
         most_at_once: int,
         now: float,
+        asks_again: bool = False,
     ) -> None:
         self._backlog = backlog
         self._policy = policy
         self._patience = patience
+        self._asks_again = asks_again
         self._outage = Outage(policy, patience=patience, most_at_once=most_at_once)
         self._throttle = Throttle(now)
         self._batches_fail = False
@@ -148,6 +158,12 @@ class Recovery:
             )
         ends_outage = self.note_answer(messages, begun=begun, now=now)
         if len(messages) == 1 or verdict is Verdict.DELIVERED:
+            first = messages[0]
+            if self._asks_again and may_be_found_later(error):
+                first.failures += 1
+                if first.failures <= self._policy.max_retries:
+                    wait = self._backoff(first, jitter)
+                    return Decision(Step.LATER, wait=wait, ends_outage=ends_outage)
             return Decision(Step.FINISH, ends_outage=ends_outage)
         if is_endpoint_missing(error):
             self._backlog.batch_size = 1
@@ -183,5 +199,7 @@ class Recovery:
             return Decision(Step.AGAIN, pause=pause)
         if (told or 0) > self._patience:
             return Decision(Step.FINISH)
-        wait = backoff(self._policy, retries_done=first.failures - 1, jitter=jitter)
-        return Decision(Step.LATER, wait=wait if told is None else told)
+        return Decision(Step.LATER, wait=self._backoff(first, jitter) if told is None else told)
+
+    def _backoff(self, message: Message, jitter: float) -> float:
+        return backoff(self._policy, retries_done=message.failures - 1, jitter=jitter)

@@ -37,6 +37,8 @@ TREE: Mapping[str, tuple[type, ...]] = {
     "DeadlineExceeded": (SendXError, TimeoutError),
     "OutageError": (SendXError,),
     "NotSentError": (SendXError,),
+    "OutboxError": (SendXError,),
+    "OutboxFullError": (sendx_async.OutboxError,),
     "ResponseDecodeError": (SendXError,),
     "ApiError": (SendXError,),
     "BadRequestError": (ApiError,),

@@ -15,12 +15,13 @@ PACKAGE = Path(sendx_async.__file__).parent
 # In reading order: a module may import from those above it only.
 PURE = (
     "_version", "_locks", "_masking", "_errors", "_validation", "_models", "_convert",
-    "_operations", "_protocol", "_retry", "_delivery", "_backlog", "_throttle", "_recovery",
+    "_operations", "_protocol", "_payload", "_retry", "_delivery", "_backlog", "_throttle",
+    "_recovery",
     "_events", "_options", "_secret", "_settings",
 )  # fmt: skip
 CORE = (
-    "_models", "_convert", "_operations", "_protocol", "_errors", "_retry", "_delivery", "_backlog",
-    "_options",
+    "_models", "_convert", "_operations", "_protocol", "_payload", "_errors", "_retry", "_delivery",
+    "_backlog", "_options",
 )  # fmt: skip
 IO_LIBRARIES = {
     "aiohttp", "anyio", "asyncio", "certifi", "concurrent", "h11", "httpcore", "httpx", "idna",

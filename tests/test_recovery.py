@@ -129,3 +129,34 @@ def test_a_server_that_fails_at_batches_only_gets_single_contacts() -> None:
         assert stream.backlog.batch_size == 25, spell
         assert stream.succeeds(now)  # a contact by itself
     assert stream.backlog.batch_size == 1
+
+
+class TestUnknownContact:
+    """Who waits for nobody asks again for a contact that SendX doesn't know."""
+
+    @staticmethod
+    def stream(asks_again: bool) -> Stream:
+        stream = Stream(*contacts(2))
+        stream.backlog.batch_size = 1
+        stream.recovery = Recovery(
+            stream.backlog, RetryPolicy(2, base=8, cap=8), patience=60, most_at_once=8, now=0,
+            asks_again=asks_again,
+        )  # fmt: skip
+        return stream
+
+    def test_a_few_times(self) -> None:
+        stream = self.stream(asks_again=True)
+        error = NotFoundError(status_code=404)
+        assert stream.fails(error) == Decision(Step.LATER, wait=4.0)
+        stream.succeeds(1.0)
+        assert stream.fails(error) == Decision(Step.LATER, wait=4.0)
+        assert stream.fails(error) == Decision(Step.FINISH)
+
+    def test_not_in_a_stream(self) -> None:
+        assert self.stream(asks_again=False).fails(NotFoundError(status_code=404)) == Decision(
+            Step.FINISH
+        )
+
+    def test_not_after_another_refusal(self) -> None:
+        error = UnprocessableEntityError(status_code=422)
+        assert self.stream(asks_again=True).fails(error) == Decision(Step.FINISH)
