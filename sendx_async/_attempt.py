@@ -14,6 +14,7 @@ from sendx_async._errors import (
     TransportError,
 )
 from sendx_async._http1 import DELIVERY, Delivery, RawAnswer, Target, read_body
+from sendx_async._loops import is_asyncio
 from sendx_async._settings import Settings
 
 _NOTHING_SENT = (
@@ -44,7 +45,7 @@ async def attempt(
     delivery: Delivery = request.extensions[DELIVERY]
     try:
         # asyncio's own timeout costs half of a cancel scope, and every call needs one.
-        if _is_asyncio():
+        if is_asyncio():
             async with asyncio.timeout(limit):
                 return await _send(http, request, delivery)
         with anyio.fail_after(limit):
@@ -121,14 +122,6 @@ async def _send(
     finally:
         await response.aclose()
     return RawAnswer(response.status_code, response.headers.raw, body)
-
-
-def _is_asyncio() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 def _timed_out(delivery: Delivery, when: str) -> AttemptTimeout:

@@ -15,9 +15,9 @@ from sendx_async._call import Answer, Call, Earlier, Shared, deadline_exceeded
 from sendx_async._delivery import Verdict, is_endpoint_missing, judge
 from sendx_async._errors import SendXError
 from sendx_async._http1 import Target
+from sendx_async._loops import current_loop
 from sendx_async._models import IdentifyRequest, IdentifyResponse
 from sendx_async._operations import IDENTIFY, IDENTIFY_BULK, MOST_IN_BULK, Operation, contacts_of
-from sendx_async._pool import current_loop
 from sendx_async._settings import Settings
 
 _FIRST_GUESS = 0.25  # seconds that an answer usually takes

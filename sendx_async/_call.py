@@ -3,6 +3,7 @@
 import logging
 import random
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any, Generic, TypeVar
 
 import anyio
@@ -110,6 +111,7 @@ class Call(Generic[ResponseT]):
         replay_safe: Whether applying the request twice is harmless; None if the operation is to
             say.
         earlier: What was done already for the same caller, if anything.
+        before_attempt: Awaited when an attempt is about to begin; what it raises ends the call.
     """
 
     def __init__(
@@ -122,6 +124,7 @@ class Call(Generic[ResponseT]):
         *,
         replay_safe: bool | None = None,
         earlier: Earlier | None = None,
+        before_attempt: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._shared = shared
         self._settings = settings
@@ -136,6 +139,7 @@ class Call(Generic[ResponseT]):
         self._ends = self._began + settings.deadline
         self._attempts = self._attempts_before = 0 if earlier is None else earlier.attempts
         self._maybe_delivered = earlier is not None and earlier.maybe_delivered
+        self._before_attempt = before_attempt
         self._under_way: Delivery | None = None
         self._id: str | None = None
         self._tells = settings.on_event is not None or logger.isEnabledFor(logging.DEBUG)
@@ -178,6 +182,8 @@ class Call(Generic[ResponseT]):
         last: SendXError | None = None
         while True:
             await self._wait_for_the_moment(last)
+            if self._before_attempt is not None:
+                await self._before_attempt()
             self._attempts += 1
             self._shared.is_used = True
             limit = min(settings.timeout.total, self._ends - time.monotonic())

@@ -11,6 +11,7 @@ import httpx
 from sendx_async import _options as options
 from sendx_async._batching import make_batcher
 from sendx_async._call import Answer, Call, Shared
+from sendx_async._dispatcher import Dispatcher
 from sendx_async._errors import ClientClosedError, ConfigurationError
 from sendx_async._events import Event
 from sendx_async._http1 import Target
@@ -53,8 +54,8 @@ from sendx_async._settings import (
     make_headers,
     make_listener,
 )
-from sendx_async._source import check_source
-from sendx_async._stream import AsyncOutcomeStream, make_dispatcher
+from sendx_async._source import Source, check_source
+from sendx_async._stream import AsyncOutcomeStream, DispatchOptions, make_dispatcher
 
 ResponseT = TypeVar("ResponseT")
 RequestT = TypeVar("RequestT")
@@ -266,16 +267,17 @@ class AsyncTrackingClient:
             InvalidRequestError: ``source`` can't be read.
         """
         return AsyncOutcomeStream(
-            make_dispatcher(
-                self._shared,
-                self._settings,
-                self._targets,
+            self._make_dispatcher(
                 check_source(source, Iterable, AsyncIterable),
                 concurrency=concurrency,
                 batch_size=batch_size,
                 patience=patience,
             )
         )
+
+    def _make_dispatcher(self, source: Source, **options: Unpack[DispatchOptions]) -> Dispatcher:
+        """Give what sends a source with this client's settings; an outbox has one, too."""
+        return make_dispatcher(self._shared, self._settings, self._targets, source, **options)
 
     async def identify_contact_with_http_info(
         self, identify_request: IdentifyRequest | _Mapping, **per_call: Unpack[PerCall]

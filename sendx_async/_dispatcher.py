@@ -4,7 +4,7 @@ import copy
 import math
 import random
 import time
-from collections.abc import AsyncIterable, Callable
+from collections.abc import AsyncIterable, Callable, Sequence
 from typing import Any, Protocol, cast
 
 import anyio
@@ -23,7 +23,6 @@ from sendx_async._errors import (
 )
 from sendx_async._events import Event, EventKind, tell
 from sendx_async._leftovers import of_the_unfinished, of_the_unread, summary_of
-from sendx_async._operations import IDENTIFY_BULK, Operation
 from sendx_async._outcome import Outcome, OutcomeQueue
 from sendx_async._recovery import Recovery, Step
 from sendx_async._retry import RetryPolicy
@@ -34,9 +33,36 @@ _SECONDS_TO_READ = 0.005  # at a stretch, then others may run
 
 
 class BeginCall(Protocol):
-    """Makes the call that sends a request once, however long it has to wait for its moment."""
+    """Makes the call that sends messages once, however long it has to wait for its moment."""
 
-    def __call__(self, operation: Operation[Any, Any], request: Any) -> Call[Any]: ...
+    def __call__(self, messages: Sequence[Message]) -> Call[Any]: ...
+
+
+class Keeper(Protocol):
+    """Where requests are stored until they are delivered; nobody waits for them.
+
+    Attributes:
+        retry: The longest waits, and how often a request may fail while others succeed.
+    """
+
+    @property
+    def retry(self) -> RetryPolicy: ...
+
+    async def before_attempt(self, messages: Sequence[Message]) -> None:
+        """Note that these messages are about to be sent; what it raises ends everything."""
+        ...
+
+    def note_unsent(self, messages: Sequence[Message]) -> None:
+        """Note that these messages are kept, since SendX has certainly not applied them."""
+        ...
+
+    def note_pause(self, error: SendXError) -> None:
+        """Note that everything pauses because of an error."""
+        ...
+
+    def note_end_of_pause(self) -> None:
+        """Note that everything goes on."""
+        ...
 
 
 class Dispatcher:
@@ -46,12 +72,13 @@ class Dispatcher:
 
     Args:
         source: Where the requests come from: models or mappings.
-        begin_call: Makes the call for a request.
+        begin_call: Makes the call for messages that share a request.
         retry: The longest waits, and how often one request may fail while others succeed.
         on_event: Called when everything pauses, and when it goes on.
         concurrency: How many requests may be under way at once.
         batch_size: How many contacts may share a request.
         patience: Seconds that an outage may last.
+        outbox: Where the requests are stored, if they are.
 
     Attributes:
         outcomes: Where the outcomes wait to be taken.
@@ -67,6 +94,7 @@ class Dispatcher:
         concurrency: int,
         batch_size: int,
         patience: float,
+        outbox: Keeper | None,
     ) -> None:
         self._source = source
         self._begin_call = begin_call
@@ -75,8 +103,11 @@ class Dispatcher:
         self._backlog = Backlog(batch_size)
         self._began = time.monotonic()
         self._recovery = Recovery(
-            self._backlog, retry, patience=patience, most_at_once=concurrency, now=self._began
-        )
+            self._backlog, retry, patience=patience, most_at_once=concurrency, now=self._began,
+            asks_again=outbox is not None,
+        )  # fmt: skip
+        self._name = "send_many" if outbox is None else "outbox"
+        self._outbox = outbox
         self._workers = self._starting = self._attempts = 0
         self._idle: anyio.Event | None = None
         self._tasks: anyio.abc.TaskGroup | None = None
@@ -113,6 +144,10 @@ class Dispatcher:
             if isinstance(self._failure, SendXError):
                 self._describe(self._failure)
             self.outcomes.close(self._failure or self._source_error)
+
+    def stop(self, seconds: float) -> None:
+        """Read and begin nothing more; what is under way may take so many seconds to end."""
+        self._end(None, seconds)
 
     def leave(self) -> None:
         """Stop reading and sending at once; `unclaimed` tells what that leaves."""
@@ -215,7 +250,7 @@ class Dispatcher:
         begun = time.monotonic()
         call: Call[Any] | None = None
         try:
-            call = self._call_for(messages)
+            call = self._begin_call(messages)
             answer = await call.run()
         except SendXError as error:
             # The frames hold the call with its body, and nobody needs them any more.
@@ -232,11 +267,6 @@ class Dispatcher:
             for message in messages:
                 self._backlog.finish(message)
                 self.outcomes.put(Outcome(message.index, message.request, answer.data))
-
-    def _call_for(self, messages: list[Message]) -> Call[Any]:
-        if len(messages) == 1:
-            return self._begin_call(messages[0].operation, messages[0].request)
-        return self._begin_call(IDENTIFY_BULK, tuple(each.request for each in messages))
 
     def _note_interruption(self, messages: list[Message], call: Call[Any] | None) -> None:
         if call is not None and call.maybe_delivered:
@@ -259,10 +289,12 @@ class Dispatcher:
             for message in messages:
                 self._finish(message, error)
         elif decision.step is Step.LATER:
+            self._note_unsent(messages)
             self._start(self._give_back_later, messages[0], decision.wait)
         else:
             for message in messages:
                 message.is_alone = message.is_alone or decision.step is Step.APART
+            self._note_unsent(messages)
             self._backlog.give_back(messages)
         if decision.step is Step.STOP:
             self._end(error)
@@ -281,6 +313,10 @@ class Dispatcher:
         if not self._is_resuming:
             self._is_resuming = True
             self._start(self._resume)
+
+    def _note_unsent(self, messages: list[Message]) -> None:
+        if self._outbox is not None and not messages[0].maybe_delivered:
+            self._outbox.note_unsent(messages)
 
     async def _give_back_later(self, message: Message, delay: float) -> None:
         await anyio.sleep(delay)
@@ -305,16 +341,19 @@ class Dispatcher:
         error.maybe_delivered = message.maybe_delivered
         self.outcomes.put(Outcome(message.index, message.request, error=error))
 
-    def _end(self, failure: Exception) -> None:
+    def _end(self, failure: Exception | None, seconds: float = _SECONDS_TO_FINISH) -> None:
         """Send nothing more; what is under way may come to its end, within a limit."""
         if not self._is_ending:
             self._failure = failure
             self._is_ending = True
-            self._idle = anyio.Event()
-            self._start(self._cancel_when_idle, self._idle)
+            if self._workers:
+                self._idle = anyio.Event()
+                self._start(self._cancel_when_idle, self._idle, seconds)
+            else:
+                self.leave()
 
-    async def _cancel_when_idle(self, idle: anyio.Event) -> None:
-        with anyio.move_on_after(_SECONDS_TO_FINISH):
+    async def _cancel_when_idle(self, idle: anyio.Event, seconds: float) -> None:
+        with anyio.move_on_after(seconds):
             await idle.wait()
         self.leave()
 
@@ -327,7 +366,7 @@ class Dispatcher:
         )
         if isinstance(failure, OutageError):
             failure.args = (f"{str(failure).rstrip('.')}. {summary}",)
-            failure.operation, failure.call_id = "send_many", self._id
+            failure.operation, failure.call_id = self._name, self._id
             failure.attempts, failure.elapsed = self._attempts, time.monotonic() - self._began
         else:
             failure.add_note(summary)
@@ -335,16 +374,18 @@ class Dispatcher:
     def _tell(
         self, kind: EventKind, error: SendXError | None = None, *, delay: float | None = None
     ) -> None:
-        tell(
-            self._on_event,
-            Event(
-                kind=kind,
-                operation="send_many",
-                call_id=self._id,
-                attempt=self._attempts,
-                elapsed=time.monotonic() - self._began,
-                status_code=error.status_code if isinstance(error, ApiError) else None,
-                error=None if error is None else type(error).__name__,
-                delay=delay,
-            ),
+        event = Event(
+            kind=kind,
+            operation=self._name,
+            call_id=self._id,
+            attempt=self._attempts,
+            elapsed=time.monotonic() - self._began,
+            status_code=error.status_code if isinstance(error, ApiError) else None,
+            error=None if error is None else type(error).__name__,
+            delay=delay,
         )
+        tell(self._on_event, event)
+        if self._outbox is not None and error is not None:
+            self._outbox.note_pause(error)
+        elif self._outbox is not None:
+            self._outbox.note_end_of_pause()

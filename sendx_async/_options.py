@@ -18,7 +18,8 @@ PRODUCTION = "https://api.sendx.io/api/v1/rest"
 _LONGEST = 1e9
 
 
-def _seconds(name: str, value: object) -> float:
+def make_seconds(name: str, value: object) -> float:
+    """Take a number of seconds above 0."""
     return _positive(f"{name} must be a number of seconds", value)
 
 
@@ -49,11 +50,11 @@ class Timeout:
     write: float | None = attrs.field(default=None, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
-        _seconds("Timeout: total", self.total)
+        make_seconds("Timeout: total", self.total)
         for name in ("connect", "read", "write"):
             value = getattr(self, name)
             if value is not None:
-                _seconds(f"Timeout: {name}", value)
+                make_seconds(f"Timeout: {name}", value)
 
 
 @attrs.frozen
@@ -130,12 +131,12 @@ def is_loopback(host: str) -> bool:
 
 def make_timeout(value: object) -> Timeout:
     """Take a number of seconds for an attempt, or a Timeout."""
-    return value if isinstance(value, Timeout) else Timeout(_seconds("timeout", value))
+    return value if isinstance(value, Timeout) else Timeout(make_seconds("timeout", value))
 
 
 def make_deadline(value: object) -> float:
     """Take a number of seconds for a call, or None for no limit."""
-    return math.inf if value is None else _seconds("deadline", value)
+    return math.inf if value is None else make_seconds("deadline", value)
 
 
 def make_retry(value: object) -> RetryPolicy:

@@ -27,6 +27,7 @@ from sendx_async._http1 import (
     Target,
     read_body,
 )
+from sendx_async._loops import current_loop, is_asyncio
 from sendx_async._network import AsyncioBackend
 from sendx_async._options import is_loopback
 
@@ -290,18 +291,8 @@ def _reason(error: BaseException) -> str:
     return str(cause or "")
 
 
-def current_loop() -> object:
-    """Give what stands for the running event loop: asyncio's loop, or trio's token."""
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        import trio.lowlevel  # noqa: PLC0415 - an optional dependency
-
-        return trio.lowlevel.current_trio_token()
-
-
 def _network_backend() -> httpcore.AsyncNetworkBackend:
-    if isinstance(current_loop(), asyncio.AbstractEventLoop):
+    if is_asyncio():
         return AsyncioBackend()
     return cast("httpcore.AsyncNetworkBackend", httpcore.TrioBackend())
 

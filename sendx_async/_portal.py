@@ -6,7 +6,6 @@ listener that blocks the loop keeps the interpreter from exiting. Here the loop 
 and a caller only for the result; that also costs a quarter less CPU for each call.
 """
 
-import asyncio
 import atexit
 import contextvars
 import importlib
@@ -20,6 +19,7 @@ import anyio
 import anyio.abc
 
 from sendx_async._errors import ClientClosedError, ConnectError, ResponseLost
+from sendx_async._loops import run_soon_in_this_loop
 
 ResultT = TypeVar("ResultT")
 
@@ -53,7 +53,7 @@ class _Portal:
             self._started.set_exception(error)
 
     async def _serve(self) -> None:
-        self._run_soon = _run_soon_in_this_loop(self._backend)
+        self._run_soon = run_soon_in_this_loop()
         async with anyio.create_task_group() as tasks:
             self._started.set_result(tasks)
             await anyio.sleep_forever()
@@ -82,17 +82,6 @@ class _Portal:
         """Cancel what is running and end the thread, within a limit."""
         self.cancel(self._tasks.cancel_scope)
         self._thread.join(_SECONDS_TO_CLOSE)
-
-
-def _run_soon_in_this_loop(backend: str) -> Callable[..., object]:
-    """Give what has a function called in the loop, from any thread, without waiting for it."""
-    if backend == "trio":
-        import trio.lowlevel  # noqa: PLC0415 - an optional dependency
-
-        return trio.lowlevel.current_trio_token().run_sync_soon
-    loop, context = asyncio.get_running_loop(), contextvars.copy_context()
-    # The caller's own context may say that it runs in another kind of loop.
-    return lambda *call: loop.call_soon_threadsafe(*call, context=context)
 
 
 class _Crossing(Generic[ResultT]):

@@ -4,7 +4,7 @@ import functools
 import inspect
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, TypedDict, Unpack, cast
+from typing import Any, TypedDict, TypeVar, Unpack, cast
 
 import attrs
 
@@ -22,6 +22,8 @@ _OWN_HEADERS = {
     "accept", "accept-encoding", "connection", "content-length", "content-type", "expect", "host",
     "transfer-encoding", "upgrade", KEY_HEADER.lower(),
 }  # fmt: skip
+
+EventT = TypeVar("EventT")
 
 
 class PerCall(TypedDict, total=False):
@@ -115,10 +117,10 @@ def changed(settings: Settings, **changes: Unpack[ClientOptions]) -> Settings:
     return attrs.evolve(settings, **made)
 
 
-def make_listener(on_event: object) -> Callable[[Event], object] | None:
+def make_listener(on_event: Callable[[EventT], object] | None) -> Callable[[EventT], object] | None:
     if on_event is None:
         return None
-    function = on_event
+    function: object = on_event
     while isinstance(function, functools.partial):
         function = cast("functools.partial[object]", function).func
     if not callable(function) or any(
@@ -126,7 +128,7 @@ def make_listener(on_event: object) -> Callable[[Event], object] | None:
         for called in (function, type(function).__call__)
     ):
         raise ConfigurationError("on_event must be a plain function: nobody awaits its result")
-    return cast("Callable[[Event], object]", on_event)
+    return on_event
 
 
 def make_headers(

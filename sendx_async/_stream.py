@@ -1,9 +1,10 @@
 """What `AsyncTrackingClient.send_many` gives: outcomes, one by one, as they come."""
 
+import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, NotRequired, Self, TypedDict, Unpack, cast
 
 import anyio
 import anyio.abc
@@ -11,10 +12,11 @@ import anyio.lowlevel
 import attrs
 
 from sendx_async import _options as options
+from sendx_async._backlog import Message
 from sendx_async._call import Call, Shared
-from sendx_async._dispatcher import Dispatcher
+from sendx_async._dispatcher import Dispatcher, Keeper
 from sendx_async._http1 import Target
-from sendx_async._operations import MOST_IN_BULK, Operation
+from sendx_async._operations import IDENTIFY_BULK, MOST_IN_BULK
 from sendx_async._outcome import Outcome
 from sendx_async._settings import Settings
 from sendx_async._source import Source
@@ -113,36 +115,64 @@ class AsyncOutcomeStream:
         return outcome
 
 
+class DispatchOptions(TypedDict):
+    """How a source is sent.
+
+    Attributes:
+        concurrency: How many requests may be under way at once.
+        batch_size: How many contacts may share a request.
+        patience: Seconds that an outage may last, or None.
+        outbox: Where the requests are stored, if they are.
+    """
+
+    concurrency: int
+    batch_size: int
+    patience: float | None
+    outbox: NotRequired[Keeper]
+
+
 def make_dispatcher(
     shared: Shared,
     settings: Settings,
     targets: Mapping[str, Target],
     source: Source,
-    *,
-    concurrency: int,
-    batch_size: int,
-    patience: float | None,
+    **how: Unpack[DispatchOptions],
 ) -> Dispatcher:
     """Give what sends a source for a client with these settings.
+
+    Args:
+        shared: What the client and its copies have in common.
+        settings: The client's settings.
+        targets: Where each operation is posted, by its path.
+        source: Where the requests come from.
+        **how: How it is sent.
 
     Raises:
         ConfigurationError: An option is out of range.
     """
+    outbox = how.get("outbox")
+    retry = settings.retry if outbox is None else outbox.retry
     # A stream decides itself what is repeated, and how long it waits.
-    once = attrs.evolve(
-        settings, deadline=math.inf, retry=attrs.evolve(settings.retry, max_retries=0)
-    )
+    once = attrs.evolve(settings, deadline=math.inf, retry=attrs.evolve(retry, max_retries=0))
 
-    def begin_call(operation: Operation[Any, Any], request: Any) -> Call[Any]:
-        return Call(shared, once, operation, request, targets[operation.path], replay_safe=False)
+    def begin_call(messages: Sequence[Message]) -> Call[Any]:
+        operation, request = messages[0].operation, messages[0].request
+        if len(messages) > 1:
+            operation, request = IDENTIFY_BULK, tuple(each.request for each in messages)
+        target = targets[operation.path]
+        before = None if outbox is None else functools.partial(outbox.before_attempt, messages)
+        return Call(
+            shared, once, operation, request, target, replay_safe=False, before_attempt=before
+        )
 
-    concurrency = options.make_count("concurrency", concurrency)
+    concurrency = options.make_count("concurrency", how["concurrency"])
     return Dispatcher(
         source,
         begin_call,
-        retry=settings.retry,
+        retry=retry,
         on_event=settings.on_event,
         concurrency=int(min(concurrency, shared.most_at_once)),
-        batch_size=options.make_count("batch_size", batch_size, most=MOST_IN_BULK),
-        patience=options.make_patience(patience),
+        batch_size=options.make_count("batch_size", how["batch_size"], most=MOST_IN_BULK),
+        patience=options.make_patience(how["patience"]),
+        outbox=outbox,
     )

@@ -1,0 +1,35 @@
+"""Which event loop runs here, and how another thread reaches it."""
+
+import asyncio
+import contextvars
+from collections.abc import Callable
+from typing import Any
+
+
+def is_asyncio() -> bool:
+    """Tell whether the running event loop is asyncio's."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def current_loop() -> Any:
+    """Give what stands for the running event loop: asyncio's loop, or trio's token."""
+    if is_asyncio():
+        return asyncio.get_running_loop()
+    import trio.lowlevel  # noqa: PLC0415 - an optional dependency
+
+    return trio.lowlevel.current_trio_token()
+
+
+def run_soon_in_this_loop() -> Callable[..., object]:
+    """Give what has a function called in the loop, from any thread, without waiting for it."""
+    loop = current_loop()
+    if not is_asyncio():
+        run_sync_soon: Callable[..., object] = loop.run_sync_soon
+        return run_sync_soon
+    context = contextvars.copy_context()
+    # The caller's own context may say that it runs in another kind of loop.
+    return lambda *call: loop.call_soon_threadsafe(*call, context=context)

@@ -1,0 +1,411 @@
+"""The outbox: what applications put requests into, and drain."""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Any, Self, get_args
+
+import anyio
+import attrs
+
+from sendx_async import _options as options
+from sendx_async._client import AsyncTrackingClient
+from sendx_async._errors import ConfigurationError, InvalidRequestError, OutboxError
+from sendx_async._models import AnyRequest
+from sendx_async._operations import MOST_IN_BULK
+from sendx_async._payload import stamped, to_payload
+from sendx_async._protocol import make_request, operation_for
+from sendx_async._retry import RetryPolicy
+from sendx_async._settings import make_listener
+from sendx_async._validation import type_name
+from sendx_async.outbox import _rows as rows
+from sendx_async.outbox._database import Database, Synchronous, transaction
+from sendx_async.outbox._drainer import Drainer
+from sendx_async.outbox._election import has_drainer
+from sendx_async.outbox._events import OutboxEvent
+from sendx_async.outbox._ledger import Ledger
+from sendx_async.outbox._puts import Puts
+from sendx_async.outbox._round import Round
+from sendx_async.outbox._source import Arrival
+
+_WEEK = 7 * 86400.0
+_TO_JSON = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+_TO_SORTED_JSON = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
+_LONGEST_ID = 200
+_RETRY = RetryPolicy(5, base=1.0, cap=60.0)
+
+
+@attrs.frozen(kw_only=True)
+class OutboxStats:
+    """How an outbox is.
+
+    Attributes:
+        pending: How many requests wait for their delivery.
+        dead: How many were put aside because they can't succeed.
+        uncertain: How many were put aside because they may have been applied, and must not be sent
+            twice.
+        oldest_age: Seconds since the first of those that wait was put, or None if none waits.
+        is_draining: Whether any process drains it now.
+        trouble: What keeps requests from being delivered, in words, or None.
+    """
+
+    pending: int
+    dead: int
+    uncertain: int
+    oldest_age: float | None
+    is_draining: bool
+    trouble: str | None
+
+
+class Outbox:
+    """Keeps requests in a file until SendX has them, through outages, restarts and ``kill -9``.
+
+    Put requests from any thread, task and process of one machine; they are on the disk when `put`
+    returns. One process at a time drains the file, by `draining` or by the command ``sendx outbox
+    drain``. Each contact's requests are sent in the order in which they were put.
+
+    What may safely be applied twice is delivered at least once: twice if a process dies, or an
+    answer is lost, at the wrong moment. Anything else (events, renames, arithmetic on fields) is
+    sent at most once, and put aside as *uncertain* if nobody knows whether it was applied.
+
+    Args:
+        path: The file, on a local disk; it is made when it is first used, readable by its owner
+            only. SQLite puts others beside it, whose names begin with the same.
+        synchronous: ``"FULL"``, the default: what was put survives a loss of power. ``"NORMAL"``:
+            ten times as fast, what was put survives the end of the process, however sudden, but the
+            last moments before a loss of power may be lost.
+        max_pending: How many requests may wait; more are refused. Default 1,000,000.
+        timeout: Seconds to wait while other processes write. Default 30.
+        remember: Seconds for which delivery ids are remembered that callers gave, after the
+            delivery. Default a week.
+        on_event: Called with an `OutboxEvent` when draining begins, ends, pauses or goes on, and
+            when a delivery is put aside. It is called in the event loop, so it must not block.
+
+    Raises:
+        ConfigurationError: An option is wrong.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        synchronous: Synchronous = "FULL",
+        max_pending: int = 1_000_000,
+        timeout: float = 30.0,
+        remember: float = _WEEK,
+        on_event: Callable[[OutboxEvent], object] | None = None,
+    ) -> None:
+        self._path = _make_path(path)
+        if synchronous not in get_args(Synchronous):
+            raise ConfigurationError(
+                f"synchronous must be 'FULL' or 'NORMAL', got {type_name(synchronous)}"
+            )
+        self._remember = options.make_seconds("remember", remember)
+        self._on_event = make_listener(on_event)
+        room = rows.Room(options.make_count("max_pending", max_pending))
+        timeout = options.make_seconds("timeout", timeout)
+        self._arrival = Arrival()
+        self._database = Database(self._path, synchronous=synchronous, timeout=timeout)
+        self._gauge = Database(self._path, synchronous=synchronous, timeout=timeout)
+        putting = Database(self._path, synchronous=synchronous, timeout=timeout, checkpoints=False)
+        impatient = None
+        if synchronous == "NORMAL":
+            impatient = Database(self._path, synchronous="NORMAL", timeout=0, checkpoints=False)
+        self._puts = Puts(putting, impatient, room, self._arrival.tell)
+        self._databases = list(filter(None, (putting, impatient, self._database, self._gauge)))
+        self._is_closed = False
+
+    async def put(
+        self, request: AnyRequest | Mapping[str, Any], *, delivery_id: str | None = None
+    ) -> str:
+        """Store a request; once this has returned it will be delivered, or put aside visibly.
+
+        If it is cancelled the request may be stored all the same.
+
+        Args:
+            request: A model, or a mapping as for `AsyncTrackingClient.send`. An event without a
+                ``time`` gets that of this moment.
+            delivery_id: An id of your own, of up to 200 characters, such as that of a webhook.
+                Putting the same request again with the same id does nothing, also when it was
+                delivered already. It shows up in logs, so let it be no address.
+
+        Returns:
+            The delivery id: yours, or one that is made up.
+
+        Raises:
+            InvalidRequestError: The request can't be sent, or the id was given to another one.
+            OutboxFullError: ``max_pending`` requests wait already.
+            OutboxError: It can't be stored: the disk is full, others kept the file locked for
+                ``timeout`` seconds, the file was removed. Nothing was stored.
+        """
+        return await self._puts.put_soon(self._entry(request, delivery_id))
+
+    def put_sync(
+        self, request: AnyRequest | Mapping[str, Any], *, delivery_id: str | None = None
+    ) -> str:
+        """As `put`, for code that awaits nothing; in an event loop it would block the loop."""
+        return self._puts.put(self._entry(request, delivery_id))
+
+    def _entry(self, given: object, delivery_id: object) -> rows.Entry:
+        self._refuse_if_closed()
+        request = make_request(operation_for(given), given)
+        now = time.time()
+        payload = _TO_JSON(to_payload(stamped(request, now=now)))
+        if delivery_id is None:
+            return rows.Entry(now, payload)
+        if not isinstance(delivery_id, str):
+            problem = f"delivery_id must be a str, got {type_name(delivery_id)}"
+            raise InvalidRequestError.of("put", [problem])
+        if not 0 < len(delivery_id) <= _LONGEST_ID or not delivery_id.isprintable():
+            problem = f"delivery_id must have 1 to {_LONGEST_ID} printable characters"
+            raise InvalidRequestError.of("put", [problem])
+        # Of what was asked for, without the moment: the same again is the same.
+        asked = _TO_SORTED_JSON(to_payload(request)).encode()
+        digest = hashlib.blake2b(asked, digest_size=16).digest()
+        return rows.Entry(now, payload, delivery_id, digest)
+
+    @asynccontextmanager
+    async def draining(
+        self,
+        client: AsyncTrackingClient,
+        *,
+        concurrency: int = 8,
+        batch_size: int = MOST_IN_BULK,
+        retry: RetryPolicy = _RETRY,
+        grace: float = 5.0,
+    ) -> AsyncGenerator[None]:
+        """Drain the outbox while this is open: ``async with outbox.draining(client): ...``.
+
+        Any number of processes may do so: one drains, and another one takes over when it ends,
+        however it ends. Outages are waited out, for as long as they last. When the key isn't
+        accepted (401, 403) everything is kept, ``on_event`` is told ``"halted"``, and one more
+        attempt is made every minute. Nothing that goes wrong is raised here: see `stats`.
+
+        Args:
+            client: What sends; its rate, timeout and connections hold here, too.
+            concurrency: How many requests may be under way at once, at most ``max_connections``.
+                Default 8.
+            batch_size: How many contacts may share a request, 1 to 25. Default 25.
+            retry: How often a request may fail while others succeed, or name a contact that SendX
+                doesn't know, before it is dead; and the longest waits. Default
+                ``RetryPolicy(5, base=1, cap=60)``.
+            grace: Seconds that requests under way may take to end when this is left. Default 5.
+
+        Raises:
+            ConfigurationError: An option is wrong.
+        """
+        grace = options.make_seconds("grace", grace)
+        drainer = self._drainer(client, concurrency, batch_size, retry, until_empty=False)
+        tasks = anyio.create_task_group()
+        await tasks.__aenter__()
+        tasks.start_soon(drainer.run)
+        try:
+            yield
+        finally:
+            drainer.stop(grace)
+            # Without the error, which the task group would wrap in a group.
+            await tasks.__aexit__(None, None, None)
+
+    async def drain(
+        self,
+        client: AsyncTrackingClient,
+        *,
+        concurrency: int = 8,
+        batch_size: int = MOST_IN_BULK,
+        retry: RetryPolicy = _RETRY,
+    ) -> None:
+        """Drain the outbox until nothing waits; arguments as `draining`.
+
+        It waits for its turn if another process drains, and for the end of an outage.
+
+        Raises:
+            AuthenticationError, PermissionDeniedError: The key isn't accepted; all is kept.
+            ClientClosedError: The client is closed.
+            OutboxError: The file can't be used.
+            ConfigurationError: An option is wrong.
+        """
+        await self._drainer(client, concurrency, batch_size, retry, until_empty=True).run()
+
+    def _drainer(
+        self,
+        client: AsyncTrackingClient,
+        concurrency: int,
+        batch_size: int,
+        retry: RetryPolicy,
+        *,
+        until_empty: bool,
+    ) -> Drainer:
+        self._refuse_if_closed()
+        if not isinstance(client, AsyncTrackingClient):
+            raise ConfigurationError(
+                f"client must be an AsyncTrackingClient, got {type_name(client)}"
+            )
+        options.make_count("concurrency", concurrency)
+        options.make_count("batch_size", batch_size, most=MOST_IN_BULK)
+        options.make_retry(retry)
+        ledger = Ledger(self._database, self._gauge, self._on_event)
+
+        def make_round() -> Round:
+            return Round(
+                ledger,
+                client,
+                self._arrival,
+                retry=retry,
+                concurrency=concurrency,
+                batch_size=batch_size,
+                until_empty=until_empty,
+            )
+
+        return Drainer(
+            self._path, ledger, make_round, remember=self._remember, until_empty=until_empty
+        )
+
+    def stats(self) -> OutboxStats:
+        """Tell how the outbox is; any process may ask, and alert people by it.
+
+        It counts, which takes some tenths of a second where a million requests wait.
+
+        Raises:
+            OutboxError: The file can't be used.
+        """
+        with self._database.reading() as connection:
+            pending, dead, uncertain, first = rows.count(connection)
+            trouble = rows.trouble(connection)
+            is_draining = has_drainer(self._path)
+        if pending and not is_draining:
+            trouble = "no process drains this outbox"
+        age = None if first is None else max(0.0, time.time() - first)
+        return OutboxStats(
+            pending=pending,
+            dead=dead,
+            uncertain=uncertain,
+            oldest_age=age,
+            is_draining=is_draining,
+            trouble=trouble,
+        )
+
+    def failed(
+        self, kind: rows.FailureKind | None = None, *, limit: int = 100
+    ) -> list[rows.FailedDelivery]:
+        """Give deliveries that were put aside, the latest first.
+
+        Args:
+            kind: ``"dead"``, ``"uncertain"``, or None for both.
+            limit: How many at most. Default 100.
+
+        Raises:
+            OutboxError: The file can't be used.
+        """
+        with self._database.reading() as connection:
+            return rows.failed(connection, kind, options.make_count("limit", limit))
+
+    def retry(self, delivery_ids: Iterable[str] | None = None, *, uncertain: bool = False) -> int:
+        """Put deliveries that were put aside back, behind all that wait; tells how many.
+
+        Args:
+            delivery_ids: Which ones, of either kind. Default: all that are dead.
+            uncertain: Whether to take all that are uncertain as well, though SendX may apply them
+                twice. Default False.
+
+        Raises:
+            OutboxError: None was put aside under one of the ids, or the file can't be used.
+        """
+        with self._database.writing() as connection:
+            places = rows.find_failed(connection, _ids(delivery_ids), _kinds(uncertain))
+            rows.put_back(connection, places)
+        self._arrival.tell()
+        return len(places)
+
+    def discard(self, delivery_ids: Iterable[str] | None = None, *, uncertain: bool = False) -> int:
+        """Throw deliveries away that were put aside; arguments, result and errors as `retry`."""
+        with self._database.writing() as connection:
+            places = rows.find_failed(connection, _ids(delivery_ids), _kinds(uncertain))
+            rows.drop_failed(connection, places)
+        return len(places)
+
+    def purge(self, address: str) -> int:
+        """Throw away all that is about a contact, as an erasure request asks; tells how many.
+
+        It is overwritten in the file, too. What is being sent at this moment may still arrive, and
+        what names the contact only in the data of an event about another one is not found.
+
+        Args:
+            address: The contact's address, or the id that events name it by; in any case.
+
+        Raises:
+            OutboxError: The file can't be used.
+        """
+        contact: object = address
+        if not isinstance(contact, str) or not contact:
+            problem = f"address must be a str that isn't empty, got {type_name(address)}"
+            raise InvalidRequestError.of("purge", [problem])
+        with self._database.reading() as connection:
+            connection.execute("PRAGMA secure_delete=ON")
+            try:
+                with transaction(connection):
+                    count = rows.purge(connection, contact.casefold())
+            finally:
+                connection.execute("PRAGMA secure_delete=FAST")
+            # The log holds it, too, until it is empty.
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        return count
+
+    def close(self) -> None:
+        """Close the file; what was put stays in it. Closing it again does nothing."""
+        self._is_closed = True
+        self._puts.close()
+        for database in self._databases:
+            database.close()
+
+    def _refuse_if_closed(self) -> None:
+        if self._is_closed:
+            raise OutboxError(f"the outbox {self._path} is closed: make a new one")
+
+    def __enter__(self) -> Self:
+        self._refuse_if_closed()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._path!r}{' (closed)' if self._is_closed else ''}>"
+
+
+def _make_path(path: str | os.PathLike[str]) -> str:
+    given: object = os.fspath(path) if isinstance(path, os.PathLike) else path
+    if not isinstance(given, str) or not given or given == ":memory:" or "\0" in given:
+        raise ConfigurationError(
+            f"path must be that of a file, as a str or a Path, got {type_name(given)}"
+        )
+    return os.path.abspath(given)  # noqa: PTH100 - a str is what SQLite takes
+
+
+def _ids(delivery_ids: Iterable[str] | None) -> Sequence[str] | None:
+    if isinstance(delivery_ids, str):
+        return [delivery_ids]  # one is no list of letters
+    return None if delivery_ids is None else list(delivery_ids)
+
+
+def _kinds(uncertain: bool) -> list[rows.FailureKind]:  # noqa: FBT001 - by its name is how it is given
+    return ["dead", "uncertain"] if uncertain else ["dead"]

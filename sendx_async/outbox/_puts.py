@@ -1,0 +1,223 @@
+"""Puts requests into an outbox's file, for threads and for tasks, many in one commit if need be."""
+
+import contextlib
+import copy
+import queue
+import sqlite3
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+
+import anyio
+import anyio.lowlevel
+
+from sendx_async._errors import InvalidRequestError, OutboxError, OutboxFullError
+from sendx_async._locks import ForkSafeLock
+from sendx_async._loops import run_soon_in_this_loop
+from sendx_async.outbox import _rows as rows
+from sendx_async.outbox._database import Database, transaction
+
+_MOST_IN_A_COMMIT = 500
+_PUTS_BEFORE_A_CHECKPOINT = 1000
+
+
+class _Waiting:
+    """A put that a thread of its own does for someone who waits for it."""
+
+    __slots__ = ("entry", "error", "result", "run_soon", "tell")
+
+    def __init__(
+        self,
+        entry: rows.Entry,
+        tell: Callable[[], object],
+        run_soon: Callable[..., object] | None,
+    ) -> None:
+        self.entry = entry
+        self.tell = tell
+        self.run_soon = run_soon
+        self.result = ""
+        self.error: Exception | None = None
+
+    def outcome(self) -> str:
+        if self.error is None:
+            return self.result
+        try:
+            raise self.error
+        finally:
+            self.error = None  # its traceback leads back to here
+
+
+class Puts:
+    """Stores requests, and gives their delivery ids.
+
+    A thread that finds nobody else at it commits by itself. Everybody else, and nearly every task,
+    has a thread do it that commits all that wait together, as they all wait for the same disk.
+
+    Args:
+        database: The file; only for this.
+        impatient: The same without waiting for locks, for use in event loops; None if a commit
+            waits for the disk.
+        room: Whether it may hold one more.
+        arrived: Called after each commit, in whatever thread.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        impatient: Database | None,
+        room: rows.Room,
+        arrived: Callable[[], object],
+    ) -> None:
+        self._database = database
+        self._impatient = impatient
+        self._room = room
+        self._arrived = arrived
+        self._name: str | None = None
+        self._since_checkpoint = 0
+        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._starting = ForkSafeLock()
+
+    def put(self, entry: rows.Entry) -> str:
+        """Store a request, and wait until it is.
+
+        Raises:
+            OutboxError: It is not stored.
+            InvalidRequestError: Its id was given to another request.
+        """
+        # Not acquire(blocking=False): Ctrl-C just after it would leave the lock held.
+        if self._database.lock.locked():
+            done = threading.Event()
+            waiting = _Waiting(entry, done.set, None)
+            self._hand_over(waiting)
+            done.wait()
+            return waiting.outcome()
+        result = self._put_one(self._database, entry)
+        if self._since_checkpoint >= _PUTS_BEFORE_A_CHECKPOINT:
+            self._checkpoint()
+        self._arrived()
+        return result
+
+    async def put_soon(self, entry: rows.Entry) -> str:
+        """As `put`, without keeping an event loop from going on."""
+        if (
+            self._impatient is not None
+            and self._since_checkpoint < _PUTS_BEFORE_A_CHECKPOINT
+            and not self._impatient.lock.locked()
+        ):
+            try:
+                result = self._put_one(self._impatient, entry)
+            except OutboxError as error:
+                if not isinstance(error.__cause__, sqlite3.OperationalError):
+                    raise
+            else:
+                self._arrived()
+                await anyio.lowlevel.checkpoint()
+                return result
+        done = anyio.Event()
+        waiting = _Waiting(entry, done.set, run_soon_in_this_loop())
+        self._hand_over(waiting)
+        await done.wait()
+        return waiting.outcome()
+
+    def close(self) -> None:
+        """End the thread, after what it was given."""
+        with self._starting.current:
+            thread, self._thread = self._thread, None
+        if thread is not None:
+            self._queue.put(None)
+            thread.join()
+
+    def _put_one(self, database: Database, entry: rows.Entry) -> str:
+        """Store one in a transaction of its own."""
+        with database.lock:
+            try:
+                connection = database.connection()
+                if entry.given_id is not None:
+                    return self._put_together(connection, [entry])[0]
+                return self._insert(connection, entry)
+            except (sqlite3.Error, OSError) as error:
+                raise database.translated(error) from error
+
+    def _put_together(self, connection: sqlite3.Connection, entries: list[rows.Entry]) -> list[str]:
+        with transaction(connection):
+            return [self._insert(connection, entry) for entry in entries]
+
+    def _insert(self, connection: sqlite3.Connection, entry: rows.Entry) -> str:
+        result = rows.insert(connection, entry, self._room, self._database.path)
+        self._since_checkpoint += 1
+        if entry.given_id is not None:
+            return result
+        if self._name is None:
+            self._name = rows.name_of(connection)
+        return f"{self._name}-{result}"
+
+    def _checkpoint(self) -> None:
+        self._since_checkpoint = 0
+        # What it would do is done by another, later.
+        with contextlib.suppress(OutboxError):
+            self._database.checkpoint()
+
+    # The thread
+
+    def _hand_over(self, waiting: _Waiting) -> None:
+        with self._starting.current:
+            # After a fork the parent's is none of ours, and neither is what it was given.
+            if self._thread is None or not self._thread.is_alive():
+                self._queue = queue.SimpleQueue()
+                self._thread = threading.Thread(
+                    target=self._work, args=(self._queue,), name="sendx_async outbox", daemon=True
+                )
+                self._thread.start()
+            self._queue.put(waiting)
+
+    def _work(self, waiting: "queue.SimpleQueue[_Waiting | None]") -> None:
+        is_last = False
+        while not is_last:
+            together: list[_Waiting] = []
+            another = waiting.get()
+            with contextlib.suppress(queue.Empty):
+                while another is not None:
+                    together.append(another)
+                    if len(together) == _MOST_IN_A_COMMIT:
+                        break
+                    another = waiting.get_nowait()
+            is_last = another is None
+            if together:
+                self._store(together)
+            if self._since_checkpoint >= _PUTS_BEFORE_A_CHECKPOINT:
+                self._checkpoint()
+
+    def _store(self, together: list[_Waiting]) -> None:
+        """Store many in one transaction, or all of them that can be."""
+        try:
+            with self._database.reading() as connection:
+                results = self._put_together(connection, [each.entry for each in together])
+        except (InvalidRequestError, OutboxFullError) as error:
+            if len(together) > 1:
+                for each in together:
+                    self._store([each])
+                return
+            together[0].error = error
+        except Exception as error:  # noqa: BLE001 - whoever waits gets it
+            for each in together:
+                each.error = copy.copy(error)
+        else:
+            for each, result in zip(together, results, strict=True):
+                each.result = result
+            self._arrived()
+        _tell(together)
+
+
+def _tell(together: list[_Waiting]) -> None:
+    loops: dict[Callable[..., object] | None, list[_Waiting]] = defaultdict(list)
+    for each in together:
+        loops[each.run_soon].append(each)
+    for run_soon, here in loops.items():
+        for each in here:
+            if run_soon is None:
+                each.tell()
+            else:
+                # A loop that has ended has nobody who waits.
+                with contextlib.suppress(RuntimeError):
+                    run_soon(each.tell)

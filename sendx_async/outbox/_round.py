@@ -1,0 +1,173 @@
+"""Sends what an outbox holds until it is told to stop, or something is in the way of everything."""
+
+from collections.abc import Callable, Sequence
+
+import anyio
+import anyio.abc
+
+from sendx_async._backlog import Message
+from sendx_async._client import AsyncTrackingClient
+from sendx_async._delivery import Verdict, judge
+from sendx_async._errors import SendXError
+from sendx_async._outcome import Outcome
+from sendx_async._protocol import operation_for
+from sendx_async._retry import RetryPolicy
+from sendx_async.outbox._ledger import Ledger, described
+from sendx_async.outbox._rows import Failure, Row
+from sendx_async.outbox._source import Arrival, RowSource
+
+_OUTCOMES_IN_A_COMMIT = 500
+
+
+class Changed(Exception):  # noqa: N818 - says what happened
+    """Somebody has thrown messages away that may have been read already."""
+
+
+class Round:
+    """One pass over the outbox: it reads from the beginning, and goes on as more is put.
+
+    Args:
+        ledger: The outbox's file.
+        client: What sends.
+        arrival: Tells that something was put.
+        retry: How often one request may fail while others succeed, and the longest waits.
+        concurrency: How many requests may be under way at once.
+        batch_size: How many contacts may share a request.
+        until_empty: Whether to end as soon as nothing waits.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        client: AsyncTrackingClient,
+        arrival: Arrival,
+        *,
+        retry: RetryPolicy,
+        concurrency: int,
+        batch_size: int,
+        until_empty: bool,
+    ) -> None:
+        self.retry = retry
+        self._ledger = ledger
+        self._purges = ledger.purges()
+        self._source = RowSource(ledger.read, arrival, ends=until_empty)
+        self._tasks: anyio.abc.TaskGroup = anyio.create_task_group()
+        # An outbox is a stream whose source has no end.
+        self._dispatcher = client._make_dispatcher(  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+            self._source,
+            concurrency=concurrency,
+            batch_size=batch_size,
+            patience=None,
+            outbox=self,
+        )
+
+    async def run(self, stopping: anyio.Event, grace: Callable[[], float]) -> None:
+        """Send until told to stop.
+
+        Args:
+            stopping: Set when nothing more shall be begun.
+            grace: Gives the seconds that what is under way then may take to end.
+
+        Raises:
+            Changed: To be run anew.
+            SendXError: Nothing can be sent.
+        """
+        failure: Exception | None = None
+        try:
+            async with self._tasks as tasks:
+                tasks.start_soon(self._dispatcher.run)
+                tasks.start_soon(self._stop, stopping, grace)
+                try:
+                    await self._record_outcomes()
+                except Exception as error:  # noqa: BLE001 - raised again, without a group around it
+                    failure = error
+                tasks.cancel_scope.cancel()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._settle()
+        if failure is not None and not stopping.is_set():
+            raise failure
+
+    async def _stop(self, stopping: anyio.Event, grace: Callable[[], float]) -> None:
+        await stopping.wait()
+        self._dispatcher.stop(grace())
+
+    async def _record_outcomes(self) -> None:
+        outcomes = self._dispatcher.outcomes
+        while await outcomes.arrival():
+            delivered: list[Row] = []
+            failures: list[Failure] = []
+            while (
+                len(delivered) + len(failures) < _OUTCOMES_IN_A_COMMIT
+                and (outcome := outcomes.take()) is not None
+            ):
+                row = self._source.rows.pop(outcome.index)
+                failure = _failure_of(row, outcome)
+                if failure is None:
+                    delivered.append(row)
+                else:
+                    failures.append(failure)
+            await self._ledger.record(delivered, failures)
+            if delivered:
+                await self._ledger.note_well()
+
+    async def _settle(self) -> None:
+        """Write down what is certain of the requests that were not finished."""
+        delivered: list[Row] = []
+        failures: list[Failure] = []
+        for outcome in self._dispatcher.unclaimed():
+            row = self._source.rows[outcome.index]
+            if outcome.is_retryable:
+                self._ledger.note_unsent(row)
+                await self._ledger.unmark(row)
+            elif (failure := _failure_of(row, outcome)) is not None:
+                failures.append(failure)
+            else:
+                delivered.append(row)
+        if delivered or failures:
+            await self._ledger.record(delivered, failures)
+
+    # What the dispatcher asks and tells
+
+    async def before_attempt(self, messages: Sequence[Message]) -> None:
+        """Note what is about to be sent, if it must not be sent twice.
+
+        Raises:
+            Changed: It may have been thrown away.
+        """
+        if self._ledger.purges() != self._purges:
+            raise Changed
+        first = messages[0]
+        if not first.replay_safe:
+            await self._ledger.mark(self._source.rows[first.index])
+
+    def note_unsent(self, messages: Sequence[Message]) -> None:
+        """Note what was certainly not applied, and is sent again."""
+        for message in messages:
+            row = self._source.rows[message.index]
+            self._ledger.note_unsent(row)
+            if not message.replay_safe:
+                self._tasks.start_soon(self._ledger.unmark, row)
+
+    def note_pause(self, error: SendXError) -> None:
+        """Note that everything pauses."""
+        text = described(error)
+        self._ledger.tell("paused", error=text)
+        self._tasks.start_soon(self._ledger.note_trouble, f"SendX is in trouble: {text}")
+
+    def note_end_of_pause(self) -> None:
+        """Note that everything goes on."""
+        self._tasks.start_soon(self._ledger.note_well)
+
+
+def _failure_of(row: Row, outcome: Outcome) -> Failure | None:
+    """Say how a delivery has failed; None if it has not."""
+    error = outcome.error
+    if error is None:
+        return None
+    replay_safe = operation_for(outcome.request).is_replay_safe(outcome.request)
+    verdict = judge(error, replay_safe=replay_safe)
+    if verdict is Verdict.DELIVERED:
+        return None
+    is_uncertain = error.maybe_delivered and not replay_safe
+    return Failure(row, "uncertain" if is_uncertain else "dead", described(error), error.attempts)

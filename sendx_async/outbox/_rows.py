@@ -1,0 +1,393 @@
+"""What is kept in an outbox's file, and every statement that reads or changes it."""
+
+import json
+import math
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Literal
+
+import attrs
+
+from sendx_async._errors import InvalidRequestError, OutboxError, OutboxFullError
+from sendx_async._models import AnyRequest
+from sendx_async._operations import contacts_of
+from sendx_async._payload import from_payload
+
+FailureKind = Literal["dead", "uncertain"]
+_ROWS_AT_A_TIME = 1000
+_SECONDS_OF_A_COUNT = 1.0
+
+
+@attrs.frozen
+class Entry:
+    """A request that is put into an outbox.
+
+    Attributes:
+        put_at: When, in Unix seconds.
+        payload: What is stored, as JSON.
+        given_id: The caller's own delivery id, if any.
+        digest: Of the request that came with it.
+    """
+
+    put_at: float
+    payload: str
+    given_id: str | None = None
+    digest: bytes | None = None
+
+
+@attrs.frozen
+class Row:
+    """A request that waits for its delivery.
+
+    Attributes:
+        id: Its place.
+        delivery_id: What its caller knows it by.
+        has_given_id: Whether that is an id of the caller's own.
+        request: The request; None if what is stored can't be read.
+        error: Why it can't.
+    """
+
+    id: int
+    delivery_id: str
+    has_given_id: bool
+    request: AnyRequest | None
+    error: InvalidRequestError | None = None
+
+
+@attrs.frozen
+class Failure:
+    """A delivery that has failed for good."""
+
+    row: Row
+    kind: FailureKind
+    error: str
+    attempts: int
+
+
+@attrs.frozen(kw_only=True)
+class FailedDelivery:
+    """A delivery that was put aside, for people to look at.
+
+    Attributes:
+        delivery_id: What `Outbox.put` gave for it.
+        kind: ``"dead"`` if SendX refused it, or kept failing at it while others succeeded;
+            ``"uncertain"`` if it may have been applied, and must not be sent twice.
+        request: The request, or None if what is stored can't be read.
+        error: The error's kind and text, with SendX's own words.
+        attempts: How often it was sent, or tried to be.
+        put_at: When it was put, in Unix seconds.
+        failed_at: When it was put aside, in Unix seconds.
+    """
+
+    delivery_id: str
+    kind: FailureKind
+    request: AnyRequest | None
+    error: str
+    attempts: int
+    put_at: float
+    failed_at: float
+
+
+class Room:
+    """Whether an outbox may hold one more, without counting what is in it each time.
+
+    Args:
+        most: How many requests may wait.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._counted_at = -math.inf
+        self._count = 0
+        self.ceiling = 0  # while no place is above it, there surely is room
+
+    def look(self, connection: sqlite3.Connection, path: str, *, now: float) -> None:
+        """Look again, and count if need be.
+
+        Raises:
+            OutboxFullError: There is no room.
+        """
+        first, last = connection.execute(
+            "SELECT coalesce(min(id), 1), coalesce(max(id), 0) FROM pending"
+        ).fetchone()
+        self.ceiling = first + self._most - 1
+        if last < self.ceiling:
+            return
+        # Some in between may have been delivered. Counting takes long where there are many, so who
+        # is refused over and over is so by the same count for a while.
+        if now >= self._counted_at + _SECONDS_OF_A_COUNT:
+            (self._count,) = connection.execute("SELECT count(*) FROM pending").fetchone()
+            self._counted_at = now
+        if self._count >= self._most:
+            raise OutboxFullError(
+                f"the outbox {path} holds {self._count} requests, and max_pending is {self._most}: "
+                "this one was not stored; stats() tells what keeps them from being delivered"
+            )
+        self.ceiling = last + self._most - self._count
+
+
+def insert(connection: sqlite3.Connection, entry: Entry, room: Room, path: str) -> str:
+    """Store a request, unless its id was used before; give its delivery id.
+
+    With a given id it needs a transaction around it.
+
+    Raises:
+        InvalidRequestError: The id was given to another request.
+        OutboxFullError: There is no room.
+    """
+    if entry.given_id is not None and _is_known(connection, entry.given_id, entry.digest):
+        return entry.given_id
+    while True:
+        done = connection.execute(
+            "INSERT INTO pending(put_at, payload, given_id, digest) SELECT ?, ?, ?, ? "
+            "WHERE (SELECT coalesce(max(id), 0) FROM pending) < ?",
+            (entry.put_at, entry.payload, entry.given_id, entry.digest, room.ceiling),
+        )
+        if done.rowcount:
+            return entry.given_id or str(done.lastrowid)
+        room.look(connection, path, now=time.monotonic())
+
+
+def _is_known(connection: sqlite3.Connection, given_id: str, digest: bytes | None) -> bool:
+    found = connection.execute(
+        "SELECT digest FROM pending WHERE given_id = :id UNION ALL "
+        "SELECT digest FROM failed WHERE given_id = :id UNION ALL "
+        "SELECT digest FROM delivered WHERE given_id = :id",
+        {"id": given_id},
+    ).fetchone()
+    if found is not None and found[0] != digest:
+        raise InvalidRequestError.of(
+            "put",
+            ["delivery_id was given to another request before: give each request its own"],
+        )
+    return found is not None
+
+
+def name_of(connection: sqlite3.Connection) -> str:
+    """Give what tells this outbox's delivery ids from those of others."""
+    name: str = _about(connection, "name")
+    return name
+
+
+def read(connection: sqlite3.Connection, *, after: int, most: int) -> list[Row]:
+    """Give the requests behind a place, in the order in which they were put."""
+    return _rows(
+        connection,
+        "SELECT id, given_id, payload FROM pending WHERE id > ? ORDER BY id LIMIT ?",
+        (after, most),
+    )
+
+
+def interrupted(connection: sqlite3.Connection) -> list[Row]:
+    """Give the requests that were under way when the last drainer came to its end."""
+    return _rows(
+        connection,
+        "SELECT id, given_id, payload FROM pending WHERE is_under_way IS NOT NULL ORDER BY id",
+        (),
+    )
+
+
+def _rows(connection: sqlite3.Connection, query: str, values: tuple[int, ...]) -> list[Row]:
+    prefix = f"{name_of(connection)}-"
+    found: list[Row] = []
+    for place, given_id, payload in connection.execute(query, values).fetchall():
+        try:
+            request, error = _request_of(payload)
+        except OutboxError:
+            if not found:
+                raise
+            break  # what stands before it can be sent, at least
+        found.append(
+            Row(place, given_id or f"{prefix}{place}", given_id is not None, request, error)
+        )
+    return found
+
+
+def _request_of(payload: str) -> tuple[AnyRequest | None, InvalidRequestError | None]:
+    try:
+        return from_payload(json.loads(payload)), None
+    except InvalidRequestError as error:
+        return None, error
+    except (ValueError, RecursionError) as error:
+        return None, InvalidRequestError.of("stored request", [f"is no JSON: {error}"])
+
+
+def _request_if_readable(payload: str) -> AnyRequest | None:
+    try:
+        return _request_of(payload)[0]
+    except OutboxError:  # of a later form
+        return None
+
+
+def note_under_way(connection: sqlite3.Connection, place: int, *, is_under_way: bool) -> None:
+    """Note that a request is about to be sent that must not be sent twice, or that it was not."""
+    connection.execute(
+        "UPDATE pending SET is_under_way = ? WHERE id = ?", (1 if is_under_way else None, place)
+    )
+
+
+def note_delivered(connection: sqlite3.Connection, rows: Iterable[Row], *, now: float) -> None:
+    """Forget requests that were delivered, but for the ids that their callers gave."""
+    rows = list(rows)
+    for row in rows:
+        if row.has_given_id:
+            connection.execute(
+                "INSERT OR REPLACE INTO delivered "
+                "SELECT given_id, digest, ? FROM pending WHERE id = ?",
+                (now, row.id),
+            )
+    connection.executemany("DELETE FROM pending WHERE id = ?", [(row.id,) for row in rows])
+
+
+def note_failed(connection: sqlite3.Connection, failures: Iterable[Failure], *, now: float) -> None:
+    """Put requests aside that have failed for good."""
+    for failure in failures:
+        connection.execute(
+            "INSERT INTO failed "
+            "SELECT id, ?, put_at, ?, ?, ?, payload, given_id, digest FROM pending WHERE id = ?",
+            (failure.kind, now, failure.attempts, failure.error, failure.row.id),
+        )
+        connection.execute("DELETE FROM pending WHERE id = ?", (failure.row.id,))
+
+
+def forget_delivered(connection: sqlite3.Connection, *, before: float) -> None:
+    """Forget the ids of requests that were delivered before a moment."""
+    connection.execute("DELETE FROM delivered WHERE at < ?", (before,))
+
+
+def failed(
+    connection: sqlite3.Connection, kind: FailureKind | None, most: int
+) -> list[FailedDelivery]:
+    """Give what was put aside, latest first."""
+    prefix = f"{name_of(connection)}-"
+    rows = connection.execute(
+        "SELECT coalesce(given_id, ?1 || id), kind, payload, error, attempts, put_at, failed_at "
+        "FROM failed WHERE ?2 IS NULL OR kind = ?2 ORDER BY failed_at DESC, id DESC LIMIT ?3",
+        (prefix, kind, most),
+    )
+    return [
+        FailedDelivery(
+            delivery_id=delivery_id,
+            kind=found,
+            request=_request_if_readable(payload),
+            error=error,
+            attempts=attempts,
+            put_at=put_at,
+            failed_at=failed_at,
+        )
+        for delivery_id, found, payload, error, attempts, put_at, failed_at in rows
+    ]
+
+
+def find_failed(
+    connection: sqlite3.Connection, delivery_ids: Sequence[str] | None, kinds: Sequence[FailureKind]
+) -> list[int]:
+    """Give the places of what was put aside: those with these ids, or all of these kinds.
+
+    Raises:
+        OutboxError: There is none with one of the ids.
+    """
+    if delivery_ids is None:
+        marks = ", ".join("?" * len(kinds))
+        rows = connection.execute(
+            f"SELECT id FROM failed WHERE kind IN ({marks}) ORDER BY id",  # noqa: S608 - marks only
+            kinds,
+        )
+        return [place for (place,) in rows]
+    prefix = f"{name_of(connection)}-"
+    places: list[int] = []
+    for delivery_id in delivery_ids:
+        number = delivery_id.removeprefix(prefix)
+        is_own = number != delivery_id and number.isdecimal()
+        found = connection.execute(
+            "SELECT id FROM failed WHERE given_id = ? OR (given_id IS NULL AND id = ?)",
+            (delivery_id, int(number) if is_own else None),
+        ).fetchone()
+        if found is None:
+            raise OutboxError(f"the outbox holds no dead or uncertain delivery {delivery_id!r}")
+        places.append(found[0])
+    return sorted(places)
+
+
+def put_back(connection: sqlite3.Connection, places: Iterable[int]) -> None:
+    """Put what was put aside behind all that waits; it keeps its delivery id."""
+    prefix = f"{name_of(connection)}-"
+    for place in places:
+        connection.execute(
+            "INSERT INTO pending(put_at, payload, given_id, digest) "
+            "SELECT put_at, payload, coalesce(given_id, ? || id), digest FROM failed WHERE id = ?",
+            (prefix, place),
+        )
+        connection.execute("DELETE FROM failed WHERE id = ?", (place,))
+
+
+def drop_failed(connection: sqlite3.Connection, places: Iterable[int]) -> None:
+    """Throw away what was put aside."""
+    connection.executemany("DELETE FROM failed WHERE id = ?", [(place,) for place in places])
+
+
+def purge(connection: sqlite3.Connection, contact: str) -> int:
+    """Throw away all that is about a contact; tells how many requests that were.
+
+    Args:
+        connection: In a transaction.
+        contact: The address, case-folded.
+    """
+    count = 0
+    for table in ("pending", "failed"):
+        places = [
+            (place,) for place, payload in _all_of(connection, table) if _is_about(payload, contact)
+        ]
+        connection.executemany(f"DELETE FROM {table} WHERE id = ?", places)  # noqa: S608 - ours
+        count += len(places)
+    # A drainer may have read them already: this tells it to read again.
+    connection.execute(
+        "INSERT INTO about VALUES('purges', 1) ON CONFLICT DO UPDATE SET value = value + 1"
+    )
+    return count
+
+
+def _all_of(connection: sqlite3.Connection, table: str) -> Iterator[tuple[int, str]]:
+    after = 0
+    while rows := connection.execute(
+        f"SELECT id, payload FROM {table} WHERE id > ? ORDER BY id LIMIT ?",  # noqa: S608 - ours
+        (after, _ROWS_AT_A_TIME),
+    ).fetchall():
+        yield from rows
+        after = rows[-1][0]
+
+
+def _is_about(payload: str, contact: str) -> bool:
+    request = _request_if_readable(payload)
+    # In what can't be read, whoever is named in it counts.
+    return contact in (contacts_of(request) if request is not None else payload.casefold())
+
+
+def purges(connection: sqlite3.Connection) -> int:
+    """Tell how often something was purged."""
+    return _about(connection, "purges") or 0
+
+
+def note_trouble(connection: sqlite3.Connection, trouble: str | None) -> None:
+    """Keep what the drainer can't get over by itself, for whoever looks; None if all is well."""
+    connection.execute("INSERT OR REPLACE INTO about VALUES('trouble', ?)", (trouble,))
+
+
+def trouble(connection: sqlite3.Connection) -> str | None:
+    """Give what the drainer noted."""
+    noted: str | None = _about(connection, "trouble")
+    return noted
+
+
+def _about(connection: sqlite3.Connection, name: str) -> Any:
+    found = connection.execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()
+    return None if found is None else found[0]
+
+
+def count(connection: sqlite3.Connection) -> tuple[int, int, int, float | None]:
+    """Count what waits, is dead and is uncertain, and tell when the first that waits was put."""
+    (pending,) = connection.execute("SELECT count(*) FROM pending").fetchone()
+    kinds = dict(connection.execute("SELECT kind, count(*) FROM failed GROUP BY kind").fetchall())
+    first = connection.execute("SELECT put_at FROM pending ORDER BY id LIMIT 1").fetchone()
+    return pending, kinds.get("dead", 0), kinds.get("uncertain", 0), first and first[0]
