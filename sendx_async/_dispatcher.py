@@ -29,6 +29,8 @@ from sendx_async._retry import RetryPolicy
 from sendx_async._source import Source, ThreadedSource
 
 _SECONDS_TO_FINISH = 1.0
+_SECONDS_TO_FINISH_AN_OUTBOX = 30.0  # a request that is cut off may have to be put aside
+_MOST_READ_FROM_AN_OUTBOX = 2000
 _SECONDS_TO_READ = 0.005  # at a stretch, then others may run
 
 
@@ -56,12 +58,8 @@ class Keeper(Protocol):
         """Note that these messages are kept, since SendX has certainly not applied them."""
         ...
 
-    def note_pause(self, error: SendXError) -> None:
-        """Note that everything pauses because of an error."""
-        ...
-
-    def note_end_of_pause(self) -> None:
-        """Note that everything goes on."""
+    def note_event(self, event: Event, error: SendXError | None) -> None:
+        """Note that everything pauses because of an error, or goes on."""
         ...
 
 
@@ -109,7 +107,7 @@ class Dispatcher:
         self._name = "send_many" if outbox is None else "outbox"
         self._outbox = outbox
         self._workers = self._starting = self._attempts = 0
-        self._idle: anyio.Event | None = None
+        self._idle: anyio.Event | None = None  # set when all is ending and nobody sends any more
         self._tasks: anyio.abc.TaskGroup | None = None
         self._is_resuming = False
         self._is_ending = False
@@ -119,10 +117,16 @@ class Dispatcher:
         self._left: list[Outcome] = []
         self._id = f"{random.getrandbits(64):016x}"
         # Enough to fill every request while the one before it is under way.
-        self.outcomes = OutcomeQueue(most=2 * concurrency * batch_size, step=batch_size)
+        most = 2 * concurrency * batch_size
+        if outbox is not None:
+            # Its outcomes are always taken: more room keeps a contact with much to be sent, one
+            # after the other, from filling it and so holding up all others.
+            most = max(most, _MOST_READ_FROM_AN_OUTBOX)
+        self.outcomes = OutcomeQueue(most=most, step=batch_size)
 
     async def run(self) -> None:
         """Read and send until the source has ended and all that it gave is finished."""
+        self._idle = anyio.Event()  # of this loop, which need not be the one it was made in
         try:
             async with anyio.create_task_group() as self._tasks:
                 if self._is_ending:
@@ -147,7 +151,10 @@ class Dispatcher:
 
     def stop(self, seconds: float) -> None:
         """Read and begin nothing more; what is under way may take so many seconds to end."""
-        self._end(None, seconds)
+        if self._is_ending:
+            self._start(self._cancel_when_idle, seconds)
+        else:
+            self._end(None, seconds)
 
     def leave(self) -> None:
         """Stop reading and sending at once; `unclaimed` tells what that leaves."""
@@ -232,8 +239,8 @@ class Dispatcher:
             self.outcomes.tell()
             may_send = await self._wait_for_its_turn()
         self._workers -= 1
-        if self._idle is not None and not self._workers:
-            self._idle.set()
+        if self._is_ending and not self._workers:
+            cast("anyio.Event", self._idle).set()
 
     async def _wait_for_its_turn(self) -> bool:
         """Wait until a worker may send; tells whether it is not one too many by then."""
@@ -341,20 +348,23 @@ class Dispatcher:
         error.maybe_delivered = message.maybe_delivered
         self.outcomes.put(Outcome(message.index, message.request, error=error))
 
-    def _end(self, failure: Exception | None, seconds: float = _SECONDS_TO_FINISH) -> None:
+    def _end(self, failure: Exception | None, seconds: float | None = None) -> None:
         """Send nothing more; what is under way may come to its end, within a limit."""
-        if not self._is_ending:
-            self._failure = failure
-            self._is_ending = True
-            if self._workers:
-                self._idle = anyio.Event()
-                self._start(self._cancel_when_idle, self._idle, seconds)
-            else:
-                self.leave()
+        if self._is_ending:
+            return
+        self._failure = failure
+        self._is_ending = True
+        if not self._workers:
+            self.leave()
+            return
+        if seconds is None:
+            is_stream = self._outbox is None
+            seconds = _SECONDS_TO_FINISH if is_stream else _SECONDS_TO_FINISH_AN_OUTBOX
+        self._start(self._cancel_when_idle, seconds)
 
-    async def _cancel_when_idle(self, idle: anyio.Event, seconds: float) -> None:
+    async def _cancel_when_idle(self, seconds: float) -> None:
         with anyio.move_on_after(seconds):
-            await idle.wait()
+            await cast("anyio.Event", self._idle).wait()
         self.leave()
 
     def _describe(self, failure: SendXError) -> None:
@@ -384,8 +394,7 @@ class Dispatcher:
             error=None if error is None else type(error).__name__,
             delay=delay,
         )
-        tell(self._on_event, event)
-        if self._outbox is not None and error is not None:
-            self._outbox.note_pause(error)
-        elif self._outbox is not None:
-            self._outbox.note_end_of_pause()
+        if self._outbox is None:
+            tell(self._on_event, event)
+        else:
+            self._outbox.note_event(event, error)

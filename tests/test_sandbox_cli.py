@@ -67,7 +67,7 @@ def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
 def test_without_a_command_it_shows_help() -> None:
     done = run()
     assert done.returncode == 0
-    assert "usage: python -m sendx_async" in done.stdout
+    assert "usage: sendx" in done.stdout
     assert "sandbox" in done.stdout
 
 

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from sendx_async._cli import _sandbox
+from sendx_async._cli import _outbox, _sandbox
 from sendx_async._version import __version__
 
 
@@ -16,13 +16,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0 for success, 1 for a failure, 2 for wrong usage or a missing extra.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m sendx_async", description="Tools for the SendX tracking API."
-    )
+    parser = argparse.ArgumentParser(prog="sendx", description="Tools for the SendX tracking API.")
     parser.add_argument("--version", action="version", version=f"sendx-async {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     _sandbox.add_options(
         commands.add_parser("sandbox", help="run a fake SendX server on this machine")
+    )
+    _outbox.add_options(
+        commands.add_parser(
+            "outbox", help="drain an outbox, and look after what could not be delivered"
+        )
     )
     options = parser.parse_args(arguments)
     if "run" not in options:

@@ -62,8 +62,8 @@ class Database:
         path: The file.
         synchronous: What a commit waits for: ``"FULL"`` or ``"NORMAL"``.
         timeout: Seconds to wait for the locks of others.
-        checkpoints: Whether a commit may take its time to move what was written into the file
-            proper; otherwise `checkpoint` has to be called.
+        checkpoints: Whether a commit may take its time to move what is in the log into the file
+            proper, when there is much of it.
     """
 
     def __init__(
@@ -128,11 +128,6 @@ class Database:
             )
         return self._connection
 
-    def checkpoint(self) -> None:
-        """Move what was written into the file proper, as far as nobody is in the way."""
-        with self.reading() as connection:
-            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-
     def close(self) -> None:
         """Close the connection; it is opened again if it is used again."""
         with self.lock:
@@ -153,8 +148,7 @@ class Database:
     def _open(self) -> sqlite3.Connection:
         self._refuse_network()
         with contextlib.suppress(FileExistsError):
-            # Before SQLite makes it, so that others never may read what is in it.
-            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+            make_private(self.path)
         connection = sqlite3.connect(
             self.path, timeout=self._timeout, isolation_level=None, check_same_thread=False
         )
@@ -260,6 +254,22 @@ class Database:
             self._connection = None
         self._is_forking = False
         self.lock = threading.Lock()
+
+
+def make_private(path: str) -> None:
+    """Make an empty file that only its owner may read; SQLite would let others read it.
+
+    Raises:
+        FileExistsError: There is one.
+    """
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    # So that its name isn't lost with the power; not every system can do that.
+    with contextlib.suppress(OSError):
+        directory = os.open(os.path.dirname(path), os.O_RDONLY)  # noqa: PTH120 - a str is all there is
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
 
 
 @contextlib.contextmanager

@@ -25,7 +25,6 @@ class Drainer:
         path: The outbox's file.
         ledger: What the drainer sees of it.
         make_round: Gives a new pass over it.
-        remember: Seconds for which the ids are remembered that callers gave.
         until_empty: Whether to end when nothing is left, or nothing can be sent.
     """
 
@@ -35,13 +34,11 @@ class Drainer:
         ledger: Ledger,
         make_round: Callable[[], Round],
         *,
-        remember: float,
         until_empty: bool,
     ) -> None:
         self._candidate = Candidate(path)
         self._ledger = ledger
         self._make_round = make_round
-        self._remember = remember
         self._until_empty = until_empty
         self._stopping = anyio.Event()
         self._grace = 0.0
@@ -78,7 +75,7 @@ class Drainer:
     async def _drain(self) -> None:
         while not self._stopping.is_set():
             try:
-                await self._ledger.begin(remember=self._remember)
+                await self._ledger.begin()
                 await self._make_round().run(self._stopping, lambda: self._grace)
             except Changed:
                 continue
@@ -95,7 +92,7 @@ class Drainer:
         if self._until_empty:
             raise error
         await self._ledger.note_trouble(f"halted: {described(error)}")
-        self._ledger.tell("halted", error=described(error))
+        self._ledger.tell("halted", error=described(error), delay=_SECONDS_HALTED)
         await self._pause(_SECONDS_HALTED)
 
     async def _pause(self, seconds: float) -> None:

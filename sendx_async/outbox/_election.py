@@ -5,6 +5,8 @@ import os
 import sqlite3
 import weakref
 
+from sendx_async.outbox._database import make_private
+
 
 class Candidate:
     """Someone who may become the drainer of an outbox, and stays it until he resigns or dies.
@@ -65,7 +67,7 @@ def _lock_file(path: str) -> str:
 
 def _connect(path: str) -> sqlite3.Connection:
     with contextlib.suppress(FileExistsError):
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        make_private(path)
     return sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
 
 

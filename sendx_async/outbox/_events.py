@@ -34,6 +34,7 @@ class OutboxEvent:
         delivery_id: Of the delivery that was put aside, else None.
         operation: The client's method for it, else None.
         error: What went wrong, as the name of the error's class and its text, or None.
+        delay: Seconds until the next attempt, when everything pauses, else None.
     """
 
     kind: OutboxEventKind
@@ -41,11 +42,13 @@ class OutboxEvent:
     delivery_id: str | None = None
     operation: str | None = None
     error: str | None = None
+    delay: float | None = None
 
 
 def tell(listener: Callable[[OutboxEvent], object] | None, event: OutboxEvent) -> None:
     """Log an event and hand it to the listener; a listener that raises stops no delivery."""
-    about = (event.kind, event.operation, event.delivery_id, event.error)
+    wait = None if event.delay is None else f"for {event.delay:.1f} s"
+    about = (event.kind, wait, event.operation, event.delivery_id, event.error)
     logger.log(_LEVELS[event.kind], "outbox %s: %s", event.path, ", ".join(filter(None, about)))
     if listener is not None:
         try:

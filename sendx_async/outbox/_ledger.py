@@ -1,5 +1,6 @@
 """The outbox's file as its drainer sees it: read and written in a thread, one thing at a time."""
 
+import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
@@ -16,6 +17,7 @@ from sendx_async.outbox._events import OutboxEvent, OutboxEventKind, tell
 ResultT = TypeVar("ResultT")
 
 _ROWS_IN_A_PAGE = 200
+_SECONDS_BETWEEN_FORGETTING = 3600.0
 _DIED = "the process that was sending it ended before it was known whether it was applied"
 
 
@@ -30,6 +32,7 @@ class Ledger:
     Args:
         database: The file; for use in threads.
         gauge: The same, for short looks from the event loop.
+        remember: Seconds for which the ids are remembered that callers gave.
         on_event: Called when something happens that people want to know of.
     """
 
@@ -37,35 +40,34 @@ class Ledger:
         self,
         database: Database,
         gauge: Database,
+        *,
+        remember: float,
         on_event: Callable[[OutboxEvent], object] | None,
     ) -> None:
         self._database = database
         self._gauge = gauge
+        self._remember = remember
+        self._forgets_at = -math.inf
         self._on_event = on_event
         self._one_by_one = anyio.CapacityLimiter(1)
         self._trouble: str | None = None
         self._marked: set[int] = set()
         self._sending: set[int] = set()
 
-    async def begin(self, *, remember: float) -> None:
-        """Take over: put aside what the last drainer left in doubt, and forget old ids.
-
-        Args:
-            remember: Seconds for which the ids are remembered that callers gave.
-        """
-        failures = await self._in_thread(self._begin, remember)
+    async def begin(self) -> None:
+        """Take over: put aside what the last drainer left in doubt."""
+        failures = await self._in_thread(self._begin)
         self._marked.clear()
         self._sending.clear()
         self._tell_failures(failures)
 
-    def _begin(self, remember: float) -> list[rows.Failure]:
+    def _begin(self) -> list[rows.Failure]:
         now = time.time()
         with self._database.writing() as connection:
             failures = [
                 rows.Failure(row, "uncertain", _DIED, 1) for row in rows.interrupted(connection)
             ]
             rows.note_failed(connection, failures, now=now)
-            rows.forget_delivered(connection, before=now - remember)
             # It also shows whether anything can be written: if not, nothing must be sent.
             rows.note_trouble(connection, self._trouble)
         return failures
@@ -133,6 +135,9 @@ class Ledger:
         with self._database.writing() as connection:
             rows.note_delivered(connection, delivered, now=now)
             rows.note_failed(connection, failures, now=now)
+            if now >= self._forgets_at:
+                rows.forget_delivered(connection, before=now - self._remember)
+                self._forgets_at = now + _SECONDS_BETWEEN_FORGETTING
         for row in delivered:
             self._marked.discard(row.id)
 
@@ -172,9 +177,12 @@ class Ledger:
                 ),
             )
 
-    def tell(self, kind: OutboxEventKind, *, error: str | None = None) -> None:
+    def tell(
+        self, kind: OutboxEventKind, *, error: str | None = None, delay: float | None = None
+    ) -> None:
         """Tell of something that isn't about one delivery."""
-        tell(self._on_event, OutboxEvent(kind=kind, path=self._database.path, error=error))
+        event = OutboxEvent(kind=kind, path=self._database.path, error=error, delay=delay)
+        tell(self._on_event, event)
 
     async def _in_thread(self, function: Callable[..., ResultT], *arguments: object) -> ResultT:
         return await anyio.to_thread.run_sync(function, *arguments, limiter=self._one_by_one)

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self, get_args
 
 import anyio
+import anyio.to_thread
 import attrs
 
 from sendx_async import _options as options
@@ -111,7 +112,7 @@ class Outbox:
         self._arrival = Arrival()
         self._database = Database(self._path, synchronous=synchronous, timeout=timeout)
         self._gauge = Database(self._path, synchronous=synchronous, timeout=timeout)
-        putting = Database(self._path, synchronous=synchronous, timeout=timeout, checkpoints=False)
+        putting = Database(self._path, synchronous=synchronous, timeout=timeout)
         impatient = None
         if synchronous == "NORMAL":
             impatient = Database(self._path, synchronous="NORMAL", timeout=0, checkpoints=False)
@@ -247,7 +248,9 @@ class Outbox:
         options.make_count("concurrency", concurrency)
         options.make_count("batch_size", batch_size, most=MOST_IN_BULK)
         options.make_retry(retry)
-        ledger = Ledger(self._database, self._gauge, self._on_event)
+        ledger = Ledger(
+            self._database, self._gauge, remember=self._remember, on_event=self._on_event
+        )
 
         def make_round() -> Round:
             return Round(
@@ -260,9 +263,7 @@ class Outbox:
                 until_empty=until_empty,
             )
 
-        return Drainer(
-            self._path, ledger, make_round, remember=self._remember, until_empty=until_empty
-        )
+        return Drainer(self._path, ledger, make_round, until_empty=until_empty)
 
     def stats(self) -> OutboxStats:
         """Tell how the outbox is; any process may ask, and alert people by it.
@@ -365,8 +366,18 @@ class Outbox:
         if self._is_closed:
             raise OutboxError(f"the outbox {self._path} is closed: make a new one")
 
-    def __enter__(self) -> Self:
+    def open(self) -> None:
+        """Open the file, so that what is wrong with it shows now; otherwise the first use does.
+
+        Raises:
+            OutboxError: The file can't be used.
+        """
         self._refuse_if_closed()
+        with self._database.reading():
+            pass
+
+    def __enter__(self) -> Self:
+        self.open()
         return self
 
     def __exit__(
@@ -378,7 +389,7 @@ class Outbox:
         self.close()
 
     async def __aenter__(self) -> Self:
-        return self.__enter__()
+        return await anyio.to_thread.run_sync(self.__enter__)
 
     async def __aexit__(
         self,

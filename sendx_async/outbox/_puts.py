@@ -18,7 +18,7 @@ from sendx_async.outbox import _rows as rows
 from sendx_async.outbox._database import Database, transaction
 
 _MOST_IN_A_COMMIT = 500
-_PUTS_BEFORE_A_CHECKPOINT = 1000
+_PUTS_BEFORE_PATIENCE = 100  # then one may move what is in the log into the file proper
 
 
 class _Waiting:
@@ -73,7 +73,7 @@ class Puts:
         self._room = room
         self._arrived = arrived
         self._name: str | None = None
-        self._since_checkpoint = 0
+        self._until_patience = 0  # nor does the first one, which opens the file
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._starting = ForkSafeLock()
@@ -93,20 +93,16 @@ class Puts:
             done.wait()
             return waiting.outcome()
         result = self._put_one(self._database, entry)
-        if self._since_checkpoint >= _PUTS_BEFORE_A_CHECKPOINT:
-            self._checkpoint()
         self._arrived()
         return result
 
     async def put_soon(self, entry: rows.Entry) -> str:
         """As `put`, without keeping an event loop from going on."""
-        if (
-            self._impatient is not None
-            and self._since_checkpoint < _PUTS_BEFORE_A_CHECKPOINT
-            and not self._impatient.lock.locked()
-        ):
+        impatient = self._impatient
+        if impatient is not None and self._until_patience > 0 and not impatient.lock.locked():
+            self._until_patience -= 1
             try:
-                result = self._put_one(self._impatient, entry)
+                result = self._put_one(impatient, entry)
             except OutboxError as error:
                 if not isinstance(error.__cause__, sqlite3.OperationalError):
                     raise
@@ -114,6 +110,7 @@ class Puts:
                 self._arrived()
                 await anyio.lowlevel.checkpoint()
                 return result
+        self._until_patience = _PUTS_BEFORE_PATIENCE
         done = anyio.Event()
         waiting = _Waiting(entry, done.set, run_soon_in_this_loop())
         self._hand_over(waiting)
@@ -145,18 +142,11 @@ class Puts:
 
     def _insert(self, connection: sqlite3.Connection, entry: rows.Entry) -> str:
         result = rows.insert(connection, entry, self._room, self._database.path)
-        self._since_checkpoint += 1
         if entry.given_id is not None:
             return result
         if self._name is None:
             self._name = rows.name_of(connection)
         return f"{self._name}-{result}"
-
-    def _checkpoint(self) -> None:
-        self._since_checkpoint = 0
-        # What it would do is done by another, later.
-        with contextlib.suppress(OutboxError):
-            self._database.checkpoint()
 
     # The thread
 
@@ -185,8 +175,6 @@ class Puts:
             is_last = another is None
             if together:
                 self._store(together)
-            if self._since_checkpoint >= _PUTS_BEFORE_A_CHECKPOINT:
-                self._checkpoint()
 
     def _store(self, together: list[_Waiting]) -> None:
         """Store many in one transaction, or all of them that can be."""

@@ -9,6 +9,7 @@ from sendx_async._backlog import Message
 from sendx_async._client import AsyncTrackingClient
 from sendx_async._delivery import Verdict, judge
 from sendx_async._errors import SendXError
+from sendx_async._events import Event
 from sendx_async._outcome import Outcome
 from sendx_async._protocol import operation_for
 from sendx_async._retry import RetryPolicy
@@ -149,15 +150,14 @@ class Round:
             if not message.replay_safe:
                 self._tasks.start_soon(self._ledger.unmark, row)
 
-    def note_pause(self, error: SendXError) -> None:
-        """Note that everything pauses."""
-        text = described(error)
-        self._ledger.tell("paused", error=text)
-        self._tasks.start_soon(self._ledger.note_trouble, f"SendX is in trouble: {text}")
-
-    def note_end_of_pause(self) -> None:
-        """Note that everything goes on."""
-        self._tasks.start_soon(self._ledger.note_well)
+    def note_event(self, event: Event, error: SendXError | None) -> None:
+        """Note that everything pauses, or goes on."""
+        if error is None:
+            self._tasks.start_soon(self._ledger.note_well)
+        else:
+            text = described(error)
+            self._ledger.tell("paused", error=text, delay=event.delay)
+            self._tasks.start_soon(self._ledger.note_trouble, f"SendX is in trouble: {text}")
 
 
 def _failure_of(row: Row, outcome: Outcome) -> Failure | None:

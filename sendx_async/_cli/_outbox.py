@@ -1,0 +1,200 @@
+"""The commands ``outbox ...``: drain an outbox, and look after what could not be delivered."""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import logging
+import signal
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+import attrs
+
+from sendx_async import _options
+from sendx_async._errors import ConfigurationError, SendXError
+
+if TYPE_CHECKING:
+    from sendx_async.outbox import FailedDelivery, Outbox, OutboxStats
+
+_IN_TROUBLE, _FAILED = 1, 1
+_FEW = 100
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the commands to the parser of ``outbox``."""
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    drain = _command(commands, "drain", _drain, "send what it holds, until stopped")
+    drain.add_argument("--until-empty", action="store_true", help="end when nothing waits")
+    drain.add_argument(
+        "--concurrency", type=int, default=8, help="requests under way at once (default: 8)"
+    )
+    drain.add_argument("--rate", type=float, help="requests a second (default: no limit)")
+    status = _command(commands, "status", _status, "tell how it is; ends with 1 if in trouble")
+    _add_json(status)
+    dead = _command(commands, "dead", _dead, "list deliveries that were put aside")
+    _add_uncertain(dead, "only those that may have been applied")
+    dead.add_argument("--limit", type=int, default=_FEW, help=f"how many at most (default: {_FEW})")
+    _add_json(dead)
+    retry = _command(commands, "retry", _retry, "send what was put aside again")
+    retry.add_argument("ids", nargs="*", metavar="ID", help="which ones (default: all dead ones)")
+    _add_uncertain(retry, "also those that may have been applied: SendX may do it twice")
+    purge = _command(commands, "purge", _purge, "throw away what is about a contact, or the dead")
+    purge.add_argument("address", nargs="?", metavar="ADDRESS", help="whose requests to erase")
+    purge.add_argument("--dead", action="store_true", help="all that can't succeed")
+    _add_uncertain(purge, "all that may have been applied, with --dead")
+
+
+def _command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    do: Callable[["Outbox", argparse.Namespace], int],
+    does: str,
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=does, description=f"{does.capitalize()}.")
+    parser.add_argument("file", metavar="FILE", help="the outbox's file")
+    parser.set_defaults(run=run, do=do)
+    return parser
+
+
+def _add_uncertain(parser: argparse.ArgumentParser, does: str) -> None:
+    parser.add_argument("--uncertain", action="store_true", help=does)
+
+
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="for programs, requests included")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Does what a command says.
+
+    Args:
+        options: The command's, with ``file`` and with ``do``, which does it.
+
+    Returns:
+        0, or 1 if it could not be done or the outbox is in trouble.
+    """
+    from sendx_async.outbox import Outbox  # noqa: PLC0415 - only these commands need it
+
+    try:
+        # Draining may be started before anything was put; anything else means a file that exists.
+        if options.do is not _drain and not Path(options.file).exists():
+            _complain(f"{options.file} does not exist")
+            return _FAILED
+        with Outbox(options.file) as outbox:
+            status: int = options.do(outbox, options)
+            return status
+    except SendXError as error:
+        _complain(f"{error}")
+        return _FAILED
+
+
+def _drain(outbox: "Outbox", options: argparse.Namespace) -> int:
+    from sendx_async import AsyncTrackingClient  # noqa: PLC0415 - only this command needs it
+
+    rate = None if options.rate is None else _options.Rate(options.rate)
+    client = AsyncTrackingClient(rate=rate)
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("sendx_async").setLevel(logging.INFO)
+
+    async def drain_until_stopped() -> None:
+        stopped = _told_to_stop()
+        async with client, outbox.draining(client, concurrency=options.concurrency):
+            await stopped.wait()
+
+    async def drain_until_empty() -> None:
+        stopped = _told_to_stop()
+        async with client, anyio.create_task_group() as tasks:
+            tasks.start_soon(_cancel_when, stopped, tasks.cancel_scope)
+            try:
+                await outbox.drain(client, concurrency=options.concurrency)
+            except SendXError as error:
+                failures.append(error)  # not raised here, as a group would come around it
+            tasks.cancel_scope.cancel()
+
+    failures: list[SendXError] = []
+    asyncio.run(drain_until_empty() if options.until_empty else drain_until_stopped())
+    for failure in failures:
+        raise failure
+    _say(f"Stopped. {outbox.stats().pending} wait.")
+    return 0
+
+
+def _told_to_stop() -> asyncio.Event:
+    """Give what SIGTERM and Ctrl-C set from now on, however often they come."""
+    loop, stopped = asyncio.get_running_loop(), asyncio.Event()
+
+    def stop(*_: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended already
+            loop.call_soon_threadsafe(stopped.set)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    return stopped
+
+
+async def _cancel_when(stopped: asyncio.Event, scope: anyio.CancelScope) -> None:
+    await stopped.wait()
+    scope.cancel()
+
+
+def _status(outbox: "Outbox", options: argparse.Namespace) -> int:
+    stats = outbox.stats()
+    _say(json.dumps(attrs.asdict(stats)) if options.json else _in_words(stats))
+    return _IN_TROUBLE if stats.trouble else 0
+
+
+def _in_words(stats: "OutboxStats") -> str:
+    age = "-" if stats.oldest_age is None else f"{stats.oldest_age:.0f} s"
+    return (
+        f"pending     {stats.pending}\n"
+        f"dead        {stats.dead}\n"
+        f"uncertain   {stats.uncertain}\n"
+        f"oldest      {age}\n"
+        f"draining    {'yes' if stats.is_draining else 'no'}\n"
+        f"trouble     {stats.trouble or 'none'}"
+    )
+
+
+def _dead(outbox: "Outbox", options: argparse.Namespace) -> int:
+    limit = _options.make_count("--limit", options.limit)
+    for failed in outbox.failed("uncertain" if options.uncertain else None, limit=limit):
+        _say(json.dumps(_as_json(failed)) if options.json else _as_line(failed))
+    return 0
+
+
+def _as_line(failed: "FailedDelivery") -> str:
+    when = datetime.fromtimestamp(failed.failed_at, tz=UTC).isoformat(" ", "seconds")
+    return f"{failed.delivery_id}  {failed.kind}  {when}  {failed.request}  {failed.error}"
+
+
+def _as_json(failed: "FailedDelivery") -> dict[str, object]:
+    return attrs.asdict(failed) | {"operation": type(failed.request).__name__}
+
+
+def _retry(outbox: "Outbox", options: argparse.Namespace) -> int:
+    count = outbox.retry(options.ids or None, uncertain=options.uncertain)
+    _say(f"{count} put back, behind all that wait.")
+    return 0
+
+
+def _purge(outbox: "Outbox", options: argparse.Namespace) -> int:
+    if (options.address is None) != options.dead:
+        raise ConfigurationError("purge takes either an ADDRESS or --dead")
+    if options.address is not None:
+        _say(f"{outbox.purge(options.address)} thrown away.")
+    else:
+        _say(f"{outbox.discard(uncertain=options.uncertain)} thrown away.")
+    return 0
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 - a command's output
+
+
+def _complain(text: str) -> None:
+    print(text, file=sys.stderr)  # noqa: T201 - a command's output
