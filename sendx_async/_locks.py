@@ -1,12 +1,21 @@
-"""A lock that a fork can't leave held: whoever held it in the parent is not in the child."""
+"""What is to be done around forks, and a lock that no fork leaves held."""
 
 import os
 import threading
 import weakref
+from collections.abc import Callable
+
+
+def around_forks(**hooks: Callable[[], object]) -> None:
+    """Have functions called around each fork, as `os.register_at_fork` does, if there are forks."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(**hooks)
 
 
 class ForkSafeLock:
     """Holds a lock that is free in a forked child: ``with lock.current: ...``.
+
+    Whoever held it in the parent is not in the child.
 
     It is no context manager itself: Ctrl-C in a method of its own would leave it held.
     """
@@ -30,5 +39,4 @@ def _renew_all() -> None:
         lock.renew()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_all)
+around_forks(after_in_child=_renew_all)

@@ -19,6 +19,7 @@ import anyio
 import anyio.abc
 
 from sendx_async._errors import ClientClosedError, ConnectError, ResponseLost
+from sendx_async._locks import around_forks
 from sendx_async._loops import run_soon_in_this_loop
 
 ResultT = TypeVar("ResultT")
@@ -250,9 +251,6 @@ class Portals:
 # One per process by design: each further loop would cost a thread, and every client can share it.
 portals = Portals()
 atexit.register(portals.close)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=portals.hold,
-        after_in_parent=portals.release,
-        after_in_child=portals.begin_anew,
-    )
+around_forks(
+    before=portals.hold, after_in_parent=portals.release, after_in_child=portals.begin_anew
+)

@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import anyio
 import attrs
 
 from sendx_async import _options
 from sendx_async._errors import ConfigurationError, SendXError
+from sendx_async._protocol import operation_for
 
 if TYPE_CHECKING:
     from sendx_async.outbox import FailedDelivery, Outbox, OutboxStats
@@ -102,44 +102,35 @@ def _drain(outbox: "Outbox", options: argparse.Namespace) -> int:
     logging.getLogger("sendx_async").setLevel(logging.INFO)
 
     async def drain_until_stopped() -> None:
-        stopped = _told_to_stop()
+        stopped = asyncio.Event()
+        _call_when_told_to_stop(stopped.set)
         async with client, outbox.draining(client, concurrency=options.concurrency):
             await stopped.wait()
 
     async def drain_until_empty() -> None:
-        stopped = _told_to_stop()
-        async with client, anyio.create_task_group() as tasks:
-            tasks.start_soon(_cancel_when, stopped, tasks.cancel_scope)
-            try:
-                await outbox.drain(client, concurrency=options.concurrency)
-            except SendXError as error:
-                failures.append(error)  # not raised here, as a group would come around it
-            tasks.cancel_scope.cancel()
+        async with client:
+            drain = outbox.drain(client, concurrency=options.concurrency)
+            task = asyncio.create_task(drain)
+            _call_when_told_to_stop(task.cancel)
+            await asyncio.wait([task])
+            if not task.cancelled():
+                task.result()
 
-    failures: list[SendXError] = []
     asyncio.run(drain_until_empty() if options.until_empty else drain_until_stopped())
-    for failure in failures:
-        raise failure
     _say(f"Stopped. {outbox.stats().pending} wait.")
     return 0
 
 
-def _told_to_stop() -> asyncio.Event:
-    """Give what SIGTERM and Ctrl-C set from now on, however often they come."""
-    loop, stopped = asyncio.get_running_loop(), asyncio.Event()
+def _call_when_told_to_stop(function: Callable[[], object]) -> None:
+    """Have this called in the loop at each SIGTERM and Ctrl-C from now on."""
+    loop = asyncio.get_running_loop()
 
     def stop(*_: object) -> None:
         with contextlib.suppress(RuntimeError):  # the loop has ended already
-            loop.call_soon_threadsafe(stopped.set)
+            loop.call_soon_threadsafe(function)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    return stopped
-
-
-async def _cancel_when(stopped: asyncio.Event, scope: anyio.CancelScope) -> None:
-    await stopped.wait()
-    scope.cancel()
 
 
 def _status(outbox: "Outbox", options: argparse.Namespace) -> int:
@@ -173,7 +164,8 @@ def _as_line(failed: "FailedDelivery") -> str:
 
 
 def _as_json(failed: "FailedDelivery") -> dict[str, object]:
-    return attrs.asdict(failed) | {"operation": type(failed.request).__name__}
+    operation = None if failed.request is None else operation_for(failed.request).name
+    return attrs.asdict(failed) | {"operation": operation}
 
 
 def _retry(outbox: "Outbox", options: argparse.Namespace) -> int:

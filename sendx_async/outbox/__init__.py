@@ -1,7 +1,7 @@
 """A durable outbox: requests are in a file when `Outbox.put` returns, and delivered from there."""
 
+from sendx_async.outbox._aside import FailedDelivery
 from sendx_async.outbox._events import OutboxEvent
 from sendx_async.outbox._outbox import Outbox, OutboxStats
-from sendx_async.outbox._rows import FailedDelivery
 
 __all__ = ["FailedDelivery", "Outbox", "OutboxEvent", "OutboxStats"]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from sendx_async._errors import OutboxError
+from sendx_async._locks import around_forks
 from sendx_async.outbox._mounts import network_file_system
 
 Synchronous = Literal["FULL", "NORMAL"]
@@ -281,7 +282,7 @@ def transaction(connection: sqlite3.Connection) -> Generator[None]:
         yield
         connection.execute("COMMIT")
     except BaseException:
-        if connection.in_transaction:
+        with contextlib.suppress(sqlite3.OperationalError):  # SQLite may have undone it already
             connection.execute("ROLLBACK")
         raise
 
@@ -304,7 +305,4 @@ def _after_in_child() -> None:
         database.after_fork_in_child()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child
-    )
+around_forks(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)

@@ -66,11 +66,12 @@ class Drainer:
             self._candidate.resign()
 
     async def _stand(self) -> bool:
+        is_elected = False
         try:
-            return await anyio.to_thread.run_sync(self._candidate.stand)
+            is_elected = await anyio.to_thread.run_sync(self._candidate.stand)
         except (sqlite3.Error, OSError) as error:
             await self._after(OutboxError(f"the outbox's lock can't be used: {error}"))
-            return False
+        return is_elected
 
     async def _drain(self) -> None:
         while not self._stopping.is_set():

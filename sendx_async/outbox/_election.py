@@ -5,6 +5,7 @@ import os
 import sqlite3
 import weakref
 
+from sendx_async._locks import around_forks
 from sendx_async.outbox._database import make_private
 
 
@@ -32,9 +33,9 @@ class Candidate:
         connection = _connect(self._path)
         try:
             connection.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError as error:
+        except sqlite3.Error as error:
             connection.close()
-            if "locked" not in str(error):
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
                 raise
             return False
         self._connection = connection
@@ -48,13 +49,19 @@ class Candidate:
 
 
 def has_drainer(path: str) -> bool:
-    """Tell whether any process drains the outbox."""
+    """Tell whether any process drains the outbox.
+
+    Raises:
+        sqlite3.Error, OSError: The lock's file can't be used.
+    """
     if not os.path.exists(_lock_file(path)):  # noqa: PTH110 - a str is all there is
         return False
     connection = _connect(_lock_file(path))
     try:
         connection.execute("SELECT 1 FROM sqlite_master").fetchall()
-    except sqlite3.OperationalError:
+    except sqlite3.Error as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+            raise
         return True
     finally:
         connection.close()
@@ -80,5 +87,4 @@ def _after_in_child() -> None:
         candidate.resign()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_in_child)
+around_forks(after_in_child=_after_in_child)

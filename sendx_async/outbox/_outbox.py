@@ -23,6 +23,7 @@ from sendx_async._protocol import make_request, operation_for
 from sendx_async._retry import RetryPolicy
 from sendx_async._settings import make_listener
 from sendx_async._validation import type_name
+from sendx_async.outbox import _aside as aside
 from sendx_async.outbox import _rows as rows
 from sendx_async.outbox._database import Database, Synchronous, transaction
 from sendx_async.outbox._drainer import Drainer
@@ -291,7 +292,7 @@ class Outbox:
 
     def failed(
         self, kind: rows.FailureKind | None = None, *, limit: int = 100
-    ) -> list[rows.FailedDelivery]:
+    ) -> list[aside.FailedDelivery]:
         """Give deliveries that were put aside, the latest first.
 
         Args:
@@ -302,7 +303,7 @@ class Outbox:
             OutboxError: The file can't be used.
         """
         with self._database.reading() as connection:
-            return rows.failed(connection, kind, options.make_count("limit", limit))
+            return aside.listed(connection, kind, options.make_count("limit", limit))
 
     def retry(self, delivery_ids: Iterable[str] | None = None, *, uncertain: bool = False) -> int:
         """Put deliveries that were put aside back, behind all that wait; tells how many.
@@ -316,16 +317,16 @@ class Outbox:
             OutboxError: None was put aside under one of the ids, or the file can't be used.
         """
         with self._database.writing() as connection:
-            places = rows.find_failed(connection, _ids(delivery_ids), _kinds(uncertain))
-            rows.put_back(connection, places)
+            places = aside.find(connection, _ids(delivery_ids), _kinds(uncertain))
+            aside.put_back(connection, places)
         self._arrival.tell()
         return len(places)
 
     def discard(self, delivery_ids: Iterable[str] | None = None, *, uncertain: bool = False) -> int:
         """Throw deliveries away that were put aside; arguments, result and errors as `retry`."""
         with self._database.writing() as connection:
-            places = rows.find_failed(connection, _ids(delivery_ids), _kinds(uncertain))
-            rows.drop_failed(connection, places)
+            places = aside.find(connection, _ids(delivery_ids), _kinds(uncertain))
+            aside.drop(connection, places)
         return len(places)
 
     def purge(self, address: str) -> int:

@@ -1,6 +1,6 @@
 """Sends what an outbox holds until it is told to stop, or something is in the way of everything."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import anyio
 import anyio.abc
@@ -8,7 +8,7 @@ import anyio.abc
 from sendx_async._backlog import Message
 from sendx_async._client import AsyncTrackingClient
 from sendx_async._delivery import Verdict, judge
-from sendx_async._errors import SendXError
+from sendx_async._errors import OutboxError, SendXError
 from sendx_async._events import Event
 from sendx_async._outcome import Outcome
 from sendx_async._protocol import operation_for
@@ -96,37 +96,40 @@ class Round:
     async def _record_outcomes(self) -> None:
         outcomes = self._dispatcher.outcomes
         while await outcomes.arrival():
-            delivered: list[Row] = []
-            failures: list[Failure] = []
-            while (
-                len(delivered) + len(failures) < _OUTCOMES_IN_A_COMMIT
-                and (outcome := outcomes.take()) is not None
-            ):
-                row = self._source.rows.pop(outcome.index)
-                failure = _failure_of(row, outcome)
-                if failure is None:
-                    delivered.append(row)
-                else:
-                    failures.append(failure)
-            await self._ledger.record(delivered, failures)
-            if delivered:
-                await self._ledger.note_well()
+            taken: list[Outcome] = []
+            while len(taken) < _OUTCOMES_IN_A_COMMIT and (outcome := outcomes.take()) is not None:
+                taken.append(outcome)
+            with anyio.CancelScope(shield=True):  # what was taken is known to nobody else
+                await self._record(taken)
 
-    async def _settle(self) -> None:
-        """Write down what is certain of the requests that were not finished."""
+    async def _record(self, outcomes: Iterable[Outcome]) -> None:
         delivered: list[Row] = []
         failures: list[Failure] = []
-        for outcome in self._dispatcher.unclaimed():
-            row = self._source.rows[outcome.index]
-            if outcome.is_retryable:
+        for outcome in outcomes:
+            row = self._source.rows.pop(outcome.index)
+            failure = _failure_of(row, outcome)
+            if failure is None:
+                delivered.append(row)
+            else:
+                failures.append(failure)
+        await self._ledger.record(delivered, failures)
+        if delivered:
+            await self._ledger.note_well()
+
+    async def _settle(self) -> None:
+        """Write down what is certain of the requests whose outcome nobody took."""
+        unclaimed = self._dispatcher.unclaimed()
+        kept = [outcome for outcome in unclaimed if outcome.is_retryable]
+        try:
+            for outcome in kept:
+                row = self._source.rows[outcome.index]
                 self._ledger.note_unsent(row)
                 await self._ledger.unmark(row)
-            elif (failure := _failure_of(row, outcome)) is not None:
-                failures.append(failure)
-            else:
-                delivered.append(row)
-        if delivered or failures:
-            await self._ledger.record(delivered, failures)
+            if len(kept) < len(unclaimed):
+                await self._record(each for each in unclaimed if not each.is_retryable)
+        except OutboxError as error:
+            # Whoever drains next finds what was under way; more can't be done.
+            self._ledger.tell("halted", error=described(error))
 
     # What the dispatcher asks and tells
 

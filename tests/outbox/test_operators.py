@@ -1,0 +1,359 @@
+"""What people do with an outbox: look at it, send again, throw away; in Python and from a shell."""
+
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from sendx_async import (
+    AsyncTrackingClient,
+    CustomEventRequest,
+    IdentifyRequest,
+    InvalidRequestError,
+    OutboxError,
+    TrackRequest,
+)
+from sendx_async._cli import main as command
+from sendx_async.outbox import Outbox
+from sendx_async.testing import FakeSendX
+
+from .waiting import until
+
+MakeClient = Callable[..., AsyncTrackingClient]
+Fail = Callable[[Outbox], dict[str, str]]
+JANE = IdentifyRequest("jane@example.com", first_name="Jane")
+SIGNUP = CustomEventRequest("jane@example.com", "signup")
+
+
+def drain(outbox: Outbox, client: AsyncTrackingClient) -> None:
+    async def main() -> None:
+        async with client:
+            await outbox.drain(client)
+
+    anyio.run(main)
+
+
+@pytest.fixture
+def fail(fake_sendx: FakeSendX, make_client: MakeClient) -> Fail:
+    """Put a request that is dead then, one with an id of the caller's, and an uncertain one."""
+
+    def fail(outbox: Outbox) -> dict[str, str]:
+        ids = {
+            "dead": outbox.put_sync(JANE),
+            "given": outbox.put_sync(IdentifyRequest("bob@example.com"), delivery_id="hook-1"),
+            "uncertain": outbox.put_sync(SIGNUP),
+        }
+        fake_sendx.respond(422, times=3, path="identify", message="bad")
+        fake_sendx.respond(422, path="bulk", message="bad")
+        fake_sendx.drop(path="custom", applied=False)
+        drain(outbox, make_client())
+        fake_sendx.recover()
+        stats = outbox.stats()
+        assert (stats.dead, stats.uncertain) == (2, 1)
+        return ids
+
+    return fail
+
+
+def test_stats(outbox: Outbox) -> None:
+    stats = outbox.stats()
+    assert (stats.pending, stats.dead, stats.uncertain) == (0, 0, 0)
+    assert (stats.oldest_age, stats.is_draining, stats.trouble) == (None, False, None)
+    outbox.put_sync(JANE)
+    stats = outbox.stats()
+    assert stats.pending == 1
+    assert 0 <= (stats.oldest_age or -1) < 60
+    assert stats.trouble == "no process drains this outbox"
+
+
+class TestRetry:
+    def test_all_that_is_dead(
+        self, outbox: Outbox, fail: Fail, fake_sendx: FakeSendX, make_client: MakeClient
+    ) -> None:
+        ids = fail(outbox)
+        assert outbox.retry() == 2
+        assert outbox.retry() == 0
+        assert outbox.stats().pending == 2
+        fake_sendx.respond(400, path="identify")
+        fake_sendx.respond(400, path="bulk")
+        drain(outbox, make_client())
+        # It keeps its id, also when it fails again.
+        (failed,) = outbox.failed("dead")
+        assert failed.delivery_id in {ids["dead"], "hook-1"}
+        assert outbox.retry([failed.delivery_id]) == 1
+        drain(outbox, make_client())
+        assert set(fake_sendx.contacts) == {"jane@example.com", "bob@example.com"}
+        assert [each.kind for each in outbox.failed()] == ["uncertain"]
+
+    def test_some_of_either_kind(
+        self, outbox: Outbox, fail: Fail, fake_sendx: FakeSendX, make_client: MakeClient
+    ) -> None:
+        ids = fail(outbox)
+        assert outbox.retry([ids["uncertain"], ids["dead"]]) == 2
+        drain(outbox, make_client())
+        assert len(fake_sendx.events) == 1
+        assert outbox.retry("hook-1") == 1
+        assert outbox.failed() == []
+
+    def test_all_of_both_kinds(self, outbox: Outbox, fail: Fail) -> None:
+        fail(outbox)
+        assert outbox.retry(uncertain=True) == 3
+        assert outbox.failed() == []
+
+    @pytest.mark.parametrize("delivery_id", ["x", "x-1", "hook-2", ""])
+    def test_an_unknown_id_is_told_and_changes_nothing(
+        self, outbox: Outbox, fail: Fail, delivery_id: str
+    ) -> None:
+        fail(outbox)
+        with pytest.raises(OutboxError, match="no dead or uncertain delivery"):
+            outbox.retry(["hook-1", delivery_id])
+        assert outbox.stats().dead == 2
+
+    def test_who_drains_hears_of_it(
+        self, outbox: Outbox, fail: Fail, fake_sendx: FakeSendX, make_client: MakeClient
+    ) -> None:
+        fail(outbox)
+
+        async def main() -> None:
+            async with make_client() as client, outbox.draining(client):
+                await until(lambda: outbox.stats().is_draining)
+                outbox.retry()
+                await fake_sendx.until(lambda: len(fake_sendx.contacts) == 2)
+
+        anyio.run(main)
+
+
+class TestDiscard:
+    def test_some_and_all(self, outbox: Outbox, fail: Fail) -> None:
+        ids = fail(outbox)
+        assert outbox.discard([ids["dead"]]) == 1
+        assert outbox.discard() == 1
+        assert [each.delivery_id for each in outbox.failed()] == [ids["uncertain"]]
+        assert outbox.discard(uncertain=True) == 1
+        assert outbox.failed() == []
+        assert outbox.stats().pending == 0
+
+
+class TestPurge:
+    def test_all_that_is_about_a_contact_is_gone_from_the_file(
+        self, path: Path, outbox: Outbox, fail: Fail
+    ) -> None:
+        fail(outbox)
+        outbox.put_sync(IdentifyRequest("JANE@example.com", first_name="Janesecret"))
+        outbox.put_sync(IdentifyRequest("old@example.com", new_email="Jane@Example.com"))
+        outbox.put_sync(TrackRequest("jane@example.com", add_tags=["x"]))
+        for number in range(1100):
+            outbox.put_sync(IdentifyRequest(f"c{number}@example.com"))
+        assert outbox.purge("jane@EXAMPLE.com") == 5
+        assert outbox.purge("jane@example.com") == 0
+        stats = outbox.stats()
+        assert (stats.pending, stats.dead, stats.uncertain) == (1100, 1, 0)
+        for file in path.parent.iterdir():
+            assert b"jane" not in file.read_bytes().lower(), file
+
+    def test_what_cannot_be_read_is_searched_as_text(self, path: Path, outbox: Outbox) -> None:
+        outbox.put_sync(JANE)
+        outbox.put_sync(JANE)
+        outbox.put_sync(IdentifyRequest("bob@example.com"))
+        with sqlite3.connect(path) as connection:
+            connection.execute("UPDATE pending SET payload = '{Jane@example.com' WHERE id = 1")
+            payload = json.dumps({"version": 2, "to": "jane@example.com"})
+            connection.execute("UPDATE pending SET payload = ? WHERE id = 2", (payload,))
+        connection.close()
+        assert outbox.purge("jane@example.com") == 2
+        assert outbox.stats().pending == 1
+
+    def test_a_drainer_that_has_read_it_does_not_send_it(
+        self, path: Path, fake_sendx: FakeSendX, make_client: MakeClient, backend: str
+    ) -> None:
+        fake_sendx.respond(429, retry_after=1)
+
+        async def main() -> None:
+            with Outbox(path) as outbox:
+                async with make_client() as client:
+                    outbox.put_sync(JANE)
+                    outbox.put_sync(IdentifyRequest("bob@example.com"))
+                    async with outbox.draining(client):
+                        await until(lambda: "SendX" in (outbox.stats().trouble or ""))
+                        assert outbox.purge("jane@example.com") == 1
+                        await until(lambda: not outbox.stats().pending)
+                assert outbox.failed() == []
+
+        anyio.run(main, backend=backend)
+        assert [each.status for each in fake_sendx.requests] == [429, 200]
+        assert set(fake_sendx.contacts) == {"bob@example.com"}
+
+    @pytest.mark.parametrize("address", ["", None, 3])
+    def test_a_bad_address(self, outbox: Outbox, address: Any) -> None:
+        with pytest.raises(InvalidRequestError, match="address must be a str that isn't empty"):
+            outbox.purge(address)
+
+
+class TestCommand:
+    @pytest.fixture
+    def say(self, path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+        """Run a command on the file, and give what it says."""
+
+        def say(name: str, *arguments: str, status: int = 0) -> str:
+            found = command(["outbox", name, str(path), *arguments])
+            said = capsys.readouterr()
+            assert found == status, said
+            return said.out + said.err
+
+        return say
+
+    def test_status(self, outbox: Outbox, fail: Fail, say: Callable[..., str]) -> None:
+        fail(outbox)
+        assert say("status") == (
+            "pending     0\ndead        2\nuncertain   1\noldest      -\n"
+            "draining    no\ntrouble     none\n"
+        )
+        outbox.put_sync(JANE)
+        said = say("status", status=1)
+        assert "pending     1\n" in said
+        assert "trouble     no process drains this outbox\n" in said
+        assert json.loads(say("status", "--json", status=1))["pending"] == 1
+
+    def test_dead(self, outbox: Outbox, fail: Fail, say: Callable[..., str]) -> None:
+        ids = fail(outbox)
+        lines = say("dead").splitlines()
+        assert len(lines) == 3
+        (line,) = [line for line in lines if line.startswith(ids["dead"])]
+        assert "  dead  20" in line
+        assert "IdentifyRequest(email='j***@example.com', first_name=...)" in line
+        assert line.endswith("UnprocessableEntityError: SendX answered with HTTP 422: bad")
+        assert len(say("dead", "--limit", "1").splitlines()) == 1
+        assert say("dead", "--uncertain").startswith(f"{ids['uncertain']}  uncertain  ")
+        found = [json.loads(line) for line in say("dead", "--json").splitlines()]
+        assert {each["delivery_id"] for each in found} == set(ids.values())
+        (jane,) = [each for each in found if each["delivery_id"] == ids["dead"]]
+        assert jane["request"]["email"] == "jane@example.com"
+        assert jane["operation"] == "identify_contact"
+
+    def test_dead_with_what_cannot_be_read(
+        self, path: Path, outbox: Outbox, make_client: MakeClient, say: Callable[..., str]
+    ) -> None:
+        outbox.put_sync(JANE)
+        with sqlite3.connect(path) as connection:
+            connection.execute("UPDATE pending SET payload = '{'")
+        connection.close()
+        drain(outbox, make_client())
+        assert "  None  InvalidRequestError: stored request: is no JSON" in say("dead")
+        (found,) = map(json.loads, say("dead", "--json").splitlines())
+        assert found["request"] is found["operation"] is None
+
+    def test_retry(self, outbox: Outbox, fail: Fail, say: Callable[..., str]) -> None:
+        ids = fail(outbox)
+        assert say("retry", "hook-1") == "1 put back, behind all that wait.\n"
+        assert say("retry") == "1 put back, behind all that wait.\n"
+        assert say("retry", "--uncertain") == "1 put back, behind all that wait.\n"
+        assert "no dead or uncertain delivery" in say("retry", ids["dead"], status=1)
+
+    def test_purge(self, outbox: Outbox, fail: Fail, say: Callable[..., str]) -> None:
+        fail(outbox)
+        outbox.put_sync(JANE)
+        assert say("purge", "Jane@example.com") == "3 thrown away.\n"
+        assert say("purge", "--dead") == "1 thrown away.\n"
+        assert outbox.failed() == []
+        fail(outbox)
+        assert say("purge", "--dead", "--uncertain") == "3 thrown away.\n"
+        for wrong in ((), ("jane@example.com", "--dead"), ("--uncertain",)):
+            assert "takes either an ADDRESS or --dead" in say("purge", *wrong, status=1)
+
+    @pytest.mark.parametrize("name", ["status", "dead", "retry", "purge"])
+    def test_a_file_that_is_missing_is_not_made(
+        self, path: Path, name: str, say: Callable[..., str]
+    ) -> None:
+        assert say(name, status=1) == f"{path} does not exist\n"
+        assert not path.exists()
+
+    def test_a_lock_that_cannot_be_read(
+        self, path: Path, outbox: Outbox, say: Callable[..., str]
+    ) -> None:
+        path.with_name("outbox.db-drainer").write_text("mine " * 1000)
+        assert "file is not a database" in say("status", status=1)
+
+    def test_a_file_that_is_no_outbox(self, path: Path, say: Callable[..., str]) -> None:
+        path.write_text("Dear diary, " * 1000)
+        assert "file is not a database" in say("status", status=1)
+
+    def test_drain_without_a_key(self, say: Callable[..., str]) -> None:
+        assert "SENDX_API_KEY" in say("drain", status=1)
+
+
+class TestDrainCommand:
+    """In a process of its own, as its users run it."""
+
+    @pytest.fixture
+    def start(
+        self, path: Path, fake_sendx: FakeSendX, monkeypatch: pytest.MonkeyPatch
+    ) -> Callable[..., "subprocess.Popen[str]"]:
+        monkeypatch.setenv("SENDX_BASE_URL", fake_sendx.url)
+        monkeypatch.setenv("SENDX_API_KEY", fake_sendx.api_key)
+
+        def start(*arguments: str) -> "subprocess.Popen[str]":
+            return subprocess.Popen(
+                [
+                    sys.executable, "-W", "error", "-m", "sendx_async", "outbox", "drain",
+                    str(path), *arguments,
+                ],
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            )  # fmt: skip
+
+        return start
+
+    def test_until_empty(
+        self, outbox: Outbox, start: Callable[..., Any], fake_sendx: FakeSendX
+    ) -> None:
+        for number in range(30):
+            outbox.put_sync(IdentifyRequest(f"c{number}@example.com"))
+        with start("--until-empty", "--concurrency", "2", "--rate", "100") as process:
+            said, logged = process.communicate(timeout=50)
+        assert process.returncode == 0, logged
+        assert said == "Stopped. 0 wait.\n"
+        assert "INFO outbox" in logged
+        assert len(fake_sendx.contacts) == 30
+
+    def test_until_empty_with_a_wrong_key(
+        self, outbox: Outbox, start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        outbox.put_sync(JANE)
+        monkeypatch.setenv("SENDX_API_KEY", "wrong-key")
+        with start("--until-empty") as process:
+            said, logged = process.communicate(timeout=50)
+        assert process.returncode == 1
+        assert "Check the API key" in logged
+        assert "Traceback" not in logged
+        assert "wrong-key" not in said + logged
+        assert outbox.stats().pending == 1
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="Windows can't ask a process to end")
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda each: each.name)
+    @pytest.mark.parametrize("until_empty", [True, False])
+    def test_it_stops_when_told_to(
+        self,
+        *,
+        outbox: Outbox,
+        start: Callable[..., Any],
+        fake_sendx: FakeSendX,
+        number: signal.Signals,
+        until_empty: bool,
+    ) -> None:
+        outbox.put_sync(JANE)
+        fake_sendx.respond(503, times=None)
+        with start(*["--until-empty"] * until_empty) as process:
+            fake_sendx.wait_for(lambda: fake_sendx.requests, 25)
+            # More than once, as people and supervisors do.
+            process.send_signal(number)
+            process.send_signal(number)
+            said, logged = process.communicate(timeout=50)
+        assert process.returncode == 0, logged
+        assert said == "Stopped. 1 wait.\n"
+        assert "Traceback" not in logged

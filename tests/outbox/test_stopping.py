@@ -1,0 +1,394 @@
+"""Stopping, and taking over: what is under way ends, goes back or is put aside."""
+
+import functools
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import anyio
+import pytest
+
+from sendx_async import (
+    AsyncTrackingClient,
+    CustomEventRequest,
+    Event,
+    IdentifyRequest,
+    OutboxError,
+    RetryPolicy,
+    TrackRequest,
+)
+from sendx_async.outbox import Outbox, OutboxEvent, _drainer, _election
+from sendx_async.testing import FakeSendX
+
+from .waiting import until, until_empty
+
+MakeClient = Callable[..., AsyncTrackingClient]
+JANE = IdentifyRequest("jane@example.com")
+SIGNUP = CustomEventRequest("jane@example.com", "signup")
+
+
+class TestStopping:
+    def test_what_is_under_way_may_end(
+        self, outbox: Outbox, fake_sendx: FakeSendX, make_client: MakeClient, backend: str
+    ) -> None:
+        fake_sendx.latency = 0.2
+        outbox.put_sync(JANE)
+        for _ in range(5):
+            outbox.put_sync(TrackRequest("jane@example.com", add_tags=["vip"]))
+
+        async def main() -> None:
+            async with make_client() as client, outbox.draining(client):
+                await fake_sendx.until(lambda: fake_sendx.requests)
+
+        anyio.run(main, backend=backend)
+        # One was under way: its answer was waited for, and no other begun.
+        assert [request.status for request in fake_sendx.requests] == [200]
+        assert outbox.stats().pending == 5
+        assert outbox.failed() == []
+
+    def test_after_the_grace_it_goes_back_or_is_put_aside(
+        self, outbox: Outbox, fake_sendx: FakeSendX, make_client: MakeClient, backend: str
+    ) -> None:
+        outbox.put_sync(IdentifyRequest("bob@example.com"))
+        event = outbox.put_sync(SIGNUP)
+        fake_sendx.black_hole(times=2)
+
+        async def main() -> None:
+            async with make_client() as client, outbox.draining(client, grace=0.01):
+                await fake_sendx.until(lambda: len(fake_sendx.requests) == 2)
+
+        anyio.run(main, backend=backend)
+        (failed,) = outbox.failed()
+        assert (failed.kind, failed.delivery_id) == ("uncertain", event)
+        assert failed.error.startswith("ResponseLost: ")
+        assert outbox.stats().pending == 1  # an identify may be sent twice
+
+    def test_an_event_that_waits_to_be_sent_again_is_kept(
+        self, path: Path, fake_sendx: FakeSendX, make_client: MakeClient, backend: str
+    ) -> None:
+        fake_sendx.respond(429, times=None, retry_after=60)
+
+        async def main() -> None:
+            with Outbox(path) as outbox:
+                async with make_client() as client, outbox.draining(client, grace=0.01):
+                    await outbox.put(SIGNUP)
+                    await until(lambda: "SendX" in (outbox.stats().trouble or ""))
+
+        anyio.run(main, backend=backend)
+        fake_sendx.recover()
+        fake_sendx.respond(200, path="custom")
+
+        async def later() -> None:
+            with Outbox(path) as outbox:
+                async with make_client() as client:
+                    await outbox.drain(client)
+                assert outbox.failed() == []
+
+        anyio.run(later, backend=backend)
+
+    def test_an_error_inside_comes_out_as_it_is(
+        self, outbox: Outbox, make_client: MakeClient, backend: str
+    ) -> None:
+        async def main() -> None:
+            async with make_client() as client:
+                with pytest.raises(ZeroDivisionError):
+                    async with outbox.draining(client):
+                        raise ZeroDivisionError
+
+        anyio.run(main, backend=backend)
+        assert not outbox.stats().is_draining
+
+    def test_cancellation_writes_down_what_is_certain(
+        self, outbox: Outbox, fake_sendx: FakeSendX, make_client: MakeClient, backend: str
+    ) -> None:
+        outbox.put_sync(SIGNUP)
+        fake_sendx.black_hole()
+
+        async def main() -> None:
+            async with make_client() as client, anyio.create_task_group() as tasks:
+                tasks.start_soon(outbox.drain, client)
+                await fake_sendx.until(lambda: fake_sendx.requests)
+                tasks.cancel_scope.cancel()
+
+        anyio.run(main, backend=backend)
+        assert [failed.kind for failed in outbox.failed()] == ["uncertain"]
+
+    def test_cancellation_writes_down_what_was_answered(
+        self, path: Path, fake_sendx: FakeSendX, backend: str
+    ) -> None:
+        other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        answered: list[Event] = []
+
+        def note(event: Event) -> None:
+            if event.kind == "call_finished":
+                answered.append(event)
+                if len(answered) == 1:
+                    other.execute("BEGIN IMMEDIATE")  # so that it can't be written down for now
+
+        async def main() -> None:
+            with Outbox(path) as outbox:
+                for number in range(3):
+                    outbox.put_sync(TrackRequest(f"c{number}@example.com"))
+                async with (
+                    AsyncTrackingClient(
+                        fake_sendx.api_key, base_url=fake_sendx.url, on_event=note
+                    ) as client,
+                    anyio.create_task_group() as tasks,
+                ):
+                    tasks.start_soon(functools.partial(outbox.drain, client, concurrency=1))
+                    await until(lambda: len(answered) == 3)
+                    await anyio.wait_all_tasks_blocked()
+                    tasks.cancel_scope.cancel()
+                    other.execute("ROLLBACK")
+                assert outbox.stats().pending == 0
+
+        fake_sendx.respond(200, path="track", times=None)
+        anyio.run(main, backend=backend)
+        other.close()
+        assert len(fake_sendx.requests) == 3
+
+    def test_cancellation_though_nothing_can_be_written_down(
+        self, path: Path, fake_sendx: FakeSendX, make_client: MakeClient, backend: str
+    ) -> None:
+        events: list[OutboxEvent] = []
+        other = sqlite3.connect(path, isolation_level=None)
+
+        async def main() -> None:
+            with Outbox(path, timeout=0.02, on_event=events.append) as outbox:
+                delivery_id = outbox.put_sync(SIGNUP)
+                fake_sendx.black_hole()
+                async with make_client() as client:
+                    with anyio.CancelScope() as scope:
+                        async with outbox.draining(client, grace=0.01):
+                            await fake_sendx.until(lambda: fake_sendx.requests)
+                            other.execute("BEGIN IMMEDIATE")
+                            scope.cancel()
+                            await anyio.sleep_forever()
+                    other.execute("ROLLBACK")
+                    assert scope.cancelled_caught
+                    assert "halted" in [event.kind for event in events]
+                    await outbox.drain(client)
+                (failed,) = outbox.failed()
+                assert (failed.delivery_id, failed.kind) == (delivery_id, "uncertain")
+
+        anyio.run(main, backend=backend)
+        other.close()
+        assert len(fake_sendx.requests) == 1
+
+    def test_stopping_while_another_drains(
+        self, path: Path, outbox: Outbox, make_client: MakeClient, backend: str
+    ) -> None:
+        async def main() -> None:
+            async with make_client() as client, outbox.draining(client):
+                await until(lambda: outbox.stats().is_draining)
+                with Outbox(path) as other:
+                    async with other.draining(client):
+                        await anyio.lowlevel.checkpoint()
+                assert outbox.stats().is_draining
+
+        anyio.run(main, backend=backend)
+
+
+class TestOneDrains:
+    def test_of_two_one_drains_and_the_other_takes_over(
+        self, path: Path, fake_sendx: FakeSendX, make_client: MakeClient, backend: str
+    ) -> None:
+        said: list[tuple[str, str]] = []
+
+        async def drain(name: str, stop: anyio.Event, client: AsyncTrackingClient) -> None:
+            def note(event: OutboxEvent) -> None:
+                said.append((name, event.kind))
+
+            with Outbox(path, on_event=note) as outbox:
+                async with outbox.draining(client):
+                    await stop.wait()
+
+        async def main() -> None:
+            stops = {"one": anyio.Event(), "other": anyio.Event()}
+            with Outbox(path) as outbox:
+                async with make_client() as client, anyio.create_task_group() as tasks:
+                    for name, stop in stops.items():
+                        tasks.start_soon(drain, name, stop, client)
+                    await until(lambda: said)
+                    first = said[0][0]
+                    await outbox.put(JANE)
+                    await until_empty(outbox)
+                    assert said == [(first, "draining")]
+                    stops.pop(first).set()
+                    await outbox.put(TrackRequest("jane@example.com", add_tags=["vip"]))
+                    await until_empty(outbox)
+                    (second,) = stops
+                    assert said == [(first, "draining"), (first, "stopped"), (second, "draining")]
+                    stops[second].set()
+
+        anyio.run(main, backend=backend)
+        assert fake_sendx.contact("jane@example.com").tags == {"vip"}
+
+    def test_a_lock_that_cannot_be_used_is_told(
+        self, path: Path, outbox: Outbox, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(_drainer, "_SECONDS_HALTED", 0.01)
+        lock = path.with_name("outbox.db-drainer")
+        lock.mkdir()
+        outbox.put_sync(JANE)
+
+        async def main() -> None:
+            async with make_client() as client:
+                with pytest.raises(OutboxError, match="the outbox's lock can't be used"):
+                    await outbox.drain(client)
+                async with outbox.draining(client):
+                    await until(lambda: "lock" in _trouble_in(path))
+                    lock.rmdir()
+                    await until_empty(outbox)
+
+        anyio.run(main)
+
+    def test_a_lock_file_that_is_no_database_is_told(
+        self, path: Path, outbox: Outbox, make_client: MakeClient
+    ) -> None:
+        path.with_name("outbox.db-drainer").write_text("mine " * 1000)
+
+        async def main() -> None:
+            async with make_client() as client:
+                with pytest.raises(OutboxError, match="file is not a database"):
+                    await outbox.drain(client)
+
+        anyio.run(main)
+
+
+def _trouble_in(path: Path) -> str:
+    """Give what the drainer wrote of its trouble, without asking whether there is one."""
+    with sqlite3.connect(path) as connection:
+        found = connection.execute("SELECT value FROM about WHERE name = 'trouble'").fetchone()
+    connection.close()
+    return found[0] or "" if found else ""
+
+
+KILLED = """
+import anyio, sys
+from sendx_async import AsyncTrackingClient
+from sendx_async.outbox import Outbox
+
+async def main():
+    async with AsyncTrackingClient(sys.argv[1], base_url=sys.argv[2]) as client:
+        with Outbox(sys.argv[3]) as outbox:
+            async with outbox.draining(client):
+                await anyio.sleep_forever()
+
+anyio.run(main)
+"""
+
+
+class TestKilled:
+    def test_what_it_was_sending_is_sent_again_or_put_aside(
+        self,
+        path: Path,
+        outbox: Outbox,
+        fake_sendx: FakeSendX,
+        make_client: MakeClient,
+        backend: str,
+    ) -> None:
+        outbox.put_sync(IdentifyRequest("bob@example.com"))
+        outbox.put_sync(TrackRequest("bob@example.com", add_tags=["vip"]))
+        event = outbox.put_sync(SIGNUP)
+        later = outbox.put_sync(CustomEventRequest("jane@example.com", "later"))
+        fake_sendx.black_hole(times=2)
+        with subprocess.Popen(
+            [sys.executable, "-c", KILLED, fake_sendx.api_key, fake_sendx.url, str(path)]
+        ) as process:
+            try:
+                fake_sendx.wait_for(lambda: len(fake_sendx.requests) == 2, 25)
+                assert outbox.stats().is_draining
+            finally:
+                process.kill()
+        fake_sendx.respond(200, path="custom")
+
+        async def main() -> None:
+            async with make_client() as client:
+                await outbox.drain(client)
+
+        anyio.run(main, backend=backend)
+        assert fake_sendx.contact("bob@example.com").tags == {"vip"}
+        (failed,) = outbox.failed()
+        assert (failed.kind, failed.delivery_id) == ("uncertain", event)
+        assert "ended before it was known whether it was applied" in failed.error
+        names = [each.json["name"] for each in fake_sendx.requests if "custom" in each.path]
+        assert names == ["signup", "later"]
+        assert later != event
+
+
+class TestTroubleWithTheFile:
+    """A disk that is full, or a file that stays locked, while draining."""
+
+    def test_what_was_sent_meanwhile_may_be_sent_twice_but_no_event(
+        self,
+        path: Path,
+        fake_sendx: FakeSendX,
+        make_client: MakeClient,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(_drainer, "_SECONDS_HALTED", 0.01)
+        events: list[OutboxEvent] = []
+        is_locked = threading.Event()
+
+        async def main() -> None:
+            with Outbox(path, timeout=0.05, on_event=events.append) as outbox:
+                other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+
+                def lock_while_it_is_applied() -> float:
+                    if not is_locked.is_set():
+                        is_locked.set()
+                        other.execute("BEGIN IMMEDIATE")
+                    return 0.0
+
+                await outbox.put(SIGNUP)
+                fake_sendx.respond(200, path="custom")
+                fake_sendx.latency = lock_while_it_is_applied
+                async with make_client() as client, outbox.draining(client):
+                    await until(lambda: any(event.kind == "halted" for event in events))
+                    other.execute("ROLLBACK")
+                    await until_empty(outbox)
+                other.close()
+                assert [failed.kind for failed in outbox.failed()] == ["uncertain"]
+
+        anyio.run(main)
+        assert len(fake_sendx.requests) == 1
+        assert "locked" in next(event.error or "" for event in events if event.kind == "halted")
+
+
+def test_a_listener_that_raises_stops_nothing(
+    path: Path, fake_sendx: FakeSendX, make_client: MakeClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    def listener(event: OutboxEvent) -> None:
+        raise RuntimeError(event.kind)
+
+    async def main() -> None:
+        with Outbox(path, on_event=listener) as outbox:
+            await outbox.put(JANE)
+            async with make_client() as client:
+                await outbox.drain(client)
+
+    anyio.run(main)
+    assert "on_event of the outbox raised" in caplog.text
+
+
+def test_without_a_drainer_nobody_is_asked(path: Path) -> None:
+    assert not _election.has_drainer(str(path))
+
+
+def test_a_message_of_a_few_failures_waits_alone(
+    outbox: Outbox, fake_sendx: FakeSendX, make_client: MakeClient
+) -> None:
+    outbox.put_sync(JANE)
+    outbox.put_sync(TrackRequest("jane@example.com", add_tags=["vip"]))
+    fake_sendx.respond(500, path="track")
+
+    async def main() -> None:
+        async with make_client() as client:
+            await outbox.drain(client, retry=RetryPolicy(3, base=0.001))
+
+    anyio.run(main)
+    assert fake_sendx.contact("jane@example.com").tags == {"vip"}
