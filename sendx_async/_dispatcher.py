@@ -18,11 +18,11 @@ from sendx_async._errors import (
     InvalidRequestError,
     NotSentError,
     OutageError,
-    ResponseLost,
     SendXError,
 )
 from sendx_async._events import Event, EventKind, tell
-from sendx_async._leftovers import of_the_unfinished, of_the_unread, summary_of
+from sendx_async._keeper import Keeper
+from sendx_async._leftovers import describe, of_the_unfinished, of_the_unread
 from sendx_async._outcome import Outcome, OutcomeQueue
 from sendx_async._recovery import Recovery, Step
 from sendx_async._retry import RetryPolicy
@@ -38,29 +38,6 @@ class BeginCall(Protocol):
     """Makes the call that sends messages once, however long it has to wait for its moment."""
 
     def __call__(self, messages: Sequence[Message]) -> Call[Any]: ...
-
-
-class Keeper(Protocol):
-    """Where requests are stored until they are delivered; nobody waits for them.
-
-    Attributes:
-        retry: The longest waits, and how often a request may fail while others succeed.
-    """
-
-    @property
-    def retry(self) -> RetryPolicy: ...
-
-    async def before_attempt(self, messages: Sequence[Message]) -> None:
-        """Note that these messages are about to be sent; what it raises ends everything."""
-        ...
-
-    def note_unsent(self, messages: Sequence[Message]) -> None:
-        """Note that these messages are kept, since SendX has certainly not applied them."""
-        ...
-
-    def note_event(self, event: Event, error: SendXError | None) -> None:
-        """Note that everything pauses because of an error, or goes on."""
-        ...
 
 
 class Dispatcher:
@@ -146,7 +123,12 @@ class Dispatcher:
                     "statement; unclaimed holds what is left"
                 )
             if isinstance(self._failure, SendXError):
-                self._describe(self._failure)
+                unread = of_the_unread(self._read_ahead(), first_index=self.outcomes.read)
+                describe(self._failure, self.outcomes, self._left + unread)
+                if isinstance(self._failure, OutageError):
+                    self._failure.operation, self._failure.call_id = self._name, self._id
+                    self._failure.attempts = self._attempts
+                    self._failure.elapsed = time.monotonic() - self._began
             self.outcomes.close(self._failure or self._source_error)
 
     def stop(self, seconds: float) -> None:
@@ -366,20 +348,6 @@ class Dispatcher:
         with anyio.move_on_after(seconds):
             await cast("anyio.Event", self._idle).wait()
         self.leave()
-
-    def _describe(self, failure: SendXError) -> None:
-        """Say what was sent and what not, now that nothing is under way any more."""
-        unread = of_the_unread(self._read_ahead(), first_index=self.outcomes.read)
-        summary = summary_of(self.outcomes, self._left + unread)
-        failure.maybe_delivered = failure.maybe_delivered or any(
-            isinstance(each.error, ResponseLost) for each in self._left
-        )
-        if isinstance(failure, OutageError):
-            failure.args = (f"{str(failure).rstrip('.')}. {summary}",)
-            failure.operation, failure.call_id = self._name, self._id
-            failure.attempts, failure.elapsed = self._attempts, time.monotonic() - self._began
-        else:
-            failure.add_note(summary)
 
     def _tell(
         self, kind: EventKind, error: SendXError | None = None, *, delay: float | None = None

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sendx_async._backlog import Message
-from sendx_async._errors import NotSentError, ResponseLost, SendXError
+from sendx_async._errors import NotSentError, OutageError, ResponseLost, SendXError
 from sendx_async._outcome import Outcome, OutcomeQueue
 
 _NOT_SENT = "the stream ended before this request was sent"
@@ -31,12 +31,19 @@ def of_the_unread(given: Iterable[Any], *, first_index: int) -> list[Outcome]:
     ]
 
 
-def summary_of(outcomes: OutcomeQueue, left: Sequence[Outcome]) -> str:
-    """Say in words what was sent and what not."""
+def describe(failure: SendXError, outcomes: OutcomeQueue, left: Sequence[Outcome]) -> None:
+    """Have the error that ended everything say what was sent and what not."""
     unsent = sum(isinstance(each.error, NotSentError) for each in left)
-    return (
+    summary = (
         f"Of {outcomes.delivered + outcomes.failed + len(left)} requests that were read "
         f"{outcomes.delivered} were delivered, {outcomes.failed} failed, {len(left) - unsent} may "
         f"have been delivered and {unsent} were not sent; the stream's unclaimed and unsent hold "
         "them."
     )
+    failure.maybe_delivered = failure.maybe_delivered or any(
+        isinstance(each.error, ResponseLost) for each in left
+    )
+    if isinstance(failure, OutageError):
+        failure.args = (f"{str(failure).rstrip('.')}. {summary}",)
+    else:
+        failure.add_note(summary)

@@ -14,8 +14,9 @@ import attrs
 from sendx_async import _options as options
 from sendx_async._backlog import Message
 from sendx_async._call import Call, Shared
-from sendx_async._dispatcher import Dispatcher, Keeper
+from sendx_async._dispatcher import Dispatcher
 from sendx_async._http1 import Target
+from sendx_async._keeper import Keeper
 from sendx_async._operations import IDENTIFY_BULK, MOST_IN_BULK
 from sendx_async._outcome import Outcome
 from sendx_async._settings import Settings

@@ -144,6 +144,16 @@ class TestImportContacts:
         assert f" {len(rows)}/{len(rows)} " in rest
 
 
+def test_outbox_service(start: Start) -> None:
+    output = start("outbox_service.py").ends()
+    waited = r"  50 visitors signed up, the slowest waited \d+ ms\n"
+    assert re.search(rf"SendX is up\.\n{waited}  SendX knows 50 contacts and 50 events\n", output)
+    assert re.search(rf"SendX is down\.\n(  WARNING .*\n)*{waited}", output)
+    assert re.search(r"  \d+ requests wait in the outbox: SendX is in trouble: ConnectE", output)
+    assert re.search(r"up again\.\n(  WARNING .*\n)*  SendX knows 100 contacts and 100 ev", output)
+    assert "A bad address is refused at once, with 422: ['email must" in output
+
+
 def done_by(server: FakeSendX) -> list[tuple[str, bool]]:
     """Give whom the server knows, and whether they were tagged."""
     return [(email, "back" in contact.tags) for email, contact in server.contacts.items()]

@@ -12,9 +12,10 @@ from typing import Any, get_type_hints, is_typeddict
 import pytest
 
 import sendx_async
+import sendx_async.outbox
 import sendx_async.testing
 
-MODULES = (sendx_async, sendx_async.testing)
+MODULES = (sendx_async, sendx_async.outbox, sendx_async.testing)
 # Says where the explanation is: "As `x`", "as for `x`", "errors as `x`", "See there".
 POINTER = re.compile(r"`\w|\bsee there\b", re.IGNORECASE)
 

@@ -28,10 +28,12 @@ IO_LIBRARIES = {
     "multiprocessing", "requests", "sniffio", "sqlite3", "ssl", "subprocess", "trio",
     "uvloop", "sendx_async._attempt", "sendx_async._batching", "sendx_async._call",
     "sendx_async._client", "sendx_async._dispatcher", "sendx_async._http1",
-    "sendx_async._http_client", "sendx_async._leftovers", "sendx_async._network",
+    "sendx_async._http_client", "sendx_async._keeper", "sendx_async._leftovers",
+    "sendx_async._loops", "sendx_async._network",
     "sendx_async._network_stream", "sendx_async._outcome", "sendx_async._pool",
     "sendx_async._portal", "sendx_async._source", "sendx_async._stream", "sendx_async._sync",
-    "sendx_async._sync_stream", "sendx_async.testing",
+    "sendx_async._sync_stream", "sendx_async.outbox", "sendx_async.procrastinate",
+    "sendx_async.testing",
 }  # fmt: skip
 OPTIONAL = {
     "cattrs", "fastapi", "opentelemetry", "procrastinate", "pytest", "rich", "starlette", "typer",

@@ -34,6 +34,7 @@ from sendx_async import (
     TrackRequest,
     TrackResponse,
 )
+from sendx_async.outbox import FailedDelivery, Outbox, OutboxEvent
 
 
 def models() -> None:
@@ -188,3 +189,23 @@ def streams_without_await(
         for outcome in outcomes:
             assert_type(outcome, Outcome)
     client.send_many(async_source)  # type: ignore[arg-type]
+
+
+async def stored(client: AsyncTrackingClient) -> None:
+    def listen(event: OutboxEvent) -> None:
+        assert_type(event.delivery_id, str | None)
+
+    async with Outbox("outbox.db", synchronous="NORMAL", on_event=listen) as outbox:
+        assert_type(await outbox.put(IdentifyRequest("jane@example.com")), str)
+        assert_type(outbox.put_sync({"email": "jane@example.com"}, delivery_id="1"), str)
+        async with outbox.draining(client, concurrency=4, retry=RetryPolicy(9)):
+            stats = outbox.stats()
+            assert_type(stats.trouble, str | None)
+        await outbox.drain(client)
+        for failed in outbox.failed("dead"):
+            assert_type(failed, FailedDelivery)
+            outbox.retry([failed.delivery_id])
+        assert_type(outbox.purge("jane@example.com"), int)
+        outbox.failed("lost")  # type: ignore[arg-type]
+        await outbox.put("jane@example.com")  # type: ignore[arg-type]
+    Outbox("outbox.db", synchronous="OFF")  # type: ignore[arg-type]
