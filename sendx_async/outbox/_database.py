@@ -33,7 +33,7 @@ CREATE TABLE pending(
     is_under_way INTEGER                   -- 1 while it is sent, if it must not be sent twice
 );
 CREATE UNIQUE INDEX pending_given_id ON pending(given_id) WHERE given_id IS NOT NULL;
-CREATE INDEX pending_under_way ON pending(is_under_way) WHERE is_under_way IS NOT NULL;
+CREATE INDEX pending_under_way ON pending(is_under_way) WHERE is_under_way = 1;
 CREATE TABLE failed(
     id INTEGER PRIMARY KEY,
     kind TEXT NOT NULL,                    -- dead, or uncertain

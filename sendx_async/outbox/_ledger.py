@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
@@ -51,12 +52,14 @@ class Ledger:
         self._on_event = on_event
         self._one_by_one = anyio.CapacityLimiter(1)
         self._trouble: str | None = None
+        self._to_mark: deque[int] = deque()
         self._marked: set[int] = set()
         self._sending: set[int] = set()
 
     async def begin(self) -> None:
         """Take over: put aside what the last drainer left in doubt."""
         failures = await self._in_thread(self._begin)
+        self._to_mark.clear()
         self._marked.clear()
         self._sending.clear()
         self._tell_failures(failures)
@@ -103,11 +106,18 @@ class Ledger:
         """Note that a request is about to be sent that must not be sent twice."""
         self._sending.add(row.id)
         self._marked.add(row.id)
-        await self._in_thread(self._mark, row.id)
+        self._to_mark.append(row.id)
+        await self._in_thread(self._mark)
 
-    def _mark(self, place: int) -> None:
-        with self._database.writing() as connection:
-            rows.note_under_way(connection, place, is_under_way=True)
+    def _mark(self) -> None:
+        # All that wait at once, since they wait for the same disk; who comes later finds it done.
+        places = [self._to_mark[index] for index in range(len(self._to_mark))]
+        if places:
+            with self._database.writing() as connection:
+                for place in places:
+                    rows.note_under_way(connection, place, is_under_way=True)
+            for _ in places:  # only now: if that failed, nobody may believe it done
+                self._to_mark.popleft()
 
     def note_unsent(self, row: rows.Row) -> None:
         """Note that a request was certainly not applied; `unmark` writes it down."""

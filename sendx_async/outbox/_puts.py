@@ -76,6 +76,7 @@ class Puts:
         self._until_patience = 0  # nor does the first one, which opens the file
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._is_storing = False
         self._starting = ForkSafeLock()
 
     def put(self, entry: rows.Entry) -> str:
@@ -85,8 +86,10 @@ class Puts:
             OutboxError: It is not stored.
             InvalidRequestError: Its id was given to another request.
         """
-        # Not acquire(blocking=False): Ctrl-C just after it would leave the lock held.
-        if self._database.lock.locked():
+        # Whoever waits for the thread comes first: a thread that puts all the time would get the
+        # lock again and again before the other wakes up. And not acquire(blocking=False), as
+        # Ctrl-C just after it would leave the lock held.
+        if self._is_storing or not self._queue.empty() or self._database.lock.locked():
             done = threading.Event()
             waiting = _Waiting(entry, done.set, None)
             self._hand_over(waiting)
@@ -155,6 +158,7 @@ class Puts:
             # After a fork the parent's is none of ours, and neither is what it was given.
             if self._thread is None or not self._thread.is_alive():
                 self._queue = queue.SimpleQueue()
+                self._is_storing = False
                 self._thread = threading.Thread(
                     target=self._work, args=(self._queue,), name="sendx_async outbox", daemon=True
                 )
@@ -166,6 +170,7 @@ class Puts:
         while not is_last:
             together: list[_Waiting] = []
             another = waiting.get()
+            self._is_storing = True
             with contextlib.suppress(queue.Empty):
                 while another is not None:
                     together.append(another)
@@ -175,6 +180,7 @@ class Puts:
             is_last = another is None
             if together:
                 self._store(together)
+            self._is_storing = False
 
     def _store(self, together: list[_Waiting]) -> None:
         """Store many in one transaction, or all of them that can be."""

@@ -66,17 +66,28 @@ class Failure:
 
 
 class Room:
-    """Whether an outbox may hold one more, without counting what is in it each time.
+    """Whether an outbox may hold one more, without asking it each time.
+
+    A process learns what others have put with its own next put, so each may put one too many.
 
     Args:
         most: How many requests may wait.
+
+    Attributes:
+        last: The place of the latest request that is known of.
     """
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._counted_at = -math.inf
         self._count = 0
-        self.ceiling = 0  # while no place is above it, there surely is room
+        self._ceiling = 0  # as long as no place is above it, there surely is room
+        self.last = 0
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether there is room for one more, as far as is known."""
+        return self.last < self._ceiling
 
     def look(self, connection: sqlite3.Connection, path: str, *, now: float) -> None:
         """Look again, and count if need be.
@@ -84,11 +95,13 @@ class Room:
         Raises:
             OutboxFullError: There is no room.
         """
-        first, last = connection.execute(
-            "SELECT coalesce(min(id), 1), coalesce(max(id), 0) FROM pending"
+        # Each by itself, or SQLite would read the whole table.
+        first, self.last = connection.execute(
+            "SELECT coalesce((SELECT min(id) FROM pending), 1), "
+            "coalesce((SELECT max(id) FROM pending), 0)"
         ).fetchone()
-        self.ceiling = first + self._most - 1
-        if last < self.ceiling:
+        self._ceiling = first + self._most - 1
+        if self.last < self._ceiling:
             return
         # Some in between may have been delivered. Counting takes long where there are many, so who
         # is refused over and over is so by the same count for a while.
@@ -100,7 +113,7 @@ class Room:
                 f"the outbox {path} holds {self._count} requests, and max_pending is {self._most}: "
                 "this one was not stored; stats() tells what keeps them from being delivered"
             )
-        self.ceiling = last + self._most - self._count
+        self._ceiling = self.last + self._most - self._count
 
 
 def insert(connection: sqlite3.Connection, entry: Entry, room: Room, path: str) -> str:
@@ -114,15 +127,14 @@ def insert(connection: sqlite3.Connection, entry: Entry, room: Room, path: str) 
     """
     if entry.given_id is not None and _is_known(connection, entry.given_id, entry.digest):
         return entry.given_id
-    while True:
-        done = connection.execute(
-            "INSERT INTO pending(put_at, payload, given_id, digest) SELECT ?, ?, ?, ? "
-            "WHERE (SELECT coalesce(max(id), 0) FROM pending) < ?",
-            (entry.put_at, entry.payload, entry.given_id, entry.digest, room.ceiling),
-        )
-        if done.rowcount:
-            return entry.given_id or str(done.lastrowid)
+    if not room.is_certain:
         room.look(connection, path, now=time.monotonic())
+    done = connection.execute(
+        "INSERT INTO pending(put_at, payload, given_id, digest) VALUES(?, ?, ?, ?)",
+        (entry.put_at, entry.payload, entry.given_id, entry.digest),
+    )
+    room.last = done.lastrowid or 0
+    return entry.given_id or str(done.lastrowid)
 
 
 def _is_known(connection: sqlite3.Connection, given_id: str, digest: bytes | None) -> bool:
@@ -159,7 +171,7 @@ def interrupted(connection: sqlite3.Connection) -> list[Row]:
     """Give the requests that were under way when the last drainer came to its end."""
     return _rows(
         connection,
-        "SELECT id, given_id, payload FROM pending WHERE is_under_way IS NOT NULL ORDER BY id",
+        "SELECT id, given_id, payload FROM pending WHERE is_under_way = 1 ORDER BY id",
         (),
     )
 

@@ -1,0 +1,123 @@
+"""Deliveries per second of an outbox that is drained, against the official SDK's calls.
+
+The outbox is filled before, and drained to its end by `Outbox.drain`, each delivery written down
+with FULL as it comes: 8 requests at once, and 25 contacts share one where SendX has an endpoint for
+that. Tracks have none, and events must not be sent twice, so that each is noted in the file before
+it is sent. The official SDK identifies the same contacts, with the threads that suit it best, and
+stores nothing.
+"""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+
+from _contacts import model
+from _contenders import KEY, Cost, Measure, official_sdk, timed
+from _measure import Finding, options, ratios, report, rounds
+from _outboxes import FIRST, Storable, directory, fill, payload_of
+from _server import server_on_another_core
+from stream_throughput import OFFICIAL_CALLS, stream, tries
+
+from sendx_async import AsyncTrackingClient, CustomEventRequest, TrackRequest
+from sendx_async.outbox import Outbox
+
+GOAL = (">=", 3)
+WARM_UP = 400
+
+IDENTIFIES = "outbox, identifies"
+TRACKS = "outbox, tracks"
+EVENTS = "outbox, events"
+STREAM = "send_many"
+OFFICIAL = "official SDK"
+DELIVERIES = {IDENTIFIES: 20_000, TRACKS: 4_000, EVENTS: 1_000}
+
+
+def kinds() -> dict[str, Storable]:
+    return {
+        IDENTIFIES: model(0),
+        TRACKS: TrackRequest(FIRST, add_tags=["new_user"], remove_tags=["vip"]),
+        EVENTS: CustomEventRequest(
+            FIRST, "signed_up", data={"plan": "premium"}, time=1_700_000_000
+        ),
+    }
+
+
+@contextmanager
+def draining(base_url: str, path: Path, request: Storable) -> Iterator[Measure]:
+    """Drains as many requests like this one as it is told, which wait when it begins."""
+    payload = payload_of(request)
+    client = AsyncTrackingClient(KEY, base_url=base_url)
+    with asyncio.Runner() as runner, Outbox(path) as outbox:
+
+        def drain(count: int) -> Cost:
+            fill(path, payload, count)
+            cost = timed(lambda: runner.run(outbox.drain(client)), count)
+            stats = outbox.stats()
+            assert not stats.pending + stats.dead + stats.uncertain, stats
+            return cost
+
+        def measure(count: int) -> Cost:
+            drain(WARM_UP)
+            return drain(count)
+
+        try:
+            yield measure
+        finally:
+            runner.run(client.aclose())
+
+
+def measure_all(base_url: str, threads: int, count: int) -> Mapping[str, list[Cost]]:
+    with (
+        directory() as place,
+        ExitStack() as stack,
+        stream(base_url, model) as streaming,
+        official_sdk(base_url, threads) as official,
+    ):
+        contenders = {
+            name: partial(
+                stack.enter_context(draining(base_url, place / f"{name}.db", request)),
+                DELIVERIES[name],
+            )
+            for name, request in kinds().items()
+        }
+        contenders[STREAM] = partial(streaming, DELIVERIES[IDENTIFIES])
+        contenders[OFFICIAL] = partial(official, OFFICIAL_CALLS)
+        return rounds(contenders, count=count)
+
+
+def compared(costs: Mapping[str, list[Cost]]) -> Iterator[Finding]:
+    """What each of those that send costs, and how it compares with the official SDK."""
+    speed = {name: [cost.calls_per_second for cost in all_] for name, all_ in costs.items()}
+    cpu = {name: [cost.cpu_microseconds for cost in all_] for name, all_ in costs.items()}
+    for name in costs:
+        yield Finding(name, speed[name], "/s")
+    for name, all_ in costs.items():
+        yield Finding(name, [cost.wall_microseconds for cost in all_], "µs wall")
+    for name in costs:
+        yield Finding(name, cpu[name], "µs CPU")
+    for name in DELIVERIES:
+        goal = GOAL if name == IDENTIFIES else None
+        yield Finding(f"{name} / {OFFICIAL}", ratios(speed[name], speed[OFFICIAL]), "x", goal)
+    for other in (OFFICIAL, STREAM):
+        share = ratios(cpu[IDENTIFIES], cpu[other])
+        yield Finding(f"{IDENTIFIES} / {other}, processor time", share, "x")
+
+
+def main() -> None:
+    arguments = options(__doc__)
+    with server_on_another_core() as server:
+        url = server.url("ok")
+        speeds = tries(url)
+        best = max(speeds, key=speeds.__getitem__)
+        costs = measure_all(url, best, arguments.rounds)
+    report(
+        f"Draining an outbox: 8 requests at once; the official SDK calls {best} at once",
+        list(compared(costs)),
+        json_file=arguments.json,
+    )
+
+
+if __name__ == "__main__":
+    main()
