@@ -139,6 +139,12 @@ class Puts:
             except (sqlite3.Error, OSError) as error:
                 raise database.translated(error) from error
 
+    def _put_all(self, entries: list[rows.Entry]) -> list[str]:
+        if len(entries) == 1:
+            return [self._put_one(self._database, entries[0])]
+        with self._database.reading() as connection:
+            return self._put_together(connection, entries)
+
     def _put_together(self, connection: sqlite3.Connection, entries: list[rows.Entry]) -> list[str]:
         with transaction(connection):
             return [self._insert(connection, entry) for entry in entries]
@@ -185,8 +191,7 @@ class Puts:
     def _store(self, together: list[_Waiting]) -> None:
         """Store many in one transaction, or all of them that can be."""
         try:
-            with self._database.reading() as connection:
-                results = self._put_together(connection, [each.entry for each in together])
+            results = self._put_all([each.entry for each in together])
         except (InvalidRequestError, OutboxFullError) as error:
             if len(together) > 1:
                 for each in together:
