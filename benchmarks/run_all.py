@@ -26,6 +26,11 @@ BENCHMARKS = {
     "pace": "A stream of 1,000 single requests, Rate(200)",
     "rate_limit": "A stream to a server that takes 20 requests a second",
     "fault_schedules": "1,000 random streams against a server that fails at random",
+    "outbox_put": "Putting a request into an outbox",
+    "outbox_drain": "Draining an outbox: 8 requests at once",
+    "outbox_outage": "An outbox with 20,000 waiting contacts, out for 10 s",
+    "outbox_backlog": "An outbox in which 1,000,000 requests wait, and one with 1,000",
+    "outbox_crashes": "An outbox whose processes are killed 60 times",
 }
 
 

@@ -181,15 +181,17 @@ class Database:
 
     def _is_new(self, connection: sqlite3.Connection) -> bool:
         """Tell whether the file is empty, and not an outbox yet."""
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        # The mark last: another process may be making it one at this moment.
+        has_tables = connection.execute("SELECT 1 FROM sqlite_master").fetchone() is not None
         (version,) = connection.execute("PRAGMA user_version").fetchone()
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
         if application == _APPLICATION:
             if version > _SCHEMA_VERSION:
                 raise OutboxError(
                     f"the outbox {self.path} was made by a later version of sendx-async: upgrade it"
                 )
             return False
-        if application or version or connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+        if application or version or has_tables:
             raise OutboxError(
                 f"{self.path} is an SQLite database, but no outbox: give another path"
             )

@@ -168,6 +168,25 @@ class TestOtherFiles:
         other.execute("ROLLBACK")
         other.close()
 
+    @pytest.mark.parametrize("moment", ["sqlite_master", "user_version", "application_id"])
+    def test_one_that_another_makes_while_this_looks(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+    ) -> None:
+        class Interrupted(sqlite3.Connection):
+            def execute(self, sql: str, *arguments: Any) -> Any:
+                if moment in sql and sqlite3.connect is not connect:
+                    monkeypatch.setattr(sqlite3, "connect", connect)
+                    with Outbox(path) as other:
+                        other.put_sync(JANE)
+                return super().execute(sql, *arguments)
+
+        connect = sqlite3.connect
+        monkeypatch.setattr(
+            sqlite3, "connect", lambda *args, **more: connect(*args, factory=Interrupted, **more)
+        )
+        with Outbox(path) as outbox:
+            assert outbox.stats().pending == 1
+
     def test_one_that_another_makes_at_the_same_time(
         self, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
