@@ -30,6 +30,7 @@ BENCHMARKS = {
     "outbox_drain": "Draining an outbox: 8 requests at once",
     "outbox_outage": "An outbox with 20,000 waiting contacts, out for 10 s",
     "outbox_backlog": "An outbox in which 1,000,000 requests wait, and one with 1,000",
+    "postgres_blocked_heads": "Procrastinate: a fetch while many jobs wait for others",
     "outbox_crashes": "An outbox whose processes are killed 60 times",
 }
 

@@ -154,6 +154,21 @@ def test_outbox_service(start: Start) -> None:
     assert "A bad address is refused at once, with 422: ['email must" in output
 
 
+def test_many_machines(start: Start) -> None:
+    output = start("many_machines.py").ends()
+    assert "a sign-up fails, since the user exists, and takes its requests with it" in output
+    assert "240 deliveries are put, for 60 users" in output
+    assert "one of two workers is killed, with requests under way" in output
+    delivered, flagged = numbers(r"(\d+) are delivered, (\d+) need a look", output)
+    assert delivered + flagged == 240
+    assert 1 <= flagged <= 8  # so many were under way at most
+    assert "the requests of 60 of 60 users in order" in output
+    events, twice = numbers(r"and (\d+) events, (\d+) of them twice", output)
+    assert 60 - flagged < events <= 60
+    assert twice == 0
+    assert output.count("track_custom_event, is uncertain: the worker ended while") == flagged
+
+
 def done_by(server: FakeSendX) -> list[tuple[str, bool]]:
     """Give whom the server knows, and whether they were tagged."""
     return [(email, "back" in contact.tags) for email, contact in server.contacts.items()]

@@ -13,9 +13,12 @@ import pytest
 
 import sendx_async
 import sendx_async.outbox
+import sendx_async.procrastinate
 import sendx_async.testing
 
-MODULES = (sendx_async, sendx_async.outbox, sendx_async.testing)
+MODULES = (
+    sendx_async, sendx_async.outbox, sendx_async.procrastinate, sendx_async.testing,
+)  # fmt: skip
 # Says where the explanation is: "As `x`", "as for `x`", "errors as `x`", "See there".
 POINTER = re.compile(r"`\w|\bsee there\b", re.IGNORECASE)
 

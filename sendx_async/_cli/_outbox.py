@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -50,12 +50,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _command(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    commands: Any,
     name: str,
     do: Callable[["Outbox", argparse.Namespace], int],
     does: str,
 ) -> argparse.ArgumentParser:
-    parser = commands.add_parser(name, help=does, description=f"{does.capitalize()}.")
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=does, description=f"{does.capitalize()}."
+    )
     parser.add_argument("file", metavar="FILE", help="the outbox's file")
     parser.set_defaults(run=run, do=do)
     return parser
@@ -163,7 +165,7 @@ def _as_line(failed: "FailedDelivery") -> str:
     return f"{failed.delivery_id}  {failed.kind}  {when}  {failed.request}  {failed.error}"
 
 
-def _as_json(failed: "FailedDelivery") -> dict[str, object]:
+def _as_json(failed: "FailedDelivery") -> dict[str, Any]:
     operation = None if failed.request is None else operation_for(failed.request).name
     return attrs.asdict(failed) | {"operation": operation}
 

@@ -10,6 +10,8 @@ from decimal import Decimal
 from typing import Any, assert_type
 
 import httpx
+import procrastinate
+import psycopg
 
 import sendx_async
 from sendx_async import (
@@ -35,6 +37,7 @@ from sendx_async import (
     TrackResponse,
 )
 from sendx_async.outbox import FailedDelivery, Outbox, OutboxEvent
+from sendx_async.procrastinate import Deliveries
 
 
 def models() -> None:
@@ -209,3 +212,10 @@ async def stored(client: AsyncTrackingClient) -> None:
         outbox.failed("lost")  # type: ignore[arg-type]
         await outbox.put("jane@example.com")  # type: ignore[arg-type]
     Outbox("outbox.db", synchronous="OFF")  # type: ignore[arg-type]
+
+
+async def deliveries(app: procrastinate.App, own: psycopg.AsyncConnection[Any]) -> None:
+    sendx = Deliveries(app, queue="sendx", rescue_after=60)
+    assert_type(await sendx.put({"email": "jane@example.com"}, connection=own, key="17"), int)
+    assert_type(sendx.put_sync(IdentifyRequest("jane@example.com")), int)
+    sendx.put_sync(IdentifyRequest("jane@example.com"), connection=own)  # type: ignore[arg-type]

@@ -1,0 +1,149 @@
+"""The tasks that workers run: one delivers, one takes over what dead workers have left."""
+
+import logging
+import weakref
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+import procrastinate
+from procrastinate.jobs import Job
+from procrastinate.worker import Worker
+
+from sendx_async._client import AsyncTrackingClient
+from sendx_async._errors import OutboxError
+from sendx_async._masking import mask_addresses
+from sendx_async._retry import RetryPolicy
+from sendx_async.procrastinate._courier import Courier, DeliveryFailedError, LaterError
+from sendx_async.procrastinate._jobs import Jobs
+from sendx_async.procrastinate._parcel import Parcel
+
+logger = logging.getLogger("sendx_async")
+
+_WORKER = "sendx_worker"
+_HEARTBEATS_MISSED = 3
+_SECONDS_AFTER_A_SURPRISE = 60
+_A_MINUTE = 60
+_FIRST = 1000  # priority; who rescues must not wait for what has to be rescued
+
+
+class Couriers:
+    """Gives each worker of this process its courier.
+
+    Args:
+        jobs: Where the deliveries are stored.
+        make_client: Makes the client.
+        retry: The waits, and how often a delivery may fail while others succeed.
+    """
+
+    def __init__(
+        self, jobs: Jobs, make_client: Callable[[], AsyncTrackingClient], retry: RetryPolicy
+    ) -> None:
+        self._jobs = jobs
+        self._make_client = make_client
+        self._retry = retry
+        self._by_worker: weakref.WeakKeyDictionary[Worker, Courier] = weakref.WeakKeyDictionary()
+
+    def of(self, worker: Worker) -> Courier:
+        """Give a worker's courier, a new one if it has none or runs anew."""
+        courier = self._by_worker.get(worker)
+        if courier is None or courier.is_over:
+            courier = self._by_worker[worker] = Courier(
+                self._jobs,
+                self._make_client,
+                self._retry,
+                most_at_once=worker.concurrency,
+                # Nothing public tells a job in time that its worker has to stop.
+                stopping=worker._stop_event,  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+            )
+        return courier
+
+
+class WhatFollows(procrastinate.BaseRetryStrategy):
+    """Says whether a delivery that has ended with an error goes back to the queue."""
+
+    def get_retry_decision(
+        self, *, exception: BaseException, job: Job
+    ) -> procrastinate.RetryDecision | None:
+        """Decide about a job; None if it has failed."""
+        if isinstance(exception, LaterError):
+            return procrastinate.RetryDecision(retry_at=exception.at)
+        if isinstance(exception, DeliveryFailedError):
+            return None
+        parcel = Parcel.hidden_in(job)
+        if parcel is not None:
+            if parcel.is_under_way:
+                return None
+            parcel.is_counted = False  # nothing that is left is the delivery's own fault
+        if not isinstance(exception, Exception):  # cancelled: the worker stops
+            return procrastinate.RetryDecision()
+        text = mask_addresses(f"{type(exception).__name__}: {exception}")
+        logger.error("delivery %s was not sent and is kept: %s", job.id, text)
+        return procrastinate.RetryDecision(retry_in={"seconds": _SECONDS_AFTER_A_SURPRISE})
+
+
+def make_tasks(
+    queue: str, jobs: Jobs, couriers: Couriers, *, rescue_after: float
+) -> procrastinate.Blueprint:
+    """Make the tasks.
+
+    Args:
+        queue: Where their jobs wait.
+        jobs: How they are stored.
+        couriers: Who delivers.
+        rescue_after: Seconds without a sign of life after which a worker counts as dead.
+    """
+    blueprint = procrastinate.Blueprint()
+
+    @blueprint.task(
+        name="deliver",
+        queue=queue,
+        pass_context=True,
+        retry=WhatFollows(),
+        task_middleware=[_introduce_worker],
+    )
+    async def deliver(context: procrastinate.JobContext, /, **_: object) -> None:
+        parcel = Parcel.hidden_in(context.job)
+        if parcel is None:
+            raise OutboxError(
+                "the worker runs another app than the one that Deliveries was made with: this "
+                "delivery is kept for later"
+            )
+        await couriers.of(_worker_of(context)).deliver(parcel)
+
+    # Without a lock: one whose worker died would hold it, and nobody be there to rescue it.
+    @blueprint.periodic(cron=_schedule(rescue_after))
+    @blueprint.task(
+        name="rescue",
+        queue=queue,
+        queueing_lock=f"{queue}:rescue",
+        priority=_FIRST,
+        pass_context=True,
+        task_middleware=[_introduce_worker],
+    )
+    async def rescue(context: procrastinate.JobContext, timestamp: int) -> None:  # noqa: ARG001 - the schedule's
+        # A worker that seldom gives a sign of life must not be taken for dead.
+        least = _HEARTBEATS_MISSED * _worker_of(context).update_heartbeat_interval
+        await jobs.rescue(queue, seconds_since_heartbeat=max(rescue_after, least))
+
+    return blueprint
+
+
+def _schedule(rescue_after: float) -> str:
+    if rescue_after >= _A_MINUTE:
+        return "* * * * *"
+    return f"* * * * * */{int(rescue_after)}"  # the sixth is seconds
+
+
+async def _introduce_worker(
+    call_next: Callable[[], Awaitable[Any]], context: procrastinate.JobContext, worker: Worker
+) -> Any:
+    _more_of(context)[_WORKER] = worker
+    return await call_next()
+
+
+def _worker_of(context: procrastinate.JobContext) -> Worker:
+    return cast("Worker", _more_of(context)[_WORKER])
+
+
+def _more_of(context: procrastinate.JobContext) -> dict[str, object]:
+    return cast("dict[str, object]", context.additional_context)  # pyright: ignore[reportUnknownMemberType]
