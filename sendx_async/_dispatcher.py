@@ -85,6 +85,7 @@ class Dispatcher:
         self._outbox = outbox
         self._workers = self._starting = self._attempts = 0
         self._idle: anyio.Event | None = None  # set when all is ending and nobody sends any more
+        self._finishing: anyio.CancelScope | None = None
         self._tasks: anyio.abc.TaskGroup | None = None
         self._is_resuming = False
         self._is_ending = False
@@ -133,10 +134,11 @@ class Dispatcher:
 
     def stop(self, seconds: float) -> None:
         """Read and begin nothing more; what is under way may take so many seconds to end."""
-        if self._is_ending:
-            self._start(self._cancel_when_idle, seconds)
-        else:
+        if self._finishing is None:
             self._end(None, seconds)
+        else:
+            soonest = min(self._finishing.deadline, anyio.current_time() + seconds)
+            self._finishing.deadline = soonest
 
     def leave(self) -> None:
         """Stop reading and sending at once; `unclaimed` tells what that leaves."""
@@ -342,10 +344,11 @@ class Dispatcher:
         if seconds is None:
             is_stream = self._outbox is None
             seconds = _SECONDS_TO_FINISH if is_stream else _SECONDS_TO_FINISH_AN_OUTBOX
-        self._start(self._cancel_when_idle, seconds)
+        self._finishing = anyio.CancelScope(deadline=anyio.current_time() + seconds)
+        self._start(self._cancel_when_idle, self._finishing)
 
-    async def _cancel_when_idle(self, seconds: float) -> None:
-        with anyio.move_on_after(seconds):
+    async def _cancel_when_idle(self, finishing: anyio.CancelScope) -> None:
+        with finishing:
             await cast("anyio.Event", self._idle).wait()
         self.leave()
 

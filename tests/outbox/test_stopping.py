@@ -89,6 +89,29 @@ class TestStopping:
 
         anyio.run(later, backend=backend)
 
+    def test_the_grace_holds_though_it_is_halted_already(
+        self, outbox: Outbox, fake_sendx: FakeSendX, make_client: MakeClient, backend: str
+    ) -> None:
+        outbox.put_sync(IdentifyRequest("bob@example.com"))
+        outbox.put_sync(SIGNUP)
+        fake_sendx.black_hole(path="identify")
+        fake_sendx.respond(401, path="custom", times=None)
+        finished: list[Event] = []
+
+        def note(event: Event) -> None:
+            if event.kind == "call_finished":
+                finished.append(event)
+
+        async def main() -> None:
+            async with make_client(timeout=1000, on_event=note) as client:
+                with anyio.fail_after(20):
+                    async with outbox.draining(client, grace=0.01):
+                        await until(lambda: finished)
+                        await anyio.wait_all_tasks_blocked()
+
+        anyio.run(main, backend=backend)
+        assert outbox.stats().pending == 2
+
     def test_an_error_inside_comes_out_as_it_is(
         self, outbox: Outbox, make_client: MakeClient, backend: str
     ) -> None:
