@@ -8,6 +8,8 @@ import enum
 import math
 from typing import Protocol
 
+import attrs
+
 from sendx_async._errors import (
     ApiError,
     AuthenticationError,
@@ -99,6 +101,16 @@ class Suspect(Protocol):
     failures: int
     spell: int
     spells: int
+
+
+@attrs.define(eq=False)
+class PlainSuspect:
+    """A `Suspect` that is nothing else."""
+
+    contact: str
+    failures: int = 0
+    spell: int = -1
+    spells: int = 0
 
 
 class Outage:

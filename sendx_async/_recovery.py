@@ -8,6 +8,7 @@ import attrs
 from sendx_async._backlog import Backlog, Message
 from sendx_async._delivery import (
     Outage,
+    PlainSuspect,
     Verdict,
     is_endpoint_missing,
     judge,
@@ -46,16 +47,6 @@ class Decision:
     wait: float = 0.0
     pause: float | None = None
     ends_outage: bool = False
-
-
-@attrs.define(eq=False)
-class _Batch:
-    """Several messages that failed together: for whose fault that was, they count as one."""
-
-    contact: str
-    failures: int = 0
-    spell: int = -1
-    spells: int = 0
 
 
 class Recovery:
@@ -183,7 +174,8 @@ class Recovery:
         told = error.retry_after if isinstance(error, ApiError) else None
         was_on = self._outage.is_on
         was_trial = was_on and begun >= self._outage.resumes_at
-        suspect = first if is_single else _Batch(first.contact)
+        # For whose fault it was, several that failed together count as one.
+        suspect = first if is_single else PlainSuspect(first.contact)
         pause = self._outage.fail(suspect, verdict, told=told, jitter=jitter, begun=begun, now=now)
         if pause is not None and not was_on and isinstance(error, RateLimitError):
             self._throttle.refuse(now, pause=pause)

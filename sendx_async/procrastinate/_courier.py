@@ -10,7 +10,7 @@ from collections.abc import Callable
 import attrs
 
 from sendx_async._client import AsyncTrackingClient
-from sendx_async._delivery import Verdict, judge, may_be_found_later
+from sendx_async._delivery import PlainSuspect, Verdict, judge, may_be_found_later
 from sendx_async._errors import (
     ApiError,
     ConfigurationError,
@@ -55,16 +55,6 @@ class DeliveryFailedError(Exception):
     """A delivery has failed for good, and is kept as failed."""
 
 
-@attrs.define(eq=False)
-class _Suspect:
-    """A delivery that has failed: its own fault, or SendX's?"""
-
-    contact: str
-    failures: int = 0
-    spell: int = -1
-    spells: int = 0
-
-
 class Courier:
     """Sends the deliveries of one worker, and waits for all of them when SendX is in trouble.
 
@@ -92,7 +82,7 @@ class Courier:
         self._retry = retry
         cap = min(retry.cap, _LONGEST_WAIT_IN_OUTAGE)
         self._gate = Gate(attrs.evolve(retry, cap=cap), most_at_once=most_at_once)
-        self._suspects: dict[int, _Suspect] = {}
+        self._suspects: dict[int, PlainSuspect] = {}
         self._counted: list[int] = []  # since the last answer: they don't count in an outage
         self._delivering = 0
         self._idle = asyncio.Event()
@@ -136,7 +126,7 @@ class Courier:
     async def _deliver(self, parcel: Parcel) -> None:
         request = self._read(parcel)
         replay_safe = operation_for(request).is_replay_safe(request)
-        suspect = self._suspects.pop(parcel.job_id, None) or _Suspect(contacts_of(request)[0])
+        suspect = self._suspects.pop(parcel.job_id, None) or PlainSuspect(contacts_of(request)[0])
         suspect.failures = parcel.attempts
         while True:
             try:
@@ -192,7 +182,7 @@ class Courier:
         self,
         parcel: Parcel,
         error: SendXError,
-        suspect: _Suspect,
+        suspect: PlainSuspect,
         *,
         begun: float,
         replay_safe: bool,
@@ -225,7 +215,7 @@ class Courier:
         raise _later(error, self._backoff(parcel) if told is None else told)
 
     async def _note_trouble(
-        self, suspect: _Suspect, verdict: Verdict, error: SendXError, begun: float
+        self, suspect: PlainSuspect, verdict: Verdict, error: SendXError, begun: float
     ) -> None:
         was_shut = self._gate.is_shut
         pause = self._gate.fail(suspect, verdict, error, begun)
@@ -251,7 +241,7 @@ class Courier:
         if self._gate.succeed(begun):
             logger.warning("SendX answers again, deliveries go on")
 
-    def _remember(self, parcel: Parcel, suspect: _Suspect) -> None:
+    def _remember(self, parcel: Parcel, suspect: PlainSuspect) -> None:
         self._counted.append(parcel.job_id)
         self._suspects[parcel.job_id] = suspect
         if len(self._suspects) > _MOST_SUSPECTS:

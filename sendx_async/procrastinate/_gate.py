@@ -8,7 +8,7 @@ from collections import deque
 
 import attrs
 
-from sendx_async._delivery import Outage, Suspect, Verdict
+from sendx_async._delivery import Outage, PlainSuspect, Suspect, Verdict
 from sendx_async._errors import ApiError, RateLimitError, SendXError
 from sendx_async._retry import RetryPolicy
 from sendx_async._throttle import Throttle
@@ -18,16 +18,6 @@ SHORTEST_HALT, LONGEST_HALT = 60.0, 300.0  # seconds between two tries when the 
 
 class StoppingError(Exception):
     """The worker stops, and SendX is in trouble: nothing can be sent any more."""
-
-
-@attrs.define(eq=False)
-class _Nobody:
-    """Trouble that is nobody's: a key that is refused."""
-
-    contact: str = ""
-    failures: int = 0
-    spell: int = -1
-    spells: int = 0
 
 
 @attrs.define(eq=False)
@@ -130,7 +120,7 @@ class Gate:
             if not was_on or begun >= self._outage.resumes_at:
                 self._halts += 1
             told = min(LONGEST_HALT, SHORTEST_HALT * 2.0 ** (self._halts - 1))
-            suspect, verdict = _Nobody(), Verdict.OUTAGE
+            suspect, verdict = PlainSuspect(""), Verdict.OUTAGE  # it is nobody's fault
         pause = self._outage.fail(suspect, verdict, told=told, jitter=jitter, begun=begun, now=now)
         if pause is not None and not was_on and isinstance(error, RateLimitError):
             self._throttle.refuse(now, pause=pause)

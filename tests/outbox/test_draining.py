@@ -27,7 +27,7 @@ from sendx_async import (
 from sendx_async.outbox import Outbox, OutboxEvent, _drainer
 from sendx_async.testing import FakeSendX
 
-from .waiting import until, until_empty
+from .waiting import drain, until, until_empty
 
 MakeClient = Callable[..., AsyncTrackingClient]
 JANE = IdentifyRequest("jane@example.com", first_name="Jane")
@@ -49,11 +49,7 @@ class TestOrder:
             outbox.put_sync(IdentifyRequest("Jane@example.com", first_name=str(number)))
             outbox.put_sync(TrackRequest("jane@EXAMPLE.com", add_tags=[str(number)]))
 
-        async def main() -> None:
-            async with make_client() as client:
-                await outbox.drain(client)
-
-        run(backend, main)
+        drain(outbox, make_client(), backend)
         jane = fake_sendx.contact("jane@example.com")
         assert jane.first_name == "9"
         assert jane.tags == set("0123456789")
@@ -108,11 +104,7 @@ class TestFailures:
         fake_sendx.respond(status, message="No, jane@example.com is odd", path="identify")
         fake_sendx.respond(200, path="track")
 
-        async def main() -> None:
-            async with make_client() as client:
-                await outbox.drain(client)
-
-        run(backend, main)
+        drain(outbox, make_client(), backend)
         (failed,) = outbox.failed()
         assert failed == outbox.failed("dead")[0]
         assert outbox.failed("uncertain") == []
@@ -130,11 +122,7 @@ class TestFailures:
             outbox.put_sync(IdentifyRequest(f"c{number}@example.com"))
         bad = outbox.put_sync(IdentifyRequest("bad@example.com", extra={"birthday": "never"}))
 
-        async def main() -> None:
-            async with make_client() as client:
-                await outbox.drain(client)
-
-        anyio.run(main)
+        drain(outbox, make_client())
         assert [each.delivery_id for each in outbox.failed()] == [bad]
         assert len(fake_sendx.contacts) == 5
 
@@ -146,11 +134,7 @@ class TestFailures:
         outbox.put_sync(TrackRequest("nobody@example.com", add_tags=["vip"]))
         fake_sendx.respond(404, path="track", times=2)
 
-        async def main() -> None:
-            async with make_client() as client:
-                await outbox.drain(client, retry=QUICK)
-
-        anyio.run(main)
+        drain(outbox, make_client(), retry=QUICK)
         assert fake_sendx.contact("jane@example.com").tags == {"vip"}
         (failed,) = outbox.failed()
         assert failed.request == TrackRequest("nobody@example.com", add_tags=["vip"])
@@ -196,11 +180,7 @@ class TestFailures:
         else:
             fake_sendx.respond(500, applied=True, path="custom")
 
-        async def main() -> None:
-            async with make_client() as client:
-                await outbox.drain(client)
-
-        run(backend, main)
+        drain(outbox, make_client(), backend)
         (failed,) = outbox.failed()
         assert (failed.kind, failed.delivery_id) == ("uncertain", delivery_id)
         assert len(fake_sendx.events) == 1
@@ -216,11 +196,7 @@ class TestFailures:
         outbox.put_sync(SIGNUP)
         fake_sendx.respond(429, path="custom", times=2)
 
-        async def main() -> None:
-            async with make_client() as client:
-                await outbox.drain(client, retry=QUICK)
-
-        run(backend, main)
+        drain(outbox, make_client(), backend, retry=QUICK)
         assert len(fake_sendx.events) == 1
         assert outbox.failed() == []
 
@@ -231,11 +207,7 @@ class TestFailures:
         outbox.put_sync(SIGNUP)
         fake_sendx.html(200, times=2)
 
-        async def main() -> None:
-            async with make_client() as client:
-                await outbox.drain(client)
-
-        anyio.run(main)
+        drain(outbox, make_client())
         assert outbox.failed() == []
         assert len(fake_sendx.events) == 1
 
@@ -495,11 +467,7 @@ class TestStoredForms:
             outbox.put_sync(IdentifyRequest(f"c{number}@example.com"))
         self.change(path, 2, payload)
 
-        async def main() -> None:
-            async with make_client() as client:
-                await outbox.drain(client)
-
-        anyio.run(main)
+        drain(outbox, make_client())
         assert set(fake_sendx.contacts) == {"c0@example.com", "c2@example.com"}
         (failed,) = outbox.failed()
         assert failed.request is None
@@ -514,11 +482,7 @@ class TestStoredForms:
             connection.execute("UPDATE pending SET payload = 'x' WHERE id <= 300")
         connection.close()
 
-        async def main() -> None:
-            async with make_client() as client:
-                await outbox.drain(client)
-
-        anyio.run(main)
+        drain(outbox, make_client())
         assert set(fake_sendx.contacts) == {"c300@example.com"}
         assert outbox.stats().dead == 300
 

@@ -24,20 +24,12 @@ from sendx_async._cli import main as command
 from sendx_async.outbox import Outbox
 from sendx_async.testing import FakeSendX
 
-from .waiting import until
+from .waiting import drain, until
 
 MakeClient = Callable[..., AsyncTrackingClient]
 Fail = Callable[[Outbox], dict[str, str]]
 JANE = IdentifyRequest("jane@example.com", first_name="Jane")
 SIGNUP = CustomEventRequest("jane@example.com", "signup")
-
-
-def drain(outbox: Outbox, client: AsyncTrackingClient) -> None:
-    async def main() -> None:
-        async with client:
-            await outbox.drain(client)
-
-    anyio.run(main)
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from sendx_async import (
 from sendx_async.outbox import Outbox
 from sendx_async.testing import FakeSendX
 
-from .waiting import until
+from .waiting import drain, until
 
 MakeClient = Callable[..., AsyncTrackingClient]
 JANE = IdentifyRequest("jane@example.com", first_name="Jane")
@@ -46,14 +46,6 @@ def put(request: pytest.FixtureRequest, backend: str) -> Callable[..., str]:
         return anyio.run(main, backend=backend)
 
     return put
-
-
-def drain(outbox: Outbox, client: AsyncTrackingClient, backend: str = "asyncio") -> None:
-    async def main() -> None:
-        async with client:
-            await outbox.drain(client)
-
-    anyio.run(main, backend=backend)
 
 
 @pytest.mark.parametrize("synchronous", ["FULL", "NORMAL"])

@@ -23,7 +23,7 @@ from sendx_async import (
 from sendx_async.outbox import Outbox, OutboxEvent, _drainer, _election
 from sendx_async.testing import FakeSendX
 
-from .waiting import until, until_empty
+from .waiting import drain, until, until_empty
 
 MakeClient = Callable[..., AsyncTrackingClient]
 JANE = IdentifyRequest("jane@example.com")
@@ -329,11 +329,7 @@ class TestKilled:
                 process.kill()
         fake_sendx.respond(200, path="custom")
 
-        async def main() -> None:
-            async with make_client() as client:
-                await outbox.drain(client)
-
-        anyio.run(main, backend=backend)
+        drain(outbox, make_client(), backend)
         assert fake_sendx.contact("bob@example.com").tags == {"vip"}
         (failed,) = outbox.failed()
         assert (failed.kind, failed.delivery_id) == ("uncertain", event)

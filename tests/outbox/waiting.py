@@ -1,9 +1,11 @@
-"""Waiting for what an outbox comes to be, which its file tells to whoever looks."""
+"""Draining an outbox, and waiting for what it comes to be, which its file tells who looks."""
 
 from collections.abc import Callable
+from typing import Any
 
 import anyio
 
+from sendx_async import AsyncTrackingClient
 from sendx_async.outbox import Outbox
 
 _LIMIT = 25.0  # seconds
@@ -19,3 +21,15 @@ async def until(is_so: Callable[[], object]) -> None:
 async def until_empty(outbox: Outbox) -> None:
     """Wait until nothing waits to be delivered."""
     await until(lambda: not outbox.stats().pending)
+
+
+def drain(
+    outbox: Outbox, client: AsyncTrackingClient, backend: str = "asyncio", **options: Any
+) -> None:
+    """Drain an outbox until it is empty, in a loop of its own."""
+
+    async def main() -> None:
+        async with client:
+            await outbox.drain(client, **options)
+
+    anyio.run(main, backend=backend)
