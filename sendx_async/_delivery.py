@@ -16,6 +16,7 @@ from sendx_async._errors import (
     ClientClosedError,
     ConfigurationError,
     NotFoundError,
+    OutboxError,
     PermissionDeniedError,
     ResponseDecodeError,
     SendXError,
@@ -45,6 +46,7 @@ _HALTING = (
     AuthenticationError,
     ClientClosedError,
     ConfigurationError,
+    OutboxError,
     PermissionDeniedError,
 )
 
@@ -125,12 +127,21 @@ class Outage:
         policy: The longest waits between two tries when SendX doesn't say how long to wait.
         patience: Seconds that an outage may last; ``math.inf`` for no limit.
         most_at_once: How many requests may be under way when all is well.
+        at_first: How many before the first success; by default as many.
     """
 
-    def __init__(self, policy: RetryPolicy, *, patience: float, most_at_once: int) -> None:
+    def __init__(
+        self,
+        policy: RetryPolicy,
+        *,
+        patience: float,
+        most_at_once: int,
+        at_first: int | None = None,
+    ) -> None:
         self._policy = policy
         self._patience = patience
-        self._most_at_once = self._allowed = most_at_once
+        self._most_at_once = most_at_once
+        self._allowed = at_first or most_at_once
         self._suspects: dict[Suspect, int] = {}
         self._spell = 0
         self._since = 0.0

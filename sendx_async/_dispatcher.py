@@ -79,7 +79,7 @@ class Dispatcher:
         self._began = time.monotonic()
         self._recovery = Recovery(
             self._backlog, retry, patience=patience, most_at_once=concurrency, now=self._began,
-            asks_again=outbox is not None,
+            is_outbox=outbox is not None,
         )  # fmt: skip
         self._name = "send_many" if outbox is None else "outbox"
         self._outbox = outbox

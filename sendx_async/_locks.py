@@ -26,6 +26,14 @@ class ForkSafeLock:
         self.renew()
         _LOCKS.add(self)
 
+    def hold(self) -> None:
+        """Let nobody have it in the moment of a fork; a thread that forks calls this before."""
+        self.current.acquire()
+
+    def release(self) -> None:
+        """Go on in the parent after a fork."""
+        self.current.release()
+
     def renew(self) -> None:
         """Take a new lock, which nobody holds."""
         self.current = threading.Lock()

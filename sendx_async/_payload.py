@@ -58,7 +58,7 @@ def from_payload(payload: object) -> AnyRequest:
         )
     if version != _VERSION:
         raise _unreadable(f"version must be {_VERSION}, got {type_name(version)}")
-    operation = _BY_NAME.get(stored.get("operation", ""))
+    operation = _BY_NAME.get(str(stored.get("operation")))
     if operation is None:
         raise _unreadable(f"operation must be one of {', '.join(_BY_NAME)}")
     wire = stored.get("request")

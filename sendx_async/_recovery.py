@@ -19,6 +19,7 @@ from sendx_async._retry import RetryPolicy, backoff
 from sendx_async._throttle import Throttle
 
 _OUTAGES_THAT_SPEAK_AGAINST_BATCHES = 2
+_MOST_UNKNOWN = 100_000
 
 
 class Step(enum.Enum):
@@ -58,8 +59,9 @@ class Recovery:
         patience: Seconds that an outage may last.
         most_at_once: How many requests may be under way when all is well.
         now: The time.
-        asks_again: Whether a contact that SendX doesn't know is asked for as often as the policy
-            allows.
+        is_outbox: Whether nobody waits for the messages. Then a contact that SendX doesn't know is
+            asked for as often as the policy allows, though only for the first of its messages, and
+            the first request goes alone, since nobody knows how SendX is.
     """
 
     def __init__(
@@ -70,13 +72,19 @@ class Recovery:
         patience: float,
         most_at_once: int,
         now: float,
-        asks_again: bool = False,
+        is_outbox: bool = False,
     ) -> None:
         self._backlog = backlog
         self._policy = policy
         self._patience = patience
-        self._asks_again = asks_again
-        self._outage = Outage(policy, patience=patience, most_at_once=most_at_once)
+        self._is_outbox = is_outbox
+        self._unknown: set[str] = set()
+        self._outage = Outage(
+            policy,
+            patience=patience,
+            most_at_once=most_at_once,
+            at_first=1 if is_outbox else None,
+        )
         self._throttle = Throttle(now)
         self._batches_fail = False
         self._outages_without_batches = 0
@@ -104,13 +112,18 @@ class Recovery:
         return self._backlog.take()
 
     def note_answer(self, messages: Sequence[Message], *, begun: float, now: float) -> bool:
-        """Note that SendX dealt with a request; tells whether that ends an outage.
+        """Note that a request has succeeded; tells whether that ends an outage.
 
         Args:
             messages: What the request carried.
             begun: When it began.
             now: The time.
         """
+        if self._unknown:
+            self._unknown.difference_update(*(message.contacts for message in messages))
+        return self._note_reaction(messages, begun=begun, now=now)
+
+    def _note_reaction(self, messages: Sequence[Message], *, begun: float, now: float) -> bool:
         self._throttle.succeed(now)
         ends_outage = self._outage.succeed(begun=begun)
         if len(messages) > 1:
@@ -147,14 +160,12 @@ class Recovery:
             return self._after_trouble(
                 messages, verdict, error, jitter=jitter, begun=begun, now=now
             )
-        ends_outage = self.note_answer(messages, begun=begun, now=now)
+        ends_outage = self._note_reaction(messages, begun=begun, now=now)
         if len(messages) == 1 or verdict is Verdict.DELIVERED:
             first = messages[0]
-            if self._asks_again and may_be_found_later(error):
-                first.failures += 1
-                if first.failures <= self._policy.max_retries:
-                    wait = self._backoff(first, jitter)
-                    return Decision(Step.LATER, wait=wait, ends_outage=ends_outage)
+            if self._is_outbox and may_be_found_later(error) and self._may_find(first):
+                wait = self._backoff(first, jitter)
+                return Decision(Step.LATER, wait=wait, ends_outage=ends_outage)
             return Decision(Step.FINISH, ends_outage=ends_outage)
         if is_endpoint_missing(error):
             self._backlog.batch_size = 1
@@ -192,6 +203,17 @@ class Recovery:
         if (told or 0) > self._patience:
             return Decision(Step.FINISH)
         return Decision(Step.LATER, wait=self._backoff(first, jitter) if told is None else told)
+
+    def _may_find(self, message: Message) -> bool:
+        """Count that a contact isn't known; tell whether it may be later."""
+        message.failures += 1
+        if message.contact in self._unknown:
+            return False  # all that is about it would wait as long, and hold up others in the end
+        if message.failures <= self._policy.max_retries:
+            return True
+        if len(self._unknown) < _MOST_UNKNOWN:
+            self._unknown.add(message.contact)
+        return False
 
     def _backoff(self, message: Message, jitter: float) -> float:
         return backoff(self._policy, retries_done=message.failures - 1, jitter=jitter)

@@ -135,17 +135,17 @@ class TestUnknownContact:
     """Who waits for nobody asks again for a contact that SendX doesn't know."""
 
     @staticmethod
-    def stream(asks_again: bool) -> Stream:
+    def stream(is_outbox: bool) -> Stream:
         stream = Stream(*contacts(2))
         stream.backlog.batch_size = 1
         stream.recovery = Recovery(
             stream.backlog, RetryPolicy(2, base=8, cap=8), patience=60, most_at_once=8, now=0,
-            asks_again=asks_again,
+            is_outbox=is_outbox,
         )  # fmt: skip
         return stream
 
     def test_a_few_times(self) -> None:
-        stream = self.stream(asks_again=True)
+        stream = self.stream(is_outbox=True)
         error = NotFoundError(status_code=404)
         assert stream.fails(error) == Decision(Step.LATER, wait=4.0)
         stream.succeeds(1.0)
@@ -153,10 +153,45 @@ class TestUnknownContact:
         assert stream.fails(error) == Decision(Step.FINISH)
 
     def test_not_in_a_stream(self) -> None:
-        assert self.stream(asks_again=False).fails(NotFoundError(status_code=404)) == Decision(
+        assert self.stream(is_outbox=False).fails(NotFoundError(status_code=404)) == Decision(
             Step.FINISH
         )
 
     def test_not_after_another_refusal(self) -> None:
         error = UnprocessableEntityError(status_code=422)
-        assert self.stream(asks_again=True).fails(error) == Decision(Step.FINISH)
+        assert self.stream(is_outbox=True).fails(error) == Decision(Step.FINISH)
+
+    def test_only_for_the_first_of_its_messages(self) -> None:
+        stream = self.stream(is_outbox=True)
+        error = NotFoundError(status_code=404)
+        message = Message.of(7, {"email": "c0@example.com"})
+        steps = [self.decide(stream, message, error) for _ in range(3)]
+        assert steps == [Step.LATER, Step.LATER, Step.FINISH]
+        follower = Message.of(8, {"email": "c0@example.com"})
+        assert self.decide(stream, follower, error) is Step.FINISH
+        stream.recovery.note_answer([follower], begun=1, now=1)  # it is known now
+        assert self.decide(stream, Message.of(9, {"email": "c0@example.com"}), error) is Step.LATER
+
+    @staticmethod
+    def decide(stream: Stream, message: Message, error: SendXError) -> Step:
+        return stream.recovery.decide([message], error, jitter=0, begun=1, now=1).step
+
+    def test_there_is_a_limit_to_what_is_remembered(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("sendx_async._recovery._MOST_UNKNOWN", 0)
+        stream = self.stream(is_outbox=True)
+        error = NotFoundError(status_code=404)
+        for index in (7, 8):
+            message = Message.of(index, {"email": "c0@example.com"})
+            steps = [self.decide(stream, message, error) for _ in range(3)]
+            assert steps == [Step.LATER, Step.LATER, Step.FINISH]
+
+
+def test_an_outbox_begins_with_one_request() -> None:
+    recovery = Recovery(
+        Backlog(25), RetryPolicy(), patience=60, most_at_once=8, now=0, is_outbox=True
+    )
+    allowed = [recovery.allows(0)]
+    for now in range(1, 5):
+        recovery.note_answer([Message.of(now, EVENT)], begun=now, now=now)
+        allowed.append(recovery.allows(now))
+    assert allowed == [1, 2, 4, 8, 8]

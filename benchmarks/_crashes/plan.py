@@ -7,7 +7,7 @@ from typing import Any, Literal
 import attrs
 
 from sendx_async import CustomEventRequest, IdentifyRequest, RevenueEventRequest, TrackRequest
-from sendx_async.outbox._database import Synchronous
+from sendx_async.outbox._opening import Synchronous
 
 Form = Literal["threads", "tasks", "fork", "own ids"]
 """How a producer puts: from threads, from tasks, from threads and a fork of it, or from threads

@@ -27,7 +27,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "outbox", help="drain an outbox, and look after what could not be delivered"
         )
     )
-    options = parser.parse_args(arguments)
+    options, rest = parser.parse_known_args(arguments)
+    # argparse takes no positional argument behind an option that follows another one.
+    if rest and not ("ids" in options and all(not each.startswith("-") for each in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    options.ids = [*vars(options).get("ids", []), *rest]
     if "run" not in options:
         parser.print_help()
         return 0

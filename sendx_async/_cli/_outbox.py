@@ -21,7 +21,7 @@ from sendx_async._protocol import operation_for
 if TYPE_CHECKING:
     from sendx_async.outbox import FailedDelivery, Outbox, OutboxStats
 
-_IN_TROUBLE, _FAILED = 1, 1
+_IN_TROUBLE, _FAILED = 1, 2
 _FEW = 100
 
 
@@ -41,10 +41,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     dead.add_argument("--limit", type=int, default=_FEW, help=f"how many at most (default: {_FEW})")
     _add_json(dead)
     retry = _command(commands, "retry", _retry, "send what was put aside again")
-    retry.add_argument("ids", nargs="*", metavar="ID", help="which ones (default: all dead ones)")
+    retry.add_argument(
+        "ids", nargs="*", default=[], metavar="ID", help="which ones (default: all dead ones)"
+    )
     _add_uncertain(retry, "also those that may have been applied: SendX may do it twice")
     purge = _command(commands, "purge", _purge, "throw away what is about a contact, or the dead")
-    purge.add_argument("address", nargs="?", metavar="ADDRESS", help="whose requests to erase")
+    purge.add_argument(
+        "ids", nargs="*", default=[], metavar="ADDRESS", help="whose requests to erase"
+    )
     purge.add_argument("--dead", action="store_true", help="all that can't succeed")
     _add_uncertain(purge, "all that may have been applied, with --dead")
 
@@ -78,18 +82,20 @@ def run(options: argparse.Namespace) -> int:
         options: The command's, with ``file`` and with ``do``, which does it.
 
     Returns:
-        0, or 1 if it could not be done or the outbox is in trouble.
+        0; 1 if the outbox is in trouble, for ``status``; 2 if it could not be done.
     """
     from sendx_async.outbox import Outbox  # noqa: PLC0415 - only these commands need it
 
+    # Draining may be started before anything was put; anything else means a file that exists.
+    if options.do is not _drain and not Path(options.file).exists():
+        _complain(f"{options.file} does not exist")
+        return _FAILED
     try:
-        # Draining may be started before anything was put; anything else means a file that exists.
-        if options.do is not _drain and not Path(options.file).exists():
-            _complain(f"{options.file} does not exist")
-            return _FAILED
-        with Outbox(options.file) as outbox:
-            status: int = options.do(outbox, options)
-            return status
+        outbox = Outbox(options.file)
+        try:
+            return int(options.do(outbox, options))
+        finally:
+            outbox.close()
     except SendXError as error:
         _complain(f"{error}")
         return _FAILED
@@ -100,6 +106,8 @@ def _drain(outbox: "Outbox", options: argparse.Namespace) -> int:
 
     rate = None if options.rate is None else _options.Rate(options.rate)
     client = AsyncTrackingClient(rate=rate)
+    if outbox.stats().is_draining:
+        _say(f"Another process drains {options.file}: this one waits for its turn.")
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("sendx_async").setLevel(logging.INFO)
 
@@ -119,7 +127,8 @@ def _drain(outbox: "Outbox", options: argparse.Namespace) -> int:
                 task.result()
 
     asyncio.run(drain_until_empty() if options.until_empty else drain_until_stopped())
-    _say(f"Stopped. {outbox.stats().pending} wait.")
+    stats = outbox.stats()
+    _say(f"Stopped. {stats.pending} wait, {stats.dead} are dead, {stats.uncertain} uncertain.")
     return 0
 
 
@@ -155,8 +164,11 @@ def _in_words(stats: "OutboxStats") -> str:
 
 def _dead(outbox: "Outbox", options: argparse.Namespace) -> int:
     limit = _options.make_count("--limit", options.limit)
-    for failed in outbox.failed("uncertain" if options.uncertain else None, limit=limit):
+    found = outbox.failed("uncertain" if options.uncertain else None, limit=limit)
+    for failed in found:
         _say(json.dumps(_as_json(failed)) if options.json else _as_line(failed))
+    if not found and not options.json:
+        _say("Nothing was put aside.")
     return 0
 
 
@@ -177,12 +189,12 @@ def _retry(outbox: "Outbox", options: argparse.Namespace) -> int:
 
 
 def _purge(outbox: "Outbox", options: argparse.Namespace) -> int:
-    if (options.address is None) != options.dead:
+    if len(options.ids) != (0 if options.dead else 1):
         raise ConfigurationError("purge takes either an ADDRESS or --dead")
-    if options.address is not None:
-        _say(f"{outbox.purge(options.address)} thrown away.")
-    else:
+    if options.dead:
         _say(f"{outbox.discard(uncertain=options.uncertain)} thrown away.")
+    else:
+        _say(f"{outbox.purge(options.ids[0])} thrown away.")
     return 0
 
 

@@ -9,6 +9,8 @@ from sendx_async._errors import OutboxError
 from sendx_async._models import AnyRequest
 from sendx_async.outbox._rows import FailureKind, name_of, request_if_readable
 
+_LONGEST_NUMBER = 19  # digits, of a place
+
 
 @attrs.frozen(kw_only=True)
 class FailedDelivery:
@@ -77,12 +79,17 @@ def find(
     places: list[int] = []
     for delivery_id in delivery_ids:
         number = delivery_id.removeprefix(prefix)
-        is_own = number != delivery_id and number.isdecimal()
-        found = connection.execute(
-            "SELECT id FROM failed WHERE given_id = ? OR (given_id IS NULL AND id = ?)",
-            (delivery_id, int(number) if is_own else None),
-        ).fetchone()
-        if found is None:
+        is_own = number != delivery_id and len(number) < _LONGEST_NUMBER
+        is_own = is_own and number.isascii() and number.isdecimal()
+        # What can't be printed is no id, and may be nothing that SQLite takes.
+        found = (
+            delivery_id.isprintable()
+            and connection.execute(
+                "SELECT id FROM failed WHERE given_id = ? OR (given_id IS NULL AND id = ?)",
+                (delivery_id, int(number) if is_own else None),
+            ).fetchone()
+        )
+        if not found:
             raise OutboxError(f"the outbox holds no dead or uncertain delivery {delivery_id!r}")
         places.append(found[0])
     return sorted(places)
@@ -98,8 +105,3 @@ def put_back(connection: sqlite3.Connection, places: Iterable[int]) -> None:
             (prefix, place),
         )
         connection.execute("DELETE FROM failed WHERE id = ?", (place,))
-
-
-def drop(connection: sqlite3.Connection, places: Iterable[int]) -> None:
-    """Throw away what was put aside."""
-    connection.executemany("DELETE FROM failed WHERE id = ?", [(place,) for place in places])

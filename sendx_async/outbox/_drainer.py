@@ -9,8 +9,8 @@ import anyio.to_thread
 
 from sendx_async._errors import OutboxError, SendXError
 from sendx_async.outbox._election import Candidate
-from sendx_async.outbox._ledger import Ledger, described
-from sendx_async.outbox._round import Changed, Round
+from sendx_async.outbox._ledger import ChangedError, Ledger, described
+from sendx_async.outbox._round import Round
 
 logger = logging.getLogger("sendx_async")
 
@@ -46,6 +46,7 @@ class Drainer:
     def stop(self, grace: float) -> None:
         """Begin nothing more; what is under way may take so many seconds to end."""
         self._grace = grace
+        self._ledger.hurry(grace)
         self._stopping.set()
 
     async def run(self) -> None:
@@ -58,12 +59,20 @@ class Drainer:
             while not self._stopping.is_set():
                 if await self._stand():
                     self._ledger.tell("draining")
-                    await self._drain()
+                    is_done = await self._drain()
+                    self._candidate.resign()
                     self._ledger.tell("stopped")
+                elif self._until_empty:
+                    is_done = await self._ledger.is_empty()  # another one has done it all
+                else:
+                    is_done = False
+                if is_done:
                     return
                 await self._pause(_SECONDS_BETWEEN_CANDIDACIES)
         finally:
             self._candidate.resign()
+            with anyio.CancelScope(shield=True):
+                await self._ledger.close()
 
     async def _stand(self) -> bool:
         is_elected = False
@@ -73,13 +82,14 @@ class Drainer:
             await self._after(OutboxError(f"the outbox's lock can't be used: {error}"))
         return is_elected
 
-    async def _drain(self) -> None:
+    async def _drain(self) -> bool:
+        """Drain; tells whether that is done, or somebody has interfered."""
         while not self._stopping.is_set():
             try:
                 await self._ledger.begin()
                 await self._make_round().run(self._stopping, lambda: self._grace)
-            except Changed:
-                continue
+            except ChangedError:
+                return False
             except SendXError as error:
                 await self._after(error)
             except Exception as error:
@@ -87,7 +97,8 @@ class Drainer:
                 await self._after(error)
             else:
                 if self._until_empty:
-                    return
+                    break
+        return True
 
     async def _after(self, error: Exception) -> None:
         if self._until_empty:

@@ -5,8 +5,8 @@ import os
 import sqlite3
 import weakref
 
-from sendx_async._locks import around_forks
-from sendx_async.outbox._database import make_private
+from sendx_async._locks import ForkSafeLock, around_forks
+from sendx_async.outbox._opening import make_private
 
 
 class Candidate:
@@ -30,22 +30,24 @@ class Candidate:
         Raises:
             sqlite3.Error, OSError: The lock's file can't be used.
         """
-        connection = _connect(self._path)
-        try:
-            connection.execute("BEGIN EXCLUSIVE")
-        except sqlite3.Error as error:
-            connection.close()
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
-                raise
-            return False
-        self._connection = connection
-        return True
+        with _QUIET.current:
+            connection = _connect(self._path)
+            try:
+                connection.execute("BEGIN EXCLUSIVE")
+            except sqlite3.Error as error:
+                connection.close()
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                    raise
+                return False
+            self._connection = connection
+            return True
 
     def resign(self) -> None:
         """Let another one be the drainer; nothing happens if he isn't it."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+        with _QUIET.current:
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                connection.close()
 
 
 def has_drainer(path: str) -> bool:
@@ -56,15 +58,16 @@ def has_drainer(path: str) -> bool:
     """
     if not os.path.exists(_lock_file(path)):  # noqa: PTH110 - a str is all there is
         return False
-    connection = _connect(_lock_file(path))
-    try:
-        connection.execute("SELECT 1 FROM sqlite_master").fetchall()
-    except sqlite3.Error as error:
-        if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
-            raise
-        return True
-    finally:
-        connection.close()
+    with _QUIET.current:
+        connection = _connect(_lock_file(path))
+        try:
+            connection.execute("SELECT 1 FROM sqlite_master").fetchall()
+        except sqlite3.Error as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+            return True
+        finally:
+            connection.close()
     return False
 
 
@@ -79,6 +82,8 @@ def _connect(path: str) -> sqlite3.Connection:
 
 
 _CANDIDATES: weakref.WeakSet[Candidate] = weakref.WeakSet()
+# Whoever is within SQLite in the moment of a fork leaves its inner locks held in the child.
+_QUIET = ForkSafeLock()
 
 
 def _after_in_child() -> None:
@@ -87,4 +92,4 @@ def _after_in_child() -> None:
         candidate.resign()
 
 
-around_forks(after_in_child=_after_in_child)
+around_forks(before=_QUIET.hold, after_in_parent=_QUIET.release, after_in_child=_after_in_child)

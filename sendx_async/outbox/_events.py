@@ -1,4 +1,4 @@
-"""What an outbox tells of its deliveries, to ``on_event`` and to the log: no personal data."""
+"""What an outbox tells of its deliveries, to ``on_event`` and to the log: no address, no key."""
 
 import logging
 from collections.abc import Callable

@@ -3,11 +3,12 @@
 import hashlib
 import json
 import os
+import sqlite3
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Any, Self, get_args
+from typing import Any, Self, cast, get_args
 
 import anyio
 import anyio.to_thread
@@ -25,11 +26,13 @@ from sendx_async._settings import make_listener
 from sendx_async._validation import type_name
 from sendx_async.outbox import _aside as aside
 from sendx_async.outbox import _rows as rows
-from sendx_async.outbox._database import Database, Synchronous, transaction
+from sendx_async.outbox._database import Database, OutboxFile
 from sendx_async.outbox._drainer import Drainer
 from sendx_async.outbox._election import has_drainer
 from sendx_async.outbox._events import OutboxEvent
 from sendx_async.outbox._ledger import Ledger
+from sendx_async.outbox._opening import Synchronous
+from sendx_async.outbox._purge import purge
 from sendx_async.outbox._puts import Puts
 from sendx_async.outbox._round import Round
 from sendx_async.outbox._source import Arrival
@@ -38,6 +41,7 @@ _WEEK = 7 * 86400.0
 _TO_JSON = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 _TO_SORTED_JSON = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
 _LONGEST_ID = 200
+_SECONDS_OF_A_TRY = 0.25  # to write, before it is seen whether there is still time
 _RETRY = RetryPolicy(5, base=1.0, cap=60.0)
 
 
@@ -78,8 +82,8 @@ class Outbox:
         path: The file, on a local disk; it is made when it is first used, readable by its owner
             only. SQLite puts others beside it, whose names begin with the same.
         synchronous: ``"FULL"``, the default: what was put survives a loss of power. ``"NORMAL"``:
-            ten times as fast, what was put survives the end of the process, however sudden, but the
-            last moments before a loss of power may be lost.
+            several times as fast; what was put survives the end of the process, however sudden,
+            but the last moments before a loss of power may be lost.
         max_pending: How many requests may wait; more are refused. Default 1,000,000.
         timeout: Seconds to wait while other processes write. Default 30.
         remember: Seconds for which delivery ids are remembered that callers gave, after the
@@ -102,24 +106,24 @@ class Outbox:
         on_event: Callable[[OutboxEvent], object] | None = None,
     ) -> None:
         self._path = _make_path(path)
-        if synchronous not in get_args(Synchronous):
-            raise ConfigurationError(
-                f"synchronous must be 'FULL' or 'NORMAL', got {type_name(synchronous)}"
-            )
+        self._synchronous = cast("Synchronous", _one_of("synchronous", synchronous, Synchronous))
         self._remember = options.make_seconds("remember", remember)
         self._on_event = make_listener(on_event)
         room = rows.Room(options.make_count("max_pending", max_pending))
-        timeout = options.make_seconds("timeout", timeout)
+        self._timeout = options.make_seconds("timeout", timeout)
+        self._file = OutboxFile(self._path)
         self._arrival = Arrival()
-        self._database = Database(self._path, synchronous=synchronous, timeout=timeout)
-        self._gauge = Database(self._path, synchronous=synchronous, timeout=timeout)
-        putting = Database(self._path, synchronous=synchronous, timeout=timeout)
+        self._database = self._connect(self._timeout)
+        putting = self._connect(self._timeout)
         impatient = None
         if synchronous == "NORMAL":
-            impatient = Database(self._path, synchronous="NORMAL", timeout=0, checkpoints=False)
+            impatient = Database(self._file, synchronous="NORMAL", timeout=0, checkpoints=False)
         self._puts = Puts(putting, impatient, room, self._arrival.tell)
-        self._databases = list(filter(None, (putting, impatient, self._database, self._gauge)))
+        self._databases = list(filter(None, (putting, impatient, self._database)))
         self._is_closed = False
+
+    def _connect(self, timeout: float) -> Database:
+        return Database(self._file, synchronous=self._synchronous, timeout=timeout)
 
     async def put(
         self, request: AnyRequest | Mapping[str, Any], *, delivery_id: str | None = None
@@ -220,9 +224,9 @@ class Outbox:
         batch_size: int = MOST_IN_BULK,
         retry: RetryPolicy = _RETRY,
     ) -> None:
-        """Drain the outbox until nothing waits; arguments as `draining`.
+        """Drain the outbox until nothing waits, whoever has sent it; arguments as `draining`.
 
-        It waits for its turn if another process drains, and for the end of an outage.
+        It waits for the end of an outage, and takes its turn if another process drains.
 
         Raises:
             AuthenticationError, PermissionDeniedError: The key isn't accepted; all is kept.
@@ -250,7 +254,11 @@ class Outbox:
         options.make_count("batch_size", batch_size, most=MOST_IN_BULK)
         options.make_retry(retry)
         ledger = Ledger(
-            self._database, self._gauge, remember=self._remember, on_event=self._on_event
+            self._connect(_SECONDS_OF_A_TRY),
+            self._connect(self._timeout),
+            timeout=self._timeout,
+            remember=self._remember,
+            on_event=self._on_event,
         )
 
         def make_round() -> Round:
@@ -274,10 +282,14 @@ class Outbox:
         Raises:
             OutboxError: The file can't be used.
         """
-        with self._database.reading() as connection:
-            pending, dead, uncertain, first = rows.count(connection)
-            trouble = rows.trouble(connection)
-            is_draining = has_drainer(self._path)
+        self._refuse_if_closed()
+
+        def look(connection: sqlite3.Connection) -> tuple[Any, ...]:
+            return (
+                *rows.count(connection), rows.trouble(connection), has_drainer(self._path)
+            )  # fmt: skip
+
+        pending, dead, uncertain, first, trouble, is_draining = self._database.read(look)
         if pending and not is_draining:
             trouble = "no process drains this outbox"
         age = None if first is None else max(0.0, time.time() - first)
@@ -302,8 +314,11 @@ class Outbox:
         Raises:
             OutboxError: The file can't be used.
         """
-        with self._database.reading() as connection:
-            return aside.listed(connection, kind, options.make_count("limit", limit))
+        self._refuse_if_closed()
+        if kind is not None:
+            _one_of("kind", kind, rows.FailureKind)
+        most = options.make_count("limit", limit)
+        return self._database.read(lambda connection: aside.listed(connection, kind, most))
 
     def retry(self, delivery_ids: Iterable[str] | None = None, *, uncertain: bool = False) -> int:
         """Put deliveries that were put aside back, behind all that wait; tells how many.
@@ -316,45 +331,56 @@ class Outbox:
         Raises:
             OutboxError: None was put aside under one of the ids, or the file can't be used.
         """
-        with self._database.writing() as connection:
-            places = aside.find(connection, _ids(delivery_ids), _kinds(uncertain))
-            aside.put_back(connection, places)
+        count = self._handle(aside.put_back, delivery_ids, uncertain=uncertain)
         self._arrival.tell()
-        return len(places)
+        return count
 
     def discard(self, delivery_ids: Iterable[str] | None = None, *, uncertain: bool = False) -> int:
         """Throw deliveries away that were put aside; arguments, result and errors as `retry`."""
-        with self._database.writing() as connection:
-            places = aside.find(connection, _ids(delivery_ids), _kinds(uncertain))
-            aside.drop(connection, places)
-        return len(places)
+        return self._handle(
+            lambda connection, places: rows.delete(connection, "failed", places),
+            delivery_ids,
+            uncertain=uncertain,
+        )
+
+    def _handle(
+        self,
+        do: Callable[[sqlite3.Connection, Sequence[int]], object],
+        delivery_ids: Iterable[str] | None,
+        *,
+        uncertain: bool,
+    ) -> int:
+        self._refuse_if_closed()
+        ids = _ids(delivery_ids)
+
+        def handle(connection: sqlite3.Connection) -> int:
+            places = aside.find(connection, ids, _kinds(uncertain))
+            do(connection, places)
+            return len(places)
+
+        return self._database.write(handle)
 
     def purge(self, address: str) -> int:
         """Throw away all that is about a contact, as an erasure request asks; tells how many.
 
-        It is overwritten in the file, too. What is being sent at this moment may still arrive, and
-        what names the contact only in the data of an event about another one is not found.
+        What is in the file about it is overwritten, what was delivered before too. What is being
+        sent at this moment may still arrive, and what names the contact only in the data of an
+        event about another one is not found.
 
         Args:
             address: The contact's address, or the id that events name it by; in any case.
 
         Raises:
-            OutboxError: The file can't be used.
+            OutboxError: The file can't be used, or somebody reads it for so long that it can't be
+                overwritten.
+            InvalidRequestError: It is no address.
         """
+        self._refuse_if_closed()
         contact: object = address
         if not isinstance(contact, str) or not contact:
             problem = f"address must be a str that isn't empty, got {type_name(address)}"
             raise InvalidRequestError.of("purge", [problem])
-        with self._database.reading() as connection:
-            connection.execute("PRAGMA secure_delete=ON")
-            try:
-                with transaction(connection):
-                    count = rows.purge(connection, contact.casefold())
-            finally:
-                connection.execute("PRAGMA secure_delete=FAST")
-            # The log holds it, too, until it is empty.
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        return count
+        return purge(self._database, contact.casefold())
 
     def close(self) -> None:
         """Close the file; what was put stays in it. Closing it again does nothing."""
@@ -374,8 +400,7 @@ class Outbox:
             OutboxError: The file can't be used.
         """
         self._refuse_if_closed()
-        with self._database.reading():
-            pass
+        self._database.read(lambda _: None)
 
     def __enter__(self) -> Self:
         self.open()
@@ -398,7 +423,8 @@ class Outbox:
         error: BaseException | None = None,
         traceback: TracebackType | None = None,
     ) -> None:
-        self.close()
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(self.close)  # it waits for puts under way
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._path!r}{' (closed)' if self._is_closed else ''}>"
@@ -407,16 +433,32 @@ class Outbox:
 def _make_path(path: str | os.PathLike[str]) -> str:
     given: object = os.fspath(path) if isinstance(path, os.PathLike) else path
     if not isinstance(given, str) or not given or given == ":memory:" or "\0" in given:
-        raise ConfigurationError(
-            f"path must be that of a file, as a str or a Path, got {type_name(given)}"
-        )
-    return os.path.abspath(given)  # noqa: PTH100 - a str is what SQLite takes
+        shown = repr(given) if isinstance(given, str) else type_name(given)
+        raise ConfigurationError(f"path must be that of a file, as a str or a Path, got {shown}")
+    # Without links, or the drainers of one file could have locks of different names.
+    return os.path.realpath(given)
+
+
+def _one_of(name: str, value: object, kind: Any) -> object:
+    allowed = get_args(kind)
+    if value not in allowed:
+        shown = repr(value) if isinstance(value, str) else type_name(value)
+        names = " or ".join(map(repr, allowed))
+        raise ConfigurationError(f"{name} must be {names}, got {shown}")
+    return value
 
 
 def _ids(delivery_ids: Iterable[str] | None) -> Sequence[str] | None:
-    if isinstance(delivery_ids, str):
-        return [delivery_ids]  # one is no list of letters
-    return None if delivery_ids is None else list(delivery_ids)
+    if delivery_ids is None:
+        return None
+    # One is no list of letters.
+    ids = [delivery_ids] if isinstance(delivery_ids, str) else list(delivery_ids)
+    for each in ids:
+        given: object = each
+        if not isinstance(given, str):
+            problem = f"delivery_ids must be strings, got {type_name(given)}"
+            raise InvalidRequestError.of("outbox", [problem])
+    return ids
 
 
 def _kinds(uncertain: bool) -> list[rows.FailureKind]:  # noqa: FBT001 - by its name is how it is given

@@ -15,9 +15,10 @@ from sendx_async._errors import InvalidRequestError, OutboxError, OutboxFullErro
 from sendx_async._locks import ForkSafeLock
 from sendx_async._loops import run_soon_in_this_loop
 from sendx_async.outbox import _rows as rows
-from sendx_async.outbox._database import Database, transaction
+from sendx_async.outbox._database import Database
 
 _MOST_IN_A_COMMIT = 500
+_SECONDS_IDLE = 10.0
 _PUTS_BEFORE_PATIENCE = 100  # then one may move what is in the log into the file proper
 
 
@@ -76,7 +77,7 @@ class Puts:
         self._until_patience = 0  # nor does the first one, which opens the file
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
-        self._is_storing = False
+        self._is_storing = self._is_closed = False
         self._starting = ForkSafeLock()
 
     def put(self, entry: rows.Entry) -> str:
@@ -87,9 +88,9 @@ class Puts:
             InvalidRequestError: Its id was given to another request.
         """
         # Whoever waits for the thread comes first: a thread that puts all the time would get the
-        # lock again and again before the other wakes up. And not acquire(blocking=False), as
-        # Ctrl-C just after it would leave the lock held.
-        if self._is_storing or not self._queue.empty() or self._database.lock.locked():
+        # lock again and again before the other wakes up.
+        if self._is_storing or not self._queue.empty() or self._database.is_in_use:
+            self._database.refuse_if_used_here()
             done = threading.Event()
             waiting = _Waiting(entry, done.set, None)
             self._hand_over(waiting)
@@ -102,7 +103,7 @@ class Puts:
     async def put_soon(self, entry: rows.Entry) -> str:
         """As `put`, without keeping an event loop from going on."""
         impatient = self._impatient
-        if impatient is not None and self._until_patience > 0 and not impatient.lock.locked():
+        if impatient is not None and self._until_patience > 0 and not impatient.is_in_use:
             self._until_patience -= 1
             try:
                 result = self._put_one(impatient, entry)
@@ -123,34 +124,28 @@ class Puts:
     def close(self) -> None:
         """End the thread, after what it was given."""
         with self._starting.current:
+            self._is_closed = True
             thread, self._thread = self._thread, None
+            if thread is not None:
+                self._queue.put(None)
         if thread is not None:
-            self._queue.put(None)
             thread.join()
 
     def _put_one(self, database: Database, entry: rows.Entry) -> str:
         """Store one in a transaction of its own."""
-        with database.lock:
-            try:
-                connection = database.connection()
-                if entry.given_id is not None:
-                    return self._put_together(connection, [entry])[0]
-                return self._insert(connection, entry)
-            except (sqlite3.Error, OSError) as error:
-                raise database.translated(error) from error
+        if entry.given_id is None:
+            return database.read(lambda connection: self._insert(connection, entry))
+        return database.write(lambda connection: self._insert(connection, entry))
 
     def _put_all(self, entries: list[rows.Entry]) -> list[str]:
         if len(entries) == 1:
             return [self._put_one(self._database, entries[0])]
-        with self._database.reading() as connection:
-            return self._put_together(connection, entries)
-
-    def _put_together(self, connection: sqlite3.Connection, entries: list[rows.Entry]) -> list[str]:
-        with transaction(connection):
-            return [self._insert(connection, entry) for entry in entries]
+        return self._database.write(
+            lambda connection: [self._insert(connection, entry) for entry in entries]
+        )
 
     def _insert(self, connection: sqlite3.Connection, entry: rows.Entry) -> str:
-        result = rows.insert(connection, entry, self._room, self._database.path)
+        result = rows.insert(connection, entry, self._room, self._database.file.path)
         if entry.given_id is not None:
             return result
         if self._name is None:
@@ -161,6 +156,10 @@ class Puts:
 
     def _hand_over(self, waiting: _Waiting) -> None:
         with self._starting.current:
+            if self._is_closed:
+                raise OutboxError(
+                    f"the outbox {self._database.file.path} is closed: make a new one"
+                )
             # After a fork the parent's is none of ours, and neither is what it was given.
             if self._thread is None or not self._thread.is_alive():
                 self._queue = queue.SimpleQueue()
@@ -174,19 +173,28 @@ class Puts:
     def _work(self, waiting: "queue.SimpleQueue[_Waiting | None]") -> None:
         is_last = False
         while not is_last:
-            together: list[_Waiting] = []
-            another = waiting.get()
-            self._is_storing = True
-            with contextlib.suppress(queue.Empty):
-                while another is not None:
-                    together.append(another)
-                    if len(together) == _MOST_IN_A_COMMIT:
-                        break
-                    another = waiting.get_nowait()
-            is_last = another is None
-            if together:
-                self._store(together)
+            together = self._next(waiting)
+            is_last = together[-1] is None
+            if together[0] is not None:
+                self._store([each for each in together if each is not None])
             self._is_storing = False
+
+    def _next(self, waiting: "queue.SimpleQueue[_Waiting | None]") -> list[_Waiting | None]:
+        """Wait for what is to be stored, and take what has come with it; the last is None."""
+        together: list[_Waiting | None] = []
+        try:
+            together.append(waiting.get(timeout=_SECONDS_IDLE))
+        except queue.Empty:
+            # So that an outbox that nobody has closed goes when it is forgotten. Who comes from now
+            # on begins another thread, with another queue.
+            with self._starting.current:
+                self._thread = None
+            waiting.put(None)
+        self._is_storing = True
+        with contextlib.suppress(queue.Empty):
+            while len(together) < _MOST_IN_A_COMMIT and None not in together[-1:]:
+                together.append(waiting.get_nowait())
+        return together
 
     def _store(self, together: list[_Waiting]) -> None:
         """Store many in one transaction, or all of them that can be."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import anyio
 import anyio.abc
+import anyio.lowlevel
 
 from sendx_async._backlog import Message
 from sendx_async._client import AsyncTrackingClient
@@ -18,10 +19,6 @@ from sendx_async.outbox._rows import Failure, Row
 from sendx_async.outbox._source import Arrival, RowSource
 
 _OUTCOMES_IN_A_COMMIT = 500
-
-
-class Changed(Exception):  # noqa: N818 - says what happened
-    """Somebody has thrown messages away that may have been read already."""
 
 
 class Round:
@@ -50,7 +47,6 @@ class Round:
     ) -> None:
         self.retry = retry
         self._ledger = ledger
-        self._purges = ledger.purges()
         self._source = RowSource(ledger.read, arrival, ends=until_empty)
         self._tasks: anyio.abc.TaskGroup = anyio.create_task_group()
         # An outbox is a stream whose source has no end.
@@ -70,7 +66,7 @@ class Round:
             grace: Gives the seconds that what is under way then may take to end.
 
         Raises:
-            Changed: To be run anew.
+            ChangedError: To be run anew.
             SendXError: Nothing can be sent.
         """
         failure: Exception | None = None
@@ -87,6 +83,7 @@ class Round:
             with anyio.CancelScope(shield=True):
                 await self._settle()
         if failure is not None and not stopping.is_set():
+            await anyio.lowlevel.checkpoint_if_cancelled()  # then that is what ended it
             raise failure
 
     async def _stop(self, stopping: anyio.Event, grace: Callable[[], float]) -> None:
@@ -113,7 +110,7 @@ class Round:
             else:
                 failures.append(failure)
         await self._ledger.record(delivered, failures)
-        if delivered:
+        if delivered or any(failure.kind == "dead" for failure in failures):
             await self._ledger.note_well()
 
     async def _settle(self) -> None:
@@ -137,13 +134,13 @@ class Round:
         """Note what is about to be sent, if it must not be sent twice.
 
         Raises:
-            Changed: It may have been thrown away.
+            ChangedError: It is not to be sent any more.
         """
-        if self._ledger.purges() != self._purges:
-            raise Changed
-        first = messages[0]
-        if not first.replay_safe:
-            await self._ledger.mark(self._source.rows[first.index])
+        found = [self._source.rows[message.index] for message in messages]
+        if messages[0].replay_safe:
+            self._ledger.check([row.id for row in found])
+        else:
+            await self._ledger.mark(found[0])
 
     def note_unsent(self, messages: Sequence[Message]) -> None:
         """Note what was certainly not applied, and is sent again."""

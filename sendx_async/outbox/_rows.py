@@ -4,7 +4,7 @@ import json
 import math
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import attrs
@@ -125,8 +125,10 @@ def insert(connection: sqlite3.Connection, entry: Entry, room: Room, path: str) 
         InvalidRequestError: The id was given to another request.
         OutboxFullError: There is no room.
     """
-    if entry.given_id is not None and _is_known(connection, entry.given_id, entry.digest):
-        return entry.given_id
+    if entry.given_id is not None:
+        _refuse_made_up(entry.given_id, name_of(connection))
+        if _is_known(connection, entry.given_id, entry.digest):
+            return entry.given_id
     if not room.is_certain:
         room.look(connection, path, now=time.monotonic())
     done = connection.execute(
@@ -135,6 +137,14 @@ def insert(connection: sqlite3.Connection, entry: Entry, room: Room, path: str) 
     )
     room.last = done.lastrowid or 0
     return entry.given_id or str(done.lastrowid)
+
+
+def _refuse_made_up(given_id: str, name: str) -> None:
+    if given_id.startswith(f"{name}-"):
+        raise InvalidRequestError.of(
+            "put",
+            ["delivery_id looks like one that this outbox has made up: give one of your own"],
+        )
 
 
 def _is_known(connection: sqlite3.Connection, given_id: str, digest: bytes | None) -> bool:
@@ -197,8 +207,11 @@ def _request_of(payload: str) -> tuple[AnyRequest | None, InvalidRequestError | 
         return from_payload(json.loads(payload)), None
     except InvalidRequestError as error:
         return None, error
-    except (ValueError, RecursionError) as error:
-        return None, InvalidRequestError.of("stored request", [f"is no JSON: {error}"])
+    except OutboxError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with it, it stands in nobody's way
+        problem = f"can't be read: {type(error).__name__}"
+        return None, InvalidRequestError.of("stored request", [problem])
 
 
 def request_if_readable(payload: str) -> AnyRequest | None:
@@ -209,11 +222,40 @@ def request_if_readable(payload: str) -> AnyRequest | None:
         return None
 
 
-def note_under_way(connection: sqlite3.Connection, place: int, *, is_under_way: bool) -> None:
-    """Note that a request is about to be sent that must not be sent twice, or that it was not."""
+def note_under_way(
+    connection: sqlite3.Connection, place: int, drainer: str, *, is_under_way: bool
+) -> None:
+    """Note that a request is about to be sent that must not be sent twice, or that it was not.
+
+    It does nothing if another one has become the drainer.
+    """
     connection.execute(
-        "UPDATE pending SET is_under_way = ? WHERE id = ?", (1 if is_under_way else None, place)
+        "UPDATE pending SET is_under_way = ? "
+        "WHERE id = ? AND (SELECT value FROM about WHERE name = 'drainer') = ?",
+        (1 if is_under_way else None, place, drainer),
     )
+
+
+def are_there(connection: sqlite3.Connection, places: Sequence[int], drainer: str) -> bool:
+    """Tell whether requests are still to be delivered, by this drainer.
+
+    Args:
+        connection: The connection.
+        places: Where they are.
+        drainer: What the drainer has written down as its own name.
+    """
+    marks = ", ".join("?" * len(places))
+    (count,) = connection.execute(
+        f"SELECT count(*) FROM pending WHERE id IN ({marks}) "  # noqa: S608 - marks only
+        "AND (SELECT value FROM about WHERE name = 'drainer') = ?",
+        (*places, drainer),
+    ).fetchone()
+    return bool(count == len(places))
+
+
+def note_drainer(connection: sqlite3.Connection, drainer: str) -> None:
+    """Write down who drains, so that nobody else who believes to do so goes on."""
+    connection.execute("INSERT OR REPLACE INTO about VALUES('drainer', ?)", (drainer,))
 
 
 def note_delivered(connection: sqlite3.Connection, rows: Iterable[Row], *, now: float) -> None:
@@ -245,35 +287,26 @@ def forget_delivered(connection: sqlite3.Connection, *, before: float) -> None:
     connection.execute("DELETE FROM delivered WHERE at < ?", (before,))
 
 
-def purge(connection: sqlite3.Connection, contact: str) -> int:
-    """Throw away all that is about a contact; tells how many requests that were.
+def find_about(
+    connection: sqlite3.Connection, table: str, contact: str, *, after: int
+) -> tuple[list[int], int | None]:
+    """Look through some rows for what is about a contact.
 
     Args:
-        connection: In a transaction.
+        connection: The connection.
+        table: ``pending`` or ``failed``.
         contact: The address, case-folded.
+        after: The place behind which to look.
+
+    Returns:
+        The places that were found, and the last place that was looked at; None at the end.
     """
-    count = 0
-    for table in ("pending", "failed"):
-        places = [
-            (place,) for place, payload in _all_of(connection, table) if _is_about(payload, contact)
-        ]
-        connection.executemany(f"DELETE FROM {table} WHERE id = ?", places)  # noqa: S608 - ours
-        count += len(places)
-    # A drainer may have read them already: this tells it to read again.
-    connection.execute(
-        "INSERT INTO about VALUES('purges', 1) ON CONFLICT DO UPDATE SET value = value + 1"
-    )
-    return count
-
-
-def _all_of(connection: sqlite3.Connection, table: str) -> Iterator[tuple[int, str]]:
-    after = 0
-    while rows := connection.execute(
+    rows = connection.execute(
         f"SELECT id, payload FROM {table} WHERE id > ? ORDER BY id LIMIT ?",  # noqa: S608 - ours
         (after, _ROWS_AT_A_TIME),
-    ).fetchall():
-        yield from rows
-        after = rows[-1][0]
+    ).fetchall()
+    places = [place for place, payload in rows if _is_about(payload, contact)]
+    return places, rows[-1][0] if rows else None
 
 
 def _is_about(payload: str, contact: str) -> bool:
@@ -282,9 +315,16 @@ def _is_about(payload: str, contact: str) -> bool:
     return contact in (contacts_of(request) if request is not None else payload.casefold())
 
 
-def purges(connection: sqlite3.Connection) -> int:
-    """Tell how often something was purged."""
-    return _about(connection, "purges") or 0
+def delete(connection: sqlite3.Connection, table: str, places: Iterable[int]) -> int:
+    """Throw rows away; tells how many there still were.
+
+    Args:
+        connection: In a transaction.
+        table: ``pending`` or ``failed``.
+        places: Which ones.
+    """
+    statement = f"DELETE FROM {table} WHERE id = ?"  # noqa: S608 - ours
+    return connection.executemany(statement, [(place,) for place in places]).rowcount
 
 
 def note_trouble(connection: sqlite3.Connection, trouble: str | None) -> None:

@@ -34,7 +34,8 @@ class Deliveries:
             await connection.execute("INSERT INTO users ...")
             await sendx.put({"email": "jane@example.com"}, connection=connection)
 
-    and start workers with ``procrastinate --app=my_module.app worker --queues=sendx``. A request
+    and start workers with ``procrastinate --app=my_module.app worker --queues=sendx``, where that
+    module can be imported. A request
     that was put in a transaction that commits is delivered, others are not. Requests about one
     contact are delivered one at a time, in the order in which they were put.
 
@@ -133,7 +134,8 @@ class Deliveries:
         manager: JobManager = self._jobs
         if isinstance(connection, psycopg.Connection):
             raise OutboxError("put needs an asynchronous connection, use put_sync with this one")
-        if isinstance(connection, psycopg.AsyncConnection):
+        if connection is not None:
+            _check_connection(connection, psycopg.AsyncConnection)
             # It needs no pool, so it does not matter how the app was opened.
             manager = JobManager(procrastinate.PsycopgConnector())
         return cast("int", (await manager.defer_job_async(job, connection=connection)).id)
@@ -162,7 +164,8 @@ class Deliveries:
         manager: JobManager = self._jobs
         if isinstance(connection, psycopg.AsyncConnection):
             raise OutboxError("put_sync needs a synchronous connection, use put with this one")
-        if isinstance(connection, psycopg.Connection):
+        if connection is not None:
+            _check_connection(connection, psycopg.Connection)
             manager = JobManager(procrastinate.SyncPsycopgConnector())
         return cast("int", manager.defer_job(job, connection=connection).id)
 
@@ -202,6 +205,14 @@ class Deliveries:
             queueing_lock=None,
             task_name=f"{self._queue}:deliver",
             task_kwargs=stored.args,
+        )
+
+
+def _check_connection(connection: object, kind: type) -> None:
+    if not isinstance(connection, kind):
+        raise OutboxError(
+            f"connection must be a psycopg.{kind.__name__}, got {type(connection).__name__}: give "
+            "the connection of psycopg that your library has underneath"
         )
 
 

@@ -26,7 +26,7 @@ logger = logging.getLogger("sendx_async")
 
 UNCERTAIN = (
     "the worker ended while this was being sent: SendX may have applied it, and it must not be "
-    "sent twice"
+    "sent twice; look at SendX, then retry it or delete it"
 )
 
 

@@ -443,15 +443,17 @@ class TestStoredForms:
     @pytest.mark.parametrize(
         "payload,problem",
         [
-            ("{", "is no JSON"),
-            ("[" * 100_000, "is no JSON"),
+            ("{", "can't be read: JSONDecodeError"),
+            ("[" * 100_000, "can't be read: RecursionError"),
             ("{}", "version must be 1, got None"),
+            ('{"version": 1, "operation": ["x"]}', "operation must be one of"),
+            ('{"version": 1, "operation": "\\ud800"}', "operation must be one of"),
             (
                 '{"version": 1, "operation": "identify_contact", "request": {"email": "x"}}',
                 "email must",
             ),
         ],
-        ids=["cut", "deep", "empty", "invalid"],
+        ids=["cut", "deep", "empty", "list", "surrogate", "invalid"],
     )
     def test_what_cannot_be_read_is_dead_and_the_rest_delivered(
         self,
@@ -472,6 +474,24 @@ class TestStoredForms:
         (failed,) = outbox.failed()
         assert failed.request is None
         assert problem in failed.error
+
+    def test_a_damaged_byte_is_told_of_no_one(
+        self, path: Path, outbox: Outbox, fake_sendx: FakeSendX, make_client: MakeClient,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:  # fmt: skip
+        outbox.put_sync(JANE)
+        outbox.put_sync(IdentifyRequest("bob@example.com"))
+        with sqlite3.connect(path) as connection:
+            connection.execute(
+                "UPDATE pending SET payload = CAST(replace(CAST(payload AS BLOB), 'Jane', X'FF') "
+                "AS TEXT) WHERE id = 1"
+            )
+        connection.close()
+        drain(outbox, make_client())
+        assert set(fake_sendx.contacts) == {"bob@example.com"}
+        (failed,) = outbox.failed()
+        assert failed.request is None
+        assert "jane" not in failed.error + caplog.text
 
     def test_a_whole_page_of_it(
         self, path: Path, outbox: Outbox, fake_sendx: FakeSendX, make_client: MakeClient

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from sendx_async import ConfigurationError, OutboxError
-from sendx_async.outbox import Outbox, _database
-from sendx_async.outbox._database import Database
+from sendx_async.outbox import Outbox, _opening
 from sendx_async.outbox._mounts import network_file_system
 
 JANE = {"email": "jane@example.com"}
@@ -58,7 +57,7 @@ class TestPlaces:
     ) -> None:
         mounts = tmp_path / "mounts"
         mounts.write_text(f"/dev/vda / ext4 rw 0 0\nserver:/x {os.path.realpath(tmp_path)} nfs rw")
-        monkeypatch.setattr(_database, "_MOUNTS", mounts)
+        monkeypatch.setattr(_opening, "_MOUNTS", mounts)
         with pytest.raises(OutboxError, match=r"network file system \(nfs\).*procrastinate"):
             Outbox(path).put_sync(JANE)
         assert not path.exists()
@@ -66,7 +65,7 @@ class TestPlaces:
     def test_where_the_system_does_not_tell_it_is_tried(
         self, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(_database, "_MOUNTS", tmp_path / "none")
+        monkeypatch.setattr(_opening, "_MOUNTS", tmp_path / "none")
         with Outbox(path) as outbox:
             outbox.put_sync(JANE)
 
@@ -147,13 +146,32 @@ class TestOtherFiles:
                     outbox.put_sync(JANE)
             path.touch()
             with pytest.raises(OutboxError, match="removed or replaced"):
-                outbox.stats()
+                outbox.stats()  # which had no connection yet
+
+    def test_a_link_leads_to_the_same_lock(self, path: Path) -> None:
+        link = path.with_name("link.db")
+        link.symlink_to(path)
+        with Outbox(link) as outbox:
+            outbox.put_sync(JANE)
+            assert repr(outbox) == repr(Outbox(path))
+
+    def test_one_whose_log_somebody_turned_off_has_one_again(self, path: Path) -> None:
+        with Outbox(path) as outbox:
+            outbox.put_sync(JANE)
+        other = sqlite3.connect(path)
+        assert other.execute("PRAGMA journal_mode=DELETE").fetchone() == ("delete",)
+        other.close()
+        with Outbox(path) as outbox:
+            outbox.put_sync(JANE)
+        other = sqlite3.connect(path)
+        assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        other.close()
 
     def test_a_failed_creation_leaves_no_half(
         self, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with monkeypatch.context() as broken:
-            broken.setattr(_database, "_SCHEMA", f"{_database._SCHEMA}\nCREATE NONSENSE;\n")
+            broken.setattr(_opening, "_SCHEMA", f"{_opening._SCHEMA}\nCREATE NONSENSE;\n")
             with pytest.raises(OutboxError, match="syntax error"):
                 Outbox(path).open()
         with Outbox(path) as outbox:
@@ -190,15 +208,15 @@ class TestOtherFiles:
     def test_one_that_another_makes_at_the_same_time(
         self, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        use_a_log = Database._use_a_log
+        use_a_log = _opening._use_a_log
 
-        def let_another_be_first(self: Database, connection: sqlite3.Connection) -> None:
-            monkeypatch.setattr(Database, "_use_a_log", use_a_log)
+        def let_another_be_first(*arguments: Any) -> None:
+            monkeypatch.setattr(_opening, "_use_a_log", use_a_log)
             with Outbox(path) as other:
                 other.put_sync(JANE)
-            self._use_a_log(connection)
+            use_a_log(*arguments)
 
-        monkeypatch.setattr(Database, "_use_a_log", let_another_be_first)
+        monkeypatch.setattr(_opening, "_use_a_log", let_another_be_first)
         with Outbox(path) as outbox:
             assert outbox.stats().pending == 1
 
@@ -212,7 +230,7 @@ class TestOptions:
     @pytest.mark.parametrize(
         "options,problem",
         [
-            ({"synchronous": "OFF"}, "synchronous must be 'FULL' or 'NORMAL', got str"),
+            ({"synchronous": "OFF"}, "synchronous must be 'FULL' or 'NORMAL', got 'OFF'"),
             ({"max_pending": 0}, "max_pending must be an int of at least 1"),
             ({"timeout": 0}, "timeout must be a number of seconds above 0"),
             ({"remember": "week"}, "remember must be a number of seconds"),

@@ -14,6 +14,7 @@ import pytest
 
 from sendx_async import (
     AsyncTrackingClient,
+    ConfigurationError,
     CustomEventRequest,
     IdentifyRequest,
     InvalidRequestError,
@@ -21,7 +22,7 @@ from sendx_async import (
     TrackRequest,
 )
 from sendx_async._cli import main as command
-from sendx_async.outbox import Outbox
+from sendx_async.outbox import Outbox, _election
 from sendx_async.testing import FakeSendX
 
 from .waiting import drain, until
@@ -99,7 +100,21 @@ class TestRetry:
         assert outbox.retry(uncertain=True) == 3
         assert outbox.failed() == []
 
-    @pytest.mark.parametrize("delivery_id", ["x", "x-1", "hook-2", ""])
+    def test_ids_have_to_be_strings(self, outbox: Outbox) -> None:
+        with pytest.raises(InvalidRequestError, match="delivery_ids must be strings, got int"):
+            outbox.retry([3])  # type: ignore[list-item]
+
+    def test_kinds_have_to_be_kinds(self, outbox: Outbox) -> None:
+        with pytest.raises(ConfigurationError, match="kind must be 'dead' or 'uncertain', got 'x'"):
+            outbox.failed("x")  # type: ignore[arg-type]
+
+    def test_a_number_that_is_none(self, outbox: Outbox, fail: Fail) -> None:
+        name = fail(outbox)["dead"].partition("-")[0]
+        for number in ("999", "9" * 30, "x", "\u0663"):
+            with pytest.raises(OutboxError, match="no dead or uncertain delivery"):
+                outbox.retry([f"{name}-{number}"])
+
+    @pytest.mark.parametrize("delivery_id", ["x", "x-1", "hook-2", "", "\ud800"])
     def test_an_unknown_id_is_told_and_changes_nothing(
         self, outbox: Outbox, fail: Fail, delivery_id: str
     ) -> None:
@@ -237,7 +252,7 @@ class TestCommand:
             connection.execute("UPDATE pending SET payload = '{'")
         connection.close()
         drain(outbox, make_client())
-        assert "  None  InvalidRequestError: stored request: is no JSON" in say("dead")
+        assert "  None  InvalidRequestError: stored request: can't be read" in say("dead")
         (found,) = map(json.loads, say("dead", "--json").splitlines())
         assert found["request"] is found["operation"] is None
 
@@ -246,7 +261,22 @@ class TestCommand:
         assert say("retry", "hook-1") == "1 put back, behind all that wait.\n"
         assert say("retry") == "1 put back, behind all that wait.\n"
         assert say("retry", "--uncertain") == "1 put back, behind all that wait.\n"
-        assert "no dead or uncertain delivery" in say("retry", ids["dead"], status=1)
+        assert "no dead or uncertain delivery" in say("retry", ids["dead"], status=2)
+
+    def test_ids_may_stand_behind_an_option(
+        self, outbox: Outbox, fail: Fail, say: Callable[..., str], path: Path
+    ) -> None:
+        ids = fail(outbox)
+        assert command(["outbox", "retry", "--uncertain", str(path), "hook-1"]) == 0
+        assert say("retry", "--uncertain", ids["uncertain"]).startswith("1 put back")
+        with pytest.raises(SystemExit):
+            say("retry", "--uncertainly", ids["dead"])
+        with pytest.raises(SystemExit):
+            say("status", "hook-1")
+
+    def test_nothing_to_show(self, outbox: Outbox, say: Callable[..., str]) -> None:
+        assert say("dead") == "Nothing was put aside.\n"
+        assert say("dead", "--json") == ""
 
     def test_purge(self, outbox: Outbox, fail: Fail, say: Callable[..., str]) -> None:
         fail(outbox)
@@ -257,27 +287,28 @@ class TestCommand:
         fail(outbox)
         assert say("purge", "--dead", "--uncertain") == "3 thrown away.\n"
         for wrong in ((), ("jane@example.com", "--dead"), ("--uncertain",)):
-            assert "takes either an ADDRESS or --dead" in say("purge", *wrong, status=1)
+            assert "takes either an ADDRESS or --dead" in say("purge", *wrong, status=2)
 
     @pytest.mark.parametrize("name", ["status", "dead", "retry", "purge"])
     def test_a_file_that_is_missing_is_not_made(
         self, path: Path, name: str, say: Callable[..., str]
     ) -> None:
-        assert say(name, status=1) == f"{path} does not exist\n"
+        assert say(name, status=2) == f"{path} does not exist\n"
         assert not path.exists()
 
     def test_a_lock_that_cannot_be_read(
         self, path: Path, outbox: Outbox, say: Callable[..., str]
     ) -> None:
         path.with_name("outbox.db-drainer").write_text("mine " * 1000)
-        assert "file is not a database" in say("status", status=1)
+        assert "file is not a database" in say("status", status=2)
 
     def test_a_file_that_is_no_outbox(self, path: Path, say: Callable[..., str]) -> None:
         path.write_text("Dear diary, " * 1000)
-        assert "file is not a database" in say("status", status=1)
+        assert "file is not a database" in say("status", status=2)
 
-    def test_drain_without_a_key(self, say: Callable[..., str]) -> None:
-        assert "SENDX_API_KEY" in say("drain", status=1)
+    def test_drain_without_a_key(self, path: Path, say: Callable[..., str]) -> None:
+        assert "SENDX_API_KEY" in say("drain", status=2)
+        assert not path.exists()
 
 
 class TestDrainCommand:
@@ -309,9 +340,20 @@ class TestDrainCommand:
         with start("--until-empty", "--concurrency", "2", "--rate", "100") as process:
             said, logged = process.communicate(timeout=50)
         assert process.returncode == 0, logged
-        assert said == "Stopped. 0 wait.\n"
+        assert said == "Stopped. 0 wait, 0 are dead, 0 uncertain.\n"
         assert "INFO outbox" in logged
         assert len(fake_sendx.contacts) == 30
+
+    def test_a_second_one_says_that_it_waits(
+        self, path: Path, outbox: Outbox, start: Callable[..., Any]
+    ) -> None:
+        first = _election.Candidate(str(path))
+        assert first.stand()
+        with start("--until-empty") as process:
+            said, logged = process.communicate(timeout=50)
+        assert process.returncode == 0, logged
+        assert said.startswith(f"Another process drains {path}: this one waits for its turn.\n")
+        first.resign()
 
     def test_until_empty_with_a_wrong_key(
         self, outbox: Outbox, start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
@@ -320,7 +362,7 @@ class TestDrainCommand:
         monkeypatch.setenv("SENDX_API_KEY", "wrong-key")
         with start("--until-empty") as process:
             said, logged = process.communicate(timeout=50)
-        assert process.returncode == 1
+        assert process.returncode == 2
         assert "Check the API key" in logged
         assert "Traceback" not in logged
         assert "wrong-key" not in said + logged
@@ -347,5 +389,5 @@ class TestDrainCommand:
             process.send_signal(number)
             said, logged = process.communicate(timeout=50)
         assert process.returncode == 0, logged
-        assert said == "Stopped. 1 wait.\n"
+        assert said == "Stopped. 1 wait, 0 are dead, 0 uncertain.\n"
         assert "Traceback" not in logged

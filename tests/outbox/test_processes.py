@@ -114,7 +114,7 @@ def test_forks_while_a_thread_puts(path: Path) -> None:
 
 HELD = """
 import os, sys, threading
-from sendx_async import IdentifyRequest
+from sendx_async import IdentifyRequest, OutboxError
 from sendx_async.outbox import Outbox, _database
 
 _database._SECONDS_BEFORE_A_FORK = 0.01
@@ -123,16 +123,23 @@ outbox.put_sync(IdentifyRequest("jane@example.com"))
 holding, release = threading.Event(), threading.Event()
 
 def hold():
-    with outbox._puts._database.reading():
+    def use(connection):
         holding.set()
         release.wait(20)
+    outbox._puts._database.read(use)
 
 thread = threading.Thread(target=hold)
 thread.start()
 holding.wait(20)
 child = os.fork()
 if not child:
-    outbox.put_sync(IdentifyRequest("child@example.com"))
+    for use in (outbox, Outbox(sys.argv[1])):
+        try:
+            use.put_sync(IdentifyRequest("child@example.com"))
+        except OutboxError as error:
+            assert "can't be used in this process" in str(error)
+        else:
+            os._exit(1)
     os._exit(0)
 assert os.waitpid(child, 0)[1] == 0
 release.set()
@@ -144,8 +151,9 @@ outbox.close()
 
 @needs_fork
 def test_a_fork_doesnt_wait_for_ever_for_who_uses_the_file(path: Path) -> None:
+    # And what would be lost there is refused.
     run(HELD, str(path))
-    check(path, pending=3)
+    check(path, pending=2)
 
 
 DRAIN = """

@@ -163,6 +163,12 @@ class TestGivenIds:
             put(outbox, IdentifyRequest("bob@example.com"), delivery_id="hook-1")
         assert outbox.stats().pending == 1
 
+    def test_one_that_looks_made_up_is_refused(self, outbox: Outbox) -> None:
+        made_up = outbox.put_sync(JANE)
+        with pytest.raises(InvalidRequestError, match="looks like one that this outbox has made"):
+            outbox.put_sync(JANE, delivery_id=made_up)
+        assert outbox.stats().pending == 1
+
     def test_they_are_forgotten_in_time(
         self, path: Path, make_client: MakeClient, fake_sendx: FakeSendX
     ) -> None:
@@ -248,8 +254,7 @@ class TestFull:
         anyio.run(main, backend=backend)
 
     def test_a_full_database_is_told(self, outbox: Outbox) -> None:
-        with outbox._puts._database.reading() as connection:
-            connection.execute("PRAGMA max_page_count=30")
+        outbox._puts._database.read(lambda found: found.execute("PRAGMA max_page_count=30"))
         stored = 0
         problem = ""
         while not problem:
@@ -459,6 +464,9 @@ class TestClosed:
             put(outbox, JANE)
         with pytest.raises(OutboxError, match=r"is closed"), outbox:
             pass
+        for use in (outbox.stats, outbox.failed, outbox.retry, lambda: outbox.purge("a@b.co")):
+            with pytest.raises(OutboxError, match=r"is closed"):
+                use()
         assert repr(outbox) == f"<Outbox {str(path)!r} (closed)>"
 
     def test_nothing_is_opened_before_it_is_used(self, path: Path) -> None:

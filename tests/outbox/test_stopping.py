@@ -27,6 +27,7 @@ from .waiting import drain, until, until_empty
 
 MakeClient = Callable[..., AsyncTrackingClient]
 JANE = IdentifyRequest("jane@example.com")
+FIRST = TrackRequest("first@example.com")  # goes alone, as nobody knows yet how SendX is
 SIGNUP = CustomEventRequest("jane@example.com", "signup")
 
 
@@ -52,13 +53,15 @@ class TestStopping:
     def test_after_the_grace_it_goes_back_or_is_put_aside(
         self, outbox: Outbox, fake_sendx: FakeSendX, make_client: MakeClient, backend: str
     ) -> None:
+        outbox.put_sync(FIRST)
         outbox.put_sync(IdentifyRequest("bob@example.com"))
         event = outbox.put_sync(SIGNUP)
+        fake_sendx.respond(200, path="track")
         fake_sendx.black_hole(times=2)
 
         async def main() -> None:
             async with make_client() as client, outbox.draining(client, grace=0.01):
-                await fake_sendx.until(lambda: len(fake_sendx.requests) == 2)
+                await fake_sendx.until(lambda: len(fake_sendx.requests) == 3)
 
         anyio.run(main, backend=backend)
         (failed,) = outbox.failed()
@@ -92,8 +95,10 @@ class TestStopping:
     def test_the_grace_holds_though_it_is_halted_already(
         self, outbox: Outbox, fake_sendx: FakeSendX, make_client: MakeClient, backend: str
     ) -> None:
+        outbox.put_sync(FIRST)
         outbox.put_sync(IdentifyRequest("bob@example.com"))
         outbox.put_sync(SIGNUP)
+        fake_sendx.respond(200, path="track")
         fake_sendx.black_hole(path="identify")
         fake_sendx.respond(401, path="custom", times=None)
         finished: list[Event] = []
@@ -106,7 +111,7 @@ class TestStopping:
             async with make_client(timeout=1000, on_event=note) as client:
                 with anyio.fail_after(20):
                     async with outbox.draining(client, grace=0.01):
-                        await until(lambda: finished)
+                        await until(lambda: len(finished) == 2)
                         await anyio.wait_all_tasks_blocked()
 
         anyio.run(main, backend=backend)
@@ -314,16 +319,18 @@ class TestKilled:
         make_client: MakeClient,
         backend: str,
     ) -> None:
+        outbox.put_sync(FIRST)
         outbox.put_sync(IdentifyRequest("bob@example.com"))
         outbox.put_sync(TrackRequest("bob@example.com", add_tags=["vip"]))
         event = outbox.put_sync(SIGNUP)
         later = outbox.put_sync(CustomEventRequest("jane@example.com", "later"))
+        fake_sendx.respond(200, path="track")
         fake_sendx.black_hole(times=2)
         with subprocess.Popen(
             [sys.executable, "-c", KILLED, fake_sendx.api_key, fake_sendx.url, str(path)]
         ) as process:
             try:
-                fake_sendx.wait_for(lambda: len(fake_sendx.requests) == 2, 25)
+                fake_sendx.wait_for(lambda: len(fake_sendx.requests) == 3, 25)
                 assert outbox.stats().is_draining
             finally:
                 process.kill()

@@ -98,6 +98,10 @@ class TestTransactions:
         async with await psycopg.AsyncConnection.connect(database) as other:
             with pytest.raises(OutboxError, match="use put with"):
                 sendx.put_sync({"email": JANE}, connection=other)  # type: ignore[arg-type]
+        with pytest.raises(OutboxError, match=r"a psycopg.AsyncConnection, got str: give the conn"):
+            await sendx.put({"email": JANE}, connection="db")  # type: ignore[arg-type]
+        with pytest.raises(OutboxError, match=r"a psycopg.Connection, got str: give the conn"):
+            sendx.put_sync({"email": JANE}, connection="db")  # type: ignore[arg-type]
         assert table.rows() == []
 
     async def test_a_database_that_refuses_says_so(
