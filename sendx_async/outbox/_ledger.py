@@ -1,5 +1,6 @@
 """The outbox's file as its drainer sees it: read and written in a thread, one thing at a time."""
 
+import functools
 import math
 import random
 import sqlite3
@@ -78,7 +79,7 @@ class Ledger:
 
     async def begin(self) -> None:
         """Take over: put aside what the last drainer left in doubt."""
-        failures = await self._in_thread(self._database.write, self._begin)
+        failures = await self._write(self._begin)
         self._to_mark.clear()
         self._marked.clear()
         self._sending.clear()
@@ -97,13 +98,13 @@ class Ledger:
     async def is_empty(self) -> bool:
         """Tell whether nothing waits."""
         return not await self._in_thread(
-            self._database.read, lambda connection: rows.read(connection, after=0, most=1)
+            lambda: self._database.read(lambda found: rows.read(found, after=0, most=1))
         )
 
     async def read(self, after: int) -> list[rows.Row]:
         """Give the rows behind a place; those that can't be read are put aside as dead."""
         while True:
-            page, unreadable = await self._in_thread(self._read, after)
+            page, unreadable = await self._in_thread(functools.partial(self._read, after))
             self._tell_failures(unreadable)
             if not page and not after:
                 await self.note_well()  # whatever was in the way of something, there is nothing
@@ -171,7 +172,7 @@ class Ledger:
         """
         if row.id in self._marked:
             try:
-                await self._in_thread(self._unmark, row.id)
+                await self._in_thread(functools.partial(self._unmark, row.id))
             except OutboxError as error:
                 self.tell("paused", error=described(error))
 
@@ -195,7 +196,7 @@ class Ledger:
                 rows.forget_delivered(connection, before=now - self._remember)
                 self._forgets_at = now + _SECONDS_BETWEEN_FORGETTING
 
-        await self._in_thread(self._database.write, record)
+        await self._write(record)
         for row in delivered:
             self._marked.discard(row.id)
         self._tell_failures(failures)
@@ -207,9 +208,7 @@ class Ledger:
         """
         self._trouble = trouble
         try:
-            await self._in_thread(
-                self._database.write, lambda found: rows.note_trouble(found, trouble)
-            )
+            await self._write(lambda found: rows.note_trouble(found, trouble))
         except OutboxError as error:
             self.tell("paused", error=described(error))
 
@@ -239,13 +238,14 @@ class Ledger:
         event = OutboxEvent(kind=kind, path=self._database.file.path, error=error, delay=delay)
         tell(self._on_event, event)
 
-    async def _in_thread(self, function: Callable[..., ResultT], *arguments: object) -> ResultT:
+    async def _write(self, function: Callable[[sqlite3.Connection], ResultT]) -> ResultT:
+        return await self._in_thread(lambda: self._database.write(function))
+
+    async def _in_thread(self, function: Callable[[], ResultT]) -> ResultT:
         until = time.monotonic() + self._timeout
         while True:
             try:
-                return await anyio.to_thread.run_sync(
-                    function, *arguments, limiter=self._one_by_one
-                )
+                return await anyio.to_thread.run_sync(function, limiter=self._one_by_one)
             except OutboxError as error:
                 # Others write. Between two tries this may be told to hurry.
                 is_locked = getattr(error.__cause__, "sqlite_errorcode", 0) == sqlite3.SQLITE_BUSY

@@ -84,11 +84,15 @@ def open_outbox(
         connection.execute("PRAGMA fullfsync=ON")  # without it macOS only asks the disk to hurry
         connection.execute("PRAGMA secure_delete=ON")  # what was delivered leaves nothing behind
         # One damaged byte makes a request unreadable, not the whole file: see what reads it.
-        connection.text_factory = lambda text: text.decode(errors="surrogateescape")
+        connection.text_factory = _text
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _text(stored: bytes) -> str:
+    return stored.decode(errors="surrogateescape")
 
 
 def _refuse_network(path: str) -> None:

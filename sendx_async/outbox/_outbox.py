@@ -106,7 +106,9 @@ class Outbox:
         on_event: Callable[[OutboxEvent], object] | None = None,
     ) -> None:
         self._path = _make_path(path)
-        self._synchronous = cast("Synchronous", _one_of("synchronous", synchronous, Synchronous))
+        self._synchronous: Synchronous = cast(
+            "Synchronous", _one_of("synchronous", synchronous, Synchronous)
+        )
         self._remember = options.make_seconds("remember", remember)
         self._on_event = make_listener(on_event)
         room = rows.Room(options.make_count("max_pending", max_pending))
