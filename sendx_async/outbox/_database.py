@@ -161,7 +161,7 @@ class Database:
             return OutboxError(f"the outbox {self.file.path} can't be opened: {reason}")
         text = mask_addresses(str(error))
         if "locked" in text:
-            hint = f": another process kept it locked for {self._timeout:g} s"
+            hint = ": another process keeps it locked"
         elif "full" in text:
             hint = ": make room on its disk"
         elif "readonly" in text or "unable to open" in text:

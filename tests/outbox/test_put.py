@@ -368,9 +368,7 @@ class TestLocked:
             other = sqlite3.connect(path)
             other.execute("BEGIN IMMEDIATE")
             try:
-                with pytest.raises(
-                    OutboxError, match=r"another process kept it locked for 0\.05 s"
-                ):
+                with pytest.raises(OutboxError, match="another process keeps it locked"):
                     put(outbox, JANE)
             finally:
                 other.close()
