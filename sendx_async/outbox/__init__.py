@@ -2,6 +2,7 @@
 
 from sendx_async.outbox._aside import FailedDelivery
 from sendx_async.outbox._events import OutboxEvent
-from sendx_async.outbox._outbox import Outbox, OutboxStats
+from sendx_async.outbox._outbox import Outbox
+from sendx_async.outbox._stats import OutboxStats
 
 __all__ = ["FailedDelivery", "Outbox", "OutboxEvent", "OutboxStats"]

@@ -1,10 +1,7 @@
 """The outbox: what applications put requests into, and drain."""
 
-import hashlib
-import json
 import os
 import sqlite3
-import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
@@ -12,15 +9,12 @@ from typing import Any, Self, cast, get_args
 
 import anyio
 import anyio.to_thread
-import attrs
 
 from sendx_async import _options as options
 from sendx_async._client import AsyncTrackingClient
 from sendx_async._errors import ConfigurationError, InvalidRequestError, OutboxError
 from sendx_async._models import AnyRequest
 from sendx_async._operations import MOST_IN_BULK
-from sendx_async._payload import stamped, to_payload
-from sendx_async._protocol import make_request, operation_for
 from sendx_async._retry import RetryPolicy
 from sendx_async._settings import make_listener
 from sendx_async._validation import type_name
@@ -28,43 +22,20 @@ from sendx_async.outbox import _aside as aside
 from sendx_async.outbox import _rows as rows
 from sendx_async.outbox._database import Database, OutboxFile
 from sendx_async.outbox._drainer import Drainer
-from sendx_async.outbox._election import has_drainer
+from sendx_async.outbox._entries import Entry, make_entry
 from sendx_async.outbox._events import OutboxEvent
 from sendx_async.outbox._ledger import Ledger
 from sendx_async.outbox._opening import Synchronous
 from sendx_async.outbox._purge import purge
 from sendx_async.outbox._puts import Puts
+from sendx_async.outbox._room import Room
 from sendx_async.outbox._round import Round
 from sendx_async.outbox._source import Arrival
+from sendx_async.outbox._stats import OutboxStats, stats_of
 
 _WEEK = 7 * 86400.0
-_TO_JSON = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
-_TO_SORTED_JSON = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
-_LONGEST_ID = 200
 _SECONDS_OF_A_TRY = 0.25  # to write, before it is seen whether there is still time
 _RETRY = RetryPolicy(5, base=1.0, cap=60.0)
-
-
-@attrs.frozen(kw_only=True)
-class OutboxStats:
-    """How an outbox is.
-
-    Attributes:
-        pending: How many requests wait for their delivery.
-        dead: How many were put aside because they can't succeed.
-        uncertain: How many were put aside because they may have been applied, and must not be sent
-            twice.
-        oldest_age: Seconds since the first of those that wait was put, or None if none waits.
-        is_draining: Whether any process drains it now.
-        trouble: What keeps requests from being delivered, in words, or None.
-    """
-
-    pending: int
-    dead: int
-    uncertain: int
-    oldest_age: float | None
-    is_draining: bool
-    trouble: str | None
 
 
 class Outbox:
@@ -111,7 +82,7 @@ class Outbox:
         )
         self._remember = options.make_seconds("remember", remember)
         self._on_event = make_listener(on_event)
-        room = rows.Room(options.make_count("max_pending", max_pending))
+        room = Room(options.make_count("max_pending", max_pending))
         self._timeout = options.make_seconds("timeout", timeout)
         self._file = OutboxFile(self._path)
         self._arrival = Arrival()
@@ -158,23 +129,9 @@ class Outbox:
         """As `put`, for code that awaits nothing; in an event loop it would block the loop."""
         return self._puts.put(self._entry(request, delivery_id))
 
-    def _entry(self, given: object, delivery_id: object) -> rows.Entry:
+    def _entry(self, given: object, delivery_id: object) -> Entry:
         self._refuse_if_closed()
-        request = make_request(operation_for(given), given)
-        now = time.time()
-        payload = _TO_JSON(to_payload(stamped(request, now=now)))
-        if delivery_id is None:
-            return rows.Entry(now, payload)
-        if not isinstance(delivery_id, str):
-            problem = f"delivery_id must be a str, got {type_name(delivery_id)}"
-            raise InvalidRequestError.of("put", [problem])
-        if not 0 < len(delivery_id) <= _LONGEST_ID or not delivery_id.isprintable():
-            problem = f"delivery_id must have 1 to {_LONGEST_ID} printable characters"
-            raise InvalidRequestError.of("put", [problem])
-        # Of what was asked for, without the moment: the same again is the same.
-        asked = _TO_SORTED_JSON(to_payload(request)).encode()
-        digest = hashlib.blake2b(asked, digest_size=16).digest()
-        return rows.Entry(now, payload, delivery_id, digest)
+        return make_entry(given, delivery_id)
 
     @asynccontextmanager
     async def draining(
@@ -285,24 +242,7 @@ class Outbox:
             OutboxError: The file can't be used.
         """
         self._refuse_if_closed()
-
-        def look(connection: sqlite3.Connection) -> tuple[Any, ...]:
-            return (
-                *rows.count(connection), rows.trouble(connection), has_drainer(self._path)
-            )  # fmt: skip
-
-        pending, dead, uncertain, first, trouble, is_draining = self._database.read(look)
-        if pending and not is_draining:
-            trouble = "no process drains this outbox"
-        age = None if first is None else max(0.0, time.time() - first)
-        return OutboxStats(
-            pending=pending,
-            dead=dead,
-            uncertain=uncertain,
-            oldest_age=age,
-            is_draining=is_draining,
-            trouble=trouble,
-        )
+        return self._database.read(lambda connection: stats_of(connection, self._path))
 
     def failed(
         self, kind: rows.FailureKind | None = None, *, limit: int = 100

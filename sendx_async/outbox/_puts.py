@@ -16,6 +16,8 @@ from sendx_async._locks import ForkSafeLock
 from sendx_async._loops import run_soon_in_this_loop
 from sendx_async.outbox import _rows as rows
 from sendx_async.outbox._database import Database
+from sendx_async.outbox._entries import Entry
+from sendx_async.outbox._room import Room
 
 _MOST_IN_A_COMMIT = 500
 _SECONDS_IDLE = 10.0
@@ -29,7 +31,7 @@ class _Waiting:
 
     def __init__(
         self,
-        entry: rows.Entry,
+        entry: Entry,
         tell: Callable[[], object],
         run_soon: Callable[..., object] | None,
     ) -> None:
@@ -66,7 +68,7 @@ class Puts:
         self,
         database: Database,
         impatient: Database | None,
-        room: rows.Room,
+        room: Room,
         arrived: Callable[[], object],
     ) -> None:
         self._database = database
@@ -80,7 +82,7 @@ class Puts:
         self._is_storing = self._is_closed = False
         self._starting = ForkSafeLock()
 
-    def put(self, entry: rows.Entry) -> str:
+    def put(self, entry: Entry) -> str:
         """Store a request, and wait until it is.
 
         Raises:
@@ -100,7 +102,7 @@ class Puts:
         self._arrived()
         return result
 
-    async def put_soon(self, entry: rows.Entry) -> str:
+    async def put_soon(self, entry: Entry) -> str:
         """As `put`, without keeping an event loop from going on."""
         impatient = self._impatient
         if impatient is not None and self._until_patience > 0 and not impatient.is_in_use:
@@ -131,20 +133,20 @@ class Puts:
         if thread is not None:
             thread.join()
 
-    def _put_one(self, database: Database, entry: rows.Entry) -> str:
+    def _put_one(self, database: Database, entry: Entry) -> str:
         """Store one in a transaction of its own."""
         if entry.given_id is None:
             return database.read(lambda connection: self._insert(connection, entry))
         return database.write(lambda connection: self._insert(connection, entry))
 
-    def _put_all(self, entries: list[rows.Entry]) -> list[str]:
+    def _put_all(self, entries: list[Entry]) -> list[str]:
         if len(entries) == 1:
             return [self._put_one(self._database, entries[0])]
         return self._database.write(
             lambda connection: [self._insert(connection, entry) for entry in entries]
         )
 
-    def _insert(self, connection: sqlite3.Connection, entry: rows.Entry) -> str:
+    def _insert(self, connection: sqlite3.Connection, entry: Entry) -> str:
         result = rows.insert(connection, entry, self._room, self._database.file.path)
         if entry.given_id is not None:
             return result

@@ -1,7 +1,6 @@
 """What waits in an outbox's file, and every statement that reads or changes it."""
 
 import json
-import math
 import sqlite3
 import time
 from collections.abc import Iterable, Sequence
@@ -9,31 +8,15 @@ from typing import Any, Literal
 
 import attrs
 
-from sendx_async._errors import InvalidRequestError, OutboxError, OutboxFullError
+from sendx_async._errors import InvalidRequestError, OutboxError
 from sendx_async._models import AnyRequest
 from sendx_async._operations import contacts_of
 from sendx_async._payload import from_payload
+from sendx_async.outbox._entries import Entry
+from sendx_async.outbox._room import Room
 
 FailureKind = Literal["dead", "uncertain"]
 _ROWS_AT_A_TIME = 1000
-_SECONDS_OF_A_COUNT = 1.0
-
-
-@attrs.frozen
-class Entry:
-    """A request that is put into an outbox.
-
-    Attributes:
-        put_at: When, in Unix seconds.
-        payload: What is stored, as JSON.
-        given_id: The caller's own delivery id, if any.
-        digest: Of the request that came with it.
-    """
-
-    put_at: float
-    payload: str
-    given_id: str | None = None
-    digest: bytes | None = None
 
 
 @attrs.frozen
@@ -63,57 +46,6 @@ class Failure:
     kind: FailureKind
     error: str
     attempts: int
-
-
-class Room:
-    """Whether an outbox may hold one more, without asking it each time.
-
-    A process learns what others have put with its own next put, so each may put one too many.
-
-    Args:
-        most: How many requests may wait.
-
-    Attributes:
-        last: The place of the latest request that is known of.
-    """
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._counted_at = -math.inf
-        self._count = 0
-        self._ceiling = 0  # as long as no place is above it, there surely is room
-        self.last = 0
-
-    @property
-    def is_certain(self) -> bool:
-        """Whether there is room for one more, as far as is known."""
-        return self.last < self._ceiling
-
-    def look(self, connection: sqlite3.Connection, path: str, *, now: float) -> None:
-        """Look again, and count if need be.
-
-        Raises:
-            OutboxFullError: There is no room.
-        """
-        # Each by itself, or SQLite would read the whole table.
-        first, self.last = connection.execute(
-            "SELECT coalesce((SELECT min(id) FROM pending), 1), "
-            "coalesce((SELECT max(id) FROM pending), 0)"
-        ).fetchone()
-        self._ceiling = first + self._most - 1
-        if self.last < self._ceiling:
-            return
-        # Some in between may have been delivered. Counting takes long where there are many, so who
-        # is refused over and over is so by the same count for a while.
-        if now >= self._counted_at + _SECONDS_OF_A_COUNT:
-            (self._count,) = connection.execute("SELECT count(*) FROM pending").fetchone()
-            self._counted_at = now
-        if self._count >= self._most:
-            raise OutboxFullError(
-                f"the outbox {path} holds {self._count} requests, and max_pending is {self._most}: "
-                "this one was not stored; stats() tells what keeps them from being delivered"
-            )
-        self._ceiling = self.last + self._most - self._count
 
 
 def insert(connection: sqlite3.Connection, entry: Entry, room: Room, path: str) -> str:
