@@ -117,7 +117,8 @@ class Database:
         Raises:
             OutboxError: This very thread uses it, and was interrupted by a signal.
         """
-        if self._user == threading.get_ident():
+        # The lock tells, too: a signal can keep a user from noting that it has ended.
+        if self._user == threading.get_ident() and self.lock.locked():
             raise OutboxError(
                 f"the outbox {self.file.path} is in use by the code that a signal handler has "
                 "interrupted: in a handler set a flag, and use the outbox elsewhere"

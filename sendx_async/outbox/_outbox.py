@@ -254,6 +254,7 @@ class Outbox:
             limit: How many at most. Default 100.
 
         Raises:
+            ConfigurationError: ``kind`` or ``limit`` is wrong.
             OutboxError: The file can't be used.
         """
         self._refuse_if_closed()
@@ -271,7 +272,9 @@ class Outbox:
                 twice. Default False.
 
         Raises:
-            OutboxError: None was put aside under one of the ids, or the file can't be used.
+            OutboxError: None was put aside under one of the ids, so nothing is done; or the file
+                can't be used.
+            InvalidRequestError: An id is no str.
         """
         count = self._handle(aside.put_back, delivery_ids, uncertain=uncertain)
         self._arrival.tell()

@@ -76,7 +76,7 @@ class Puts:
         self._room = room
         self._arrived = arrived
         self._name: str | None = None
-        self._until_patience = 0  # nor does the first one, which opens the file
+        self._until_patience = 0  # the first one opens the file, so it has to be patient
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._is_storing = self._is_closed = False
