@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import contextvars
 import copy
 import time
 from collections import deque
@@ -37,6 +38,7 @@ class _Ticket:
     """One caller's contact, from the call until it is answered.
 
     Attributes:
+        context: The caller's context variables, such as what it is traced by.
         answered: Set when there is an ``outcome``, or when the caller has to go alone.
         outcome: What became of it, or what was done before the caller went alone.
         call: The call that it shares, once that has begun.
@@ -50,6 +52,7 @@ class _Ticket:
         self.contact = contacts_of(request)[0]
         self.began = began
         self.ends = ends
+        self.context = contextvars.copy_context()
         self.answered = anyio.Event()
         self.outcome: Answer[IdentifyResponse] | SendXError | Earlier | None = None
         self.call: Call[IdentifyResponse] | None = None
@@ -202,7 +205,9 @@ class Batcher:
             tickets[0].has_place = True
             tickets[0].answer(tickets[0].earlier())
         else:
-            _spawn(line, lambda: self._send_unless_gone(line, tickets))
+            # In the context of who has waited longest. In that of whoever runs here, often the
+            # request before, all would hand the very first caller's trace on to each other.
+            _spawn(line, lambda: self._send_unless_gone(line, tickets), context=tickets[0].context)
 
     async def _send_unless_gone(self, line: _Line, tickets: list[_Ticket]) -> None:
         # Whoever cancels one of them may cancel all: what nobody waits for is not sent.
@@ -268,7 +273,12 @@ async def _until(event: anyio.Event, moment: float) -> None:
         await event.wait()
 
 
-def _spawn(line: _Line, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
+def _spawn(
+    line: _Line,
+    function: Callable[[], Coroutine[Any, Any, None]],
+    *,
+    context: contextvars.Context,
+) -> None:
     """Start a task that no caller owns, so that none of them ends it for the others."""
     loop = line.loop
     if isinstance(loop, asyncio.AbstractEventLoop):
@@ -280,11 +290,11 @@ def _spawn(line: _Line, function: Callable[[], Coroutine[Any, Any, None]]) -> No
 
         # Later, and so not in a loop that is ending or has ended: it would destroy the task.
         with contextlib.suppress(RuntimeError):
-            loop.call_soon(start)
+            loop.call_soon(start, context=context)
     else:
         import trio.lowlevel  # noqa: PLC0415 - an optional dependency
 
-        trio.lowlevel.spawn_system_task(function)
+        trio.lowlevel.spawn_system_task(function, context=context)
 
 
 def make_batcher(

@@ -167,8 +167,8 @@ class Call(Generic[ResponseT]):
         Raises:
             SendXError: The call failed; ``maybe_delivered`` speaks for all its attempts.
         """
-        self._tell("call_started")
         try:
+            self._tell("call_started")
             answer = await self._until_final()
         except BaseException as error:
             self._tell("call_finished", error)
@@ -320,5 +320,7 @@ class Call(Generic[ResponseT]):
                 status_code=status_code,
                 error=error,
                 delay=delay,
+                url=self._settings.base_url + self._operation.path,
+                maybe_delivered=isinstance(outcome, Answer) or self.maybe_delivered,
             ),
         )

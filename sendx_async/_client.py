@@ -84,7 +84,8 @@ class AsyncTrackingClient:
         headers: Headers to add to every request, or to replace ``User-Agent``.
         http_client: An `httpx.AsyncClient` to use instead of an own one; it is never closed, and
             its own limits count instead of ``max_connections``.
-        on_event: Called with an `Event` for each thing that happens to a call. It is called in
+        on_event: Called with an `Event` for each thing that happens to a call;
+            `sendx_async.otel.Telemetry` is one that makes traces. It is called in
             the event loop, so it must not block.
         batch_identify: Whether concurrent calls of `identify_contact` share requests to the bulk
             endpoint, up to 25 contacts in each. A call on an idle client leaves at once, those

@@ -31,6 +31,10 @@ class Event:
         status_code: The HTTP status of the attempt or call, or None if no answer came.
         error: The name of the error's class, or None after a success.
         delay: Seconds to wait, or None.
+        url: Where the request goes; it has neither credentials nor a query. None if a stream tells
+            of itself, which is no request.
+        maybe_delivered: Whether SendX may have applied the request by now, in any attempt; after
+            a success it has. None if a stream tells of itself.
     """
 
     kind: EventKind
@@ -41,6 +45,8 @@ class Event:
     status_code: int | None = None
     error: str | None = None
     delay: float | None = None
+    url: str | None = None
+    maybe_delivered: bool | None = None
 
 
 def tell(listener: Callable[[Event], object] | None, event: Event) -> None:

@@ -41,7 +41,11 @@ class _Portal:
     def __init__(self, backend: str) -> None:
         self._backend = backend
         self._started: Future[anyio.abc.TaskGroup] = Future()
-        self._thread = threading.Thread(target=self._run, name="sendx_async", daemon=True)
+        # In a context of its own: where threads inherit one, as free-threaded Pythons let them, all
+        # calls would otherwise keep what the first caller's context says, such as its trace.
+        self._thread = threading.Thread(
+            target=contextvars.Context().run, args=(self._run,), name="sendx_async", daemon=True
+        )
         self._thread.start()
         self._tasks = self._started.result()
 

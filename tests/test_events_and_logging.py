@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import logging
+import pickle
 import re
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -127,6 +128,79 @@ async def test_a_lost_answer_has_no_status(
 
 
 @pytest.mark.asyncio
+async def test_events_say_where_the_requests_go(
+    fake: FakeSendX, make_client: MakeClient, events: list[Event]
+) -> None:
+    fake.respond(429, retry_after=0)
+    async with make_client(on_event=events.append) as client:
+        await client.identify_contact(JANE)
+        copy = client.with_options(base_url="https://sendx.test/api/v1/rest/")
+        await copy.identify_contacts([JANE])
+    base_url = "https://sendx.test/api/v1/rest"
+    assert [event.url for event in events] == (
+        [f"{base_url}/contact/identify"] * 6 + [f"{base_url}/contact/identify/bulk"] * 3
+    )
+
+
+@pytest.mark.asyncio
+async def test_events_say_whether_the_request_may_have_been_applied_by_then(
+    fake: FakeSendX, make_client: MakeClient, events: list[Event]
+) -> None:
+    fake.respond(429, retry_after=0)
+    fake.respond(500)
+    async with make_client(on_event=events.append) as client:
+        await client.identify_contact(JANE)
+        after_a_success = [(event.kind, event.maybe_delivered) for event in events]
+        events.clear()
+        await client.identify_contact(JANE)
+        at_once = [event.maybe_delivered for event in events]
+        events.clear()
+        fake.respond(422)
+        with pytest.raises(SendXError):
+            await client.identify_contact(JANE)
+    assert after_a_success == [
+        ("call_started", False),
+        ("attempt_finished", False),
+        ("paused", False),
+        ("retry_scheduled", False),
+        ("attempt_finished", True),
+        ("retry_scheduled", True),
+        ("attempt_finished", True),
+        ("call_finished", True),
+    ]
+    assert at_once == [False, True, True]
+    assert [event.maybe_delivered for event in events] == [False] * 3
+
+
+@pytest.mark.asyncio
+async def test_what_a_stream_tells_of_itself_goes_nowhere(
+    fake: FakeSendX, make_client: MakeClient, events: list[Event]
+) -> None:
+    fake.respond(429, retry_after=0)
+    async with (
+        make_client(on_event=events.append) as client,
+        client.send_many([JANE]) as outcomes,
+    ):
+        assert [outcome.error async for outcome in outcomes] == [None]
+    of_the_stream = [event for event in events if event.operation == "send_many"]
+    assert [event.kind for event in of_the_stream] == ["paused", "resumed"]
+    assert {(event.url, event.maybe_delivered) for event in of_the_stream} == {(None, None)}
+    others = [event for event in events if event.operation != "send_many"]
+    assert {event.url for event in others} == {"https://sendx.test/api/v1/rest/contact/identify"}
+
+
+@pytest.mark.asyncio
+async def test_events_can_be_kept_and_compared(
+    fake: FakeSendX, make_client: MakeClient, events: list[Event]
+) -> None:
+    fake.drop()
+    async with make_client(on_event=events.append) as client:
+        await client.identify_contact(JANE)
+    assert pickle.loads(pickle.dumps(events)) == events
+    assert len(set(events)) == len(events)
+
+
+@pytest.mark.asyncio
 async def test_a_cancelled_call_is_told_as_finished(
     fake_sendx: FakeSendX, events: list[Event]
 ) -> None:
@@ -141,6 +215,7 @@ async def test_a_cancelled_call_is_told_as_finished(
             await call
     assert told(events)[0] == ("call_started", 0, None, None)
     assert told(events)[-1] == ("call_finished", 1, None, "CancelledError")
+    assert events[-1].maybe_delivered  # it was sent
     assert [event.kind for event in events].count("call_finished") == 1
 
 

@@ -32,8 +32,8 @@ IO_LIBRARIES = {
     "sendx_async._loops", "sendx_async._network",
     "sendx_async._network_stream", "sendx_async._outcome", "sendx_async._pool",
     "sendx_async._portal", "sendx_async._source", "sendx_async._stream", "sendx_async._sync",
-    "sendx_async._sync_stream", "sendx_async.outbox", "sendx_async.procrastinate",
-    "sendx_async.testing",
+    "sendx_async._sync_stream", "sendx_async.fastapi", "sendx_async.otel", "sendx_async.outbox",
+    "sendx_async.procrastinate", "sendx_async.testing",
 }  # fmt: skip
 OPTIONAL = {
     "cattrs", "fastapi", "opentelemetry", "procrastinate", "pytest", "rich", "starlette", "typer",

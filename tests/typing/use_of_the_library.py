@@ -36,6 +36,7 @@ from sendx_async import (
     TrackRequest,
     TrackResponse,
 )
+from sendx_async.otel import Telemetry
 from sendx_async.outbox import FailedDelivery, Outbox, OutboxEvent
 from sendx_async.procrastinate import Deliveries
 
@@ -219,3 +220,9 @@ async def deliveries(app: procrastinate.App, own: psycopg.AsyncConnection[Any]) 
     assert_type(await sendx.put({"email": "jane@example.com"}, connection=own, key="17"), int)
     assert_type(sendx.put_sync(IdentifyRequest("jane@example.com")), int)
     sendx.put_sync(IdentifyRequest("jane@example.com"), connection=own)  # type: ignore[arg-type]
+
+
+def telemetry() -> None:
+    AsyncTrackingClient(on_event=Telemetry(then=print))
+    TrackingClient(on_event=Telemetry())
+    Telemetry(then=telemetry)  # type: ignore[arg-type]
