@@ -1,39 +1,50 @@
-"""The command line: reads the arguments and hands them to the command they name."""
+"""The command ``sendx``: runs what the arguments say, and turns every error into one line."""
 
-import argparse
 from collections.abc import Sequence
 
-from sendx_async._cli import _outbox, _sandbox
-from sendx_async._version import __version__
+_OF_THE_EXTRA = {"typer", "click"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command.
+    """Run one command.
 
     Args:
         arguments: What follows the program's name; by default what the process was given.
 
     Returns:
-        The exit status: 0 for success, 1 for a failure, 2 for wrong usage or a missing extra.
+        The exit status: 0 when it is done; 1 if SendX refused it, or something is amiss; 2 for
+        wrong usage, settings or input, and for a key that isn't accepted; 3 if SendX can't be
+        reached or fails, so that it may work later; 130 after Ctrl-C, 143 after SIGTERM.
     """
-    parser = argparse.ArgumentParser(prog="sendx", description="Tools for the SendX tracking API.")
-    parser.add_argument("--version", action="version", version=f"sendx-async {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    _sandbox.add_options(
-        commands.add_parser("sandbox", help="run a fake SendX server on this machine")
-    )
-    _outbox.add_options(
-        commands.add_parser(
-            "outbox", help="drain an outbox, and look after what could not be delivered"
-        )
-    )
-    options, rest = parser.parse_known_args(arguments)
-    # argparse takes no positional argument behind an option that follows another one.
-    if rest and not ("ids" in options and all(not each.startswith("-") for each in rest)):
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    options.ids = [*vars(options).get("ids", []), *rest]
-    if "run" not in options:
-        parser.print_help()
-        return 0
-    status: int = options.run(options)
-    return status
+    try:
+        return _run(arguments)
+    except KeyboardInterrupt:
+        from sendx_async._cli import _exits, _terminal  # noqa: PLC0415 - see in _run
+
+        _terminal.tell("Interrupted.")
+        return _exits.INTERRUPTED
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    # All is imported where Ctrl-C is waited for already, so that it never shows a traceback.
+    from sendx_async._cli import _exits, _report, _terminal  # noqa: PLC0415
+    from sendx_async._errors import SendXError  # noqa: PLC0415
+
+    try:
+        from sendx_async._cli import _app  # noqa: PLC0415 - it needs the extra `cli`
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in _OF_THE_EXTRA:
+            raise
+        _terminal.complain("the command sendx needs typer: pip install 'sendx-async[cli]'")
+        return _exits.USAGE
+    try:
+        return _app.run(arguments)
+    except SendXError as error:
+        _terminal.complain(_report.in_words(error))
+        return _exits.status_of(error)
+    except BrokenPipeError:
+        return _terminal.give_up_stdout()
+    except OSError as error:
+        where = "" if error.filename is None else f"{error.filename}: "
+        _terminal.complain(f"{where}{error.strerror or error}")
+        return _exits.USAGE

@@ -1,10 +1,15 @@
 """The command ``sandbox``: the fake SendX server in the foreground, for people at a shell."""
 
-import argparse
-import sys
+import contextlib
+import signal
 import time
-from typing import TYPE_CHECKING, cast
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Annotated, cast
 
+import typer
+
+from sendx_async._cli._exits import DONE, REFUSED, USAGE
+from sendx_async._cli._terminal import complain, printable, say
 from sendx_async._masking import mask_address
 
 if TYPE_CHECKING:
@@ -29,71 +34,59 @@ Requests appear below. Ctrl-C stops.
 """
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the command's options to its parser."""
-    parser.add_argument(
-        "--port", type=_port, default=_DEFAULT_PORT, help="0 for one that is free (default: 8025)"
-    )
-    parser.add_argument(
-        "--host", default="127.0.0.1", help="address to listen on (default: this machine only)"
-    )
-    parser.add_argument("--api-key", default="sandbox-key", help="the key that requests must carry")
-    parser.set_defaults(run=run)
-
-
-def _port(text: str) -> int:
-    if not text.isdecimal() or int(text) > _HIGHEST_PORT:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no port; give a number up to {_HIGHEST_PORT}"
-        )
-    return int(text)
-
-
-def run(options: argparse.Namespace) -> int:
-    """Serves until Ctrl-C.
-
-    Args:
-        options: host, port and api_key.
-
-    Returns:
-        0 after Ctrl-C, 1 if the port can't be had, 2 if uvicorn isn't installed.
-    """
+def sandbox(
+    *,
+    host: Annotated[
+        str, typer.Option(metavar="HOST", help="The address to listen on.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int,
+        typer.Option(metavar="PORT", min=0, max=_HIGHEST_PORT, help="0 for one that is free."),
+    ] = _DEFAULT_PORT,
+    api_key: Annotated[
+        str, typer.Option(metavar="KEY", help="The pretend key that requests must carry.")
+    ] = "sandbox-key",
+) -> int:
+    """Run a fake SendX server on this machine, until Ctrl-C."""
     from sendx_async.testing import FakeSendX  # noqa: PLC0415 - only this command needs it
 
-    fake = FakeSendX(api_key=options.api_key, keep=_KEPT_REQUESTS, on_request=_report)
+    fake = FakeSendX(api_key=api_key, keep=_KEPT_REQUESTS, on_request=_report)
     try:
-        with fake.serving(host=options.host, port=options.port) as url:
-            _say(_START_TEXT.format(url=url, key=fake.api_key))
+        with _stopped_by_sigterm(), fake.serving(host=host, port=port) as url:
+            say(_START_TEXT.format(url=url, key=fake.api_key))
             # Unlike waiting for an event, sleeping can be interrupted on Windows too.
             while True:
                 time.sleep(3600)
     except ModuleNotFoundError as error:
-        _complain(str(error))
-        return 2
+        complain(str(error))
+        return USAGE
     except KeyboardInterrupt:
-        _say("\nThe sandbox has stopped.")
-        return 0
+        say("\nThe sandbox has stopped.")
+        return DONE
     except OSError as error:
-        _complain(
-            f"The sandbox can't listen on {options.host}:{options.port}: {error}; "
-            "--port 0 takes one that is free"
+        complain(
+            f"the sandbox can't listen on {host}:{port}: {error}; --port 0 takes one that is free"
         )
-        return 1
+        return REFUSED
 
 
-def _say(text: str) -> None:
-    print(text, flush=True)  # noqa: T201 - a command's output
-
-
-def _complain(text: str) -> None:
-    print(text, file=sys.stderr)  # noqa: T201 - a command's output
+@contextlib.contextmanager
+def _stopped_by_sigterm() -> Generator[None]:
+    """Let SIGTERM do what Ctrl-C does; in a container it would do nothing by itself."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _report(request: "ReceivedRequest") -> None:
     outcome = "no answer" if request.status is None else str(request.status)
     line = f"{request.method} {request.path} {outcome} {_subject(request.json)}"
-    # The line is the client's to fill: nothing in it may steer the terminal or fake a second line.
-    _say("".join(character if character.isprintable() else "?" for character in line.rstrip()))
+    # This is the server's thread: if nobody reads the lines any more it still serves.
+    with contextlib.suppress(SystemExit, OSError):
+        # The line is the client's to fill: nothing in it may steer the terminal or fake another.
+        say(printable(line.rstrip()))
 
 
 def _subject(body: object) -> str:

@@ -1,21 +1,21 @@
-"""The command line: ``python -m sendx_async`` and its command ``sandbox``, as real processes."""
+"""``sendx sandbox``, as a real process."""
 
 import contextlib
-import importlib
 import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
 
 from sendx_async._cli import main
-from sendx_async._version import __version__
 
-COMMAND = [sys.executable, "-m", "sendx_async"]
+from .processes import COMMAND, Said
+
+Run = Callable[..., Said]
 
 
 class Sandbox:
@@ -37,7 +37,10 @@ class Sandbox:
         return line.strip().removeprefix(label).strip()
 
     def interrupt(self) -> tuple[int, str]:
-        os.kill(self.process.pid, signal.SIGINT)
+        return self.stop(signal.SIGINT)
+
+    def stop(self, number: signal.Signals) -> tuple[int, str]:
+        os.kill(self.process.pid, number)
         rest, _ = self.process.communicate(timeout=30)
         return self.process.returncode, rest
 
@@ -56,32 +59,6 @@ def sandbox(*arguments: str) -> Iterator[Sandbox]:
             yield Sandbox(process)
         finally:
             process.kill()
-
-
-def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [*COMMAND, *arguments], capture_output=True, text=True, check=False, timeout=50
-    )
-
-
-def test_without_a_command_it_shows_help() -> None:
-    done = run()
-    assert done.returncode == 0
-    assert "usage: sendx" in done.stdout
-    assert "sandbox" in done.stdout
-
-
-def test_an_unknown_command_is_wrong_usage() -> None:
-    done = run("sandbx")
-    assert done.returncode == 2
-    assert "invalid choice: 'sandbx'" in done.stderr
-
-
-def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as raised:
-        main(["--version"])
-    assert raised.value.code == 0
-    assert capsys.readouterr().out == f"sendx-async {__version__}\n"
 
 
 def test_the_sandbox_serves_shows_requests_and_ends_with_ctrl_c() -> None:
@@ -127,35 +104,54 @@ def test_the_sandbox_stops_while_a_client_is_connected() -> None:
     assert "Traceback" not in rest
 
 
-def test_a_port_that_is_taken_is_one_line_of_error() -> None:
+def test_sigterm_stops_it_too() -> None:
+    with sandbox() as running:
+        assert running.stop(signal.SIGTERM) == (0, "\nThe sandbox has stopped.\n")
+
+
+def test_it_serves_on_when_nobody_reads_its_output() -> None:
+    with sandbox() as running:
+        url = running.value("base URL")
+        running.stdout.close()
+        with httpx.Client(base_url=url) as client:
+            for _ in range(3):
+                assert client.get("/x").status_code == 404
+        os.kill(running.process.pid, signal.SIGINT)
+        assert running.process.wait(30) == 0
+
+
+def test_a_port_that_is_taken_is_one_line_of_error(run: Run) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        done = run("sandbox", "--port", str(taken.getsockname()[1]))
-    assert done.returncode == 1
-    assert done.stderr.startswith("The sandbox can't listen on 127.0.0.1:")
-    assert done.stderr.count("\n") == 1
+        said = run("sandbox", "--port", str(taken.getsockname()[1]))
+    assert (said.status, said.out) == (1, "")
+    assert said.err.startswith("Error: the sandbox can't listen on 127.0.0.1:")
+    assert said.err.endswith("; --port 0 takes one that is free\n")
+    assert said.err.count("\n") == 1
 
 
 @pytest.mark.parametrize("port", ["70000", "-1", "x"])
-def test_a_port_that_does_not_exist_is_wrong_usage(
-    port: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as raised:
-        main(["sandbox", f"--port={port}"])
-    assert raised.value.code == 2
-    assert f"--port: '{port}' is no port; give a number up to 65535" in capsys.readouterr().err
+def test_a_port_that_does_not_exist_is_wrong_usage(run: Run, port: str) -> None:
+    said = run("sandbox", f"--port={port}")
+    assert said.status == 2
+    assert "Invalid value for '--port'" in said.err
 
 
-def test_importing_the_main_module_runs_nothing() -> None:
-    assert importlib.import_module("sendx_async.__main__").main is main
-
-
-def test_without_uvicorn_the_extra_is_named(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_without_uvicorn_the_extra_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "sendx_async.testing._serve", raising=False)
     monkeypatch.delattr("sendx_async.testing._serve", raising=False)
     monkeypatch.setitem(sys.modules, "uvicorn.config", None)
-    assert main(["sandbox", "--port", "0"]) == 2
-    error = capsys.readouterr().err
-    assert "pip install 'sendx-async[sandbox]'" in error
-    assert error.count("\n") == 1
+    said = run("sandbox", "--port", "0")
+    assert said.status == 2
+    assert "pip install 'sendx-async[sandbox]'" in said.err
+    assert said.err.count("\n") == 1
+
+
+def test_in_the_same_process(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # No key has to be there, and SIGTERM does afterwards what it did before.
+    monkeypatch.setattr("time.sleep", lambda _: signal.raise_signal(signal.SIGTERM))
+    before = signal.getsignal(signal.SIGTERM)
+    assert main(["sandbox", "--port", "0"]) == 0
+    assert signal.getsignal(signal.SIGTERM) == before
+    assert capsys.readouterr().out.endswith("The sandbox has stopped.\n")

@@ -1,0 +1,182 @@
+"""The commands ``identify``, ``track``, ``event`` and ``revenue``: one call each."""
+
+from typing import Annotated, Any
+
+import typer
+
+from sendx_async._cli._connection import BaseUrl, Deadline, Json, Timeout
+from sendx_async._cli._one_call import call_once
+from sendx_async._cli._report import errors_as_json
+from sendx_async._cli._terminal import printable
+from sendx_async._cli._values import read_amount, read_moment, read_pairs
+from sendx_async._masking import mask_address
+
+_DASHES = "If an argument begins with a dash, write -- before the arguments."
+_Email = Annotated[str, typer.Argument(metavar="EMAIL", help="The contact's address.")]
+_Contact = Annotated[
+    str, typer.Argument(metavar="CONTACT", help="The contact's address or id. It must exist.")
+]
+_Time = Annotated[
+    str | None,
+    typer.Option(
+        "--time",
+        metavar="WHEN",
+        help="When it happened: Unix seconds, or ISO 8601 with an offset. Default: now.",
+        show_default=False,
+    ),
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands to the app."""
+    app.command(epilog=_DASHES)(identify)
+    app.command(epilog=_DASHES)(track)
+    app.command(epilog=_DASHES)(event)
+    # So that a negative amount isn't taken for an option.
+    app.command(epilog=_DASHES, context_settings={"ignore_unknown_options": True})(revenue)
+
+
+def _option(name: str, metavar: str, help_: str) -> Any:
+    return typer.Option(name, metavar=metavar, help=help_, show_default=False)
+
+
+def identify(
+    email: _Email,
+    *,
+    first_name: Annotated[str | None, _option("--first-name", "NAME", "First name.")] = None,
+    last_name: Annotated[str | None, _option("--last-name", "NAME", "Last name.")] = None,
+    company: Annotated[str | None, _option("--company", "NAME", "Company.")] = None,
+    tags: Annotated[
+        list[str] | None, _option("--tag", "TAG", "A tag to add. May be repeated.")
+    ] = None,
+    lists: Annotated[
+        list[str] | None,
+        _option("--list", "ID", "A list (list_...) to put the contact on. May be repeated."),
+    ] = None,
+    fields: Annotated[
+        list[str] | None,
+        _option("--field", "NAME=VALUE", "A custom field, by its human name. May be repeated."),
+    ] = None,
+    new_email: Annotated[
+        str | None, _option("--new-email", "EMAIL", "Rename the contact to this address.")
+    ] = None,
+    base_url: BaseUrl = None,
+    json: Json = False,
+    timeout: Timeout = None,
+    deadline: Deadline = None,
+) -> int:
+    """Create a contact, or update the one that has this address."""
+    custom_fields = read_pairs("--field", fields)
+    with errors_as_json(json):
+        from sendx_async._models import IdentifyRequest  # noqa: PLC0415 - --help does without it
+
+        request = IdentifyRequest(
+            email,
+            first_name=first_name,
+            last_name=last_name,
+            company=company,
+            tags=tags or None,
+            custom_fields=custom_fields,
+            lists=lists or None,
+            new_email=new_email,
+        )
+        return call_once(
+            lambda client: client.identify_contact_with_http_info(request),
+            operation="identify_contact",
+            done=f"Identified {mask_address(email)}",
+            base_url=base_url,
+            json=json,
+            timeout=timeout,
+            deadline=deadline,
+        )
+
+
+def track(
+    email: _Email,
+    *,
+    add: Annotated[
+        list[str] | None, _option("--add", "TAG", "A tag to add. May be repeated.")
+    ] = None,
+    remove: Annotated[
+        list[str] | None, _option("--remove", "TAG", "A tag to remove. May be repeated.")
+    ] = None,
+    base_url: BaseUrl = None,
+    json: Json = False,
+    timeout: Timeout = None,
+    deadline: Deadline = None,
+) -> int:
+    """Add tags to a contact that exists, and remove others."""
+    with errors_as_json(json):
+        from sendx_async._models import TrackRequest  # noqa: PLC0415 - --help does without it
+
+        request = TrackRequest(email, add_tags=add or None, remove_tags=remove or None)
+        return call_once(
+            lambda client: client.track_contact_with_http_info(request),
+            operation="track_contact",
+            done=f"Tracked {mask_address(email)}",
+            base_url=base_url,
+            json=json,
+            timeout=timeout,
+            deadline=deadline,
+        )
+
+
+def event(
+    contact: _Contact,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The event's name.")],
+    *,
+    data: Annotated[
+        list[str] | None,
+        _option("--data", "KEY=VALUE", "What else is known of the event. May be repeated."),
+    ] = None,
+    time: _Time = None,
+    base_url: BaseUrl = None,
+    json: Json = False,
+    timeout: Timeout = None,
+    deadline: Deadline = None,
+) -> int:
+    """Record an event of a contact. Sent twice, it counts twice."""
+    pairs, moment = read_pairs("--data", data), read_moment("--time", time)
+    with errors_as_json(json):
+        from sendx_async._models import CustomEventRequest  # noqa: PLC0415 - as above
+
+        request = CustomEventRequest(contact, name, data=pairs, time=moment)
+        return call_once(
+            lambda client: client.track_custom_event_with_http_info(request),
+            operation="track_custom_event",
+            done=f"Recorded the event {printable(name)} of {mask_address(contact)}",
+            base_url=base_url,
+            json=json,
+            timeout=timeout,
+            deadline=deadline,
+        )
+
+
+def revenue(
+    contact: _Contact,
+    amount: Annotated[str, typer.Argument(metavar="AMOUNT", help="How much, such as 19.90 or -5.")],
+    *,
+    source: Annotated[
+        str | None, _option("--source", "NAME", "Where the revenue comes from.")
+    ] = None,
+    time: _Time = None,
+    base_url: BaseUrl = None,
+    json: Json = False,
+    timeout: Timeout = None,
+    deadline: Deadline = None,
+) -> int:
+    """Record revenue from a contact. Sent twice, it counts twice."""
+    number, moment = read_amount("AMOUNT", amount), read_moment("--time", time)
+    with errors_as_json(json):
+        from sendx_async._models import RevenueEventRequest  # noqa: PLC0415 - as above
+
+        request = RevenueEventRequest(contact, number, source=source, time=moment)
+        return call_once(
+            lambda client: client.track_revenue_event_with_http_info(request),
+            operation="track_revenue_event",
+            done=f"Recorded revenue of {number} from {mask_address(contact)}",
+            base_url=base_url,
+            json=json,
+            timeout=timeout,
+            deadline=deadline,
+        )

@@ -1,0 +1,90 @@
+"""What a person at a terminal sees of an import while it runs."""
+
+import time
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+_SECONDS_BETWEEN_UPDATES = 0.1
+
+
+class _RateColumn(ProgressColumn):
+    """How many rows a second were finished by this process."""
+
+    def render(self, task: Task) -> Text:
+        """Give the column's text."""
+        elapsed = task.finished_time or task.elapsed
+        rate = task.fields["rows"] / elapsed if elapsed else 0.0
+        return Text(f"{rate:,.0f} rows/s")
+
+
+class Display:
+    """A bar with the rows so far, how many were rejected, the rate and the time that is left.
+
+    Args:
+        name: What is being done.
+        size: The file's size in bytes; None if nobody knows.
+        done: What a row is that was not rejected, such as "delivered".
+        before: How many rows were finished by an earlier process.
+    """
+
+    def __init__(self, name: str, *, size: int | None, done: str, before: int = 0) -> None:
+        self._name = name
+        self._before = before
+        self._updated = 0.0
+        self._news: dict[str, Any] = {}
+        columns: list[ProgressColumn] = [
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=20) if size else SpinnerColumn(),
+            TextColumn(f"{{task.fields[good]:,}} {done}, {{task.fields[rejected]:,}} rejected"),
+            _RateColumn(),
+        ]
+        self._progress = Progress(
+            *columns,
+            TimeRemainingColumn() if size else TimeElapsedColumn(),
+            TextColumn("left" if size else ""),
+            console=Console(stderr=True),
+        )
+        self._task = self._progress.add_task(name, total=size or None, rows=0, good=0, rejected=0)
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.update(self._task, **self._news)
+        self._progress.stop()
+
+    def show(self, *, position: int, good: int, rejected: int) -> None:
+        """Show how far it has come; most of the time that is too soon, and nothing is done.
+
+        Args:
+            position: How many bytes of the file were read.
+            good: How many rows were not rejected.
+            rejected: How many were.
+        """
+        self._news = {
+            "completed": position,
+            "good": good,
+            "rejected": rejected,
+            "rows": good + rejected - self._before,
+        }
+        now = time.monotonic()
+        if now - self._updated >= _SECONDS_BETWEEN_UPDATES:
+            self._updated = now
+            self._progress.update(self._task, **self._news)
+
+    def say(self, text: str | None) -> None:
+        """Show this in front, or the name again."""
+        self._progress.update(self._task, description=self._name if text is None else text)

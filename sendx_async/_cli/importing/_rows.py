@@ -1,0 +1,183 @@
+"""The rows of a file, ready to be sent; what is finished is passed over."""
+
+import json
+import zlib
+from collections.abc import Iterator
+from typing import Any, cast
+
+import attrs
+
+from sendx_async._cli.importing._columns import Columns, Plans, listed
+from sendx_async._cli.importing._finished import FinishedRows
+from sendx_async._cli.importing._records import CsvTable, Format, JsonLines, Record, Table
+from sendx_async._cli.importing._text import STANDARD_INPUT, SourceText, has_bad_bytes
+from sendx_async._errors import ConfigurationError, InvalidRequestError
+from sendx_async._models import IdentifyRequest
+from sendx_async._operations import IDENTIFY
+
+_JSON_ENDINGS = (".ndjson", ".jsonl", ".ldjson")
+
+
+@attrs.frozen
+class Row:
+    """A row that is to be sent, or can't be.
+
+    Attributes:
+        place: How many rows stand before it, from 0; empty ones aren't counted.
+        record: It as it stands in the file.
+        checksum: Of the file up to its end.
+        position: How many bytes of the file were read by then.
+        contact: What is to be sent; None if there is a problem.
+        problem: Why it can't be sent.
+    """
+
+    place: int
+    record: Record
+    checksum: int
+    position: int
+    contact: IdentifyRequest | None = None
+    problem: str | None = None
+
+    @property
+    def is_replay_safe(self) -> bool:
+        """Whether sending it twice does what sending it once does."""
+        return self.contact is None or IDENTIFY.is_replay_safe(self.contact)
+
+
+@attrs.frozen
+class Begun:
+    """How far an earlier import of the same file came.
+
+    Attributes:
+        finished: The rows that must not be sent again.
+        checksum: Of the file up to the end of the last of them.
+    """
+
+    finished: FinishedRows = attrs.field(factory=FinishedRows)
+    checksum: int = 0
+
+
+class OtherFileError(ConfigurationError):
+    """An import was to go on with another file than it was begun with.
+
+    Args:
+        how: What shows that.
+    """
+
+    def __init__(self, how: str) -> None:
+        super().__init__(
+            f"this is not the file whose import was stopped: {how}. Nothing was sent. Resume with "
+            "the file as it was; to begin anew, delete its progress file (NAME.sendx-progress)"
+        )
+
+
+@attrs.frozen(kw_only=True)
+class FileOptions:
+    """How a file is read.
+
+    Attributes:
+        file: Its path, or ``-``.
+        format: What it is; None to tell by its name, or by its first character.
+        encoding: Python's name of its encoding; None to tell by its first bytes, or UTF-8.
+        delimiter: What stands between the cells of CSV; None to tell by the header.
+        columns: What is to be done with its columns.
+    """
+
+    file: str
+    format: Format | None
+    encoding: str | None
+    delimiter: str | None
+    columns: Columns
+
+
+class SourceRows:
+    """The rows of an opened file; to be iterated once, in any thread.
+
+    Args:
+        text: The file.
+        options: How it is read.
+        begun: How far an earlier import came; its rows are passed over.
+
+    Attributes:
+        is_json: Whether it is JSON, and not CSV.
+        header: The names of its columns, if all rows have the same.
+        delimiter: What stands between its cells; nothing, in JSON.
+
+    Raises:
+        ConfigurationError: The header can't be used.
+    """
+
+    def __init__(self, text: SourceText, options: FileOptions, begun: Begun | None = None) -> None:
+        self._text = text
+        self._options = options
+        self._begun = Begun() if begun is None else begun
+        self.is_json = _is_json(text, options)
+        columns = options.columns
+        table: Table
+        if self.is_json:
+            table = JsonLines(text)
+        else:
+            table = CsvTable(text, delimiter=options.delimiter, has_address=columns.has_address)
+        self.header, self.delimiter = table.header, table.delimiter
+        self._table = table
+        self._plans = Plans(columns, is_json=self.is_json)
+        if table.header is not None:
+            if absent := columns.absent(table.header):
+                raise ConfigurationError(
+                    f"the file has no column {absent[0]!r}; its columns are {listed(table.header)}"
+                )
+            self._plans.check(table.header)
+
+    def described(self) -> dict[str, Any]:
+        """Give what has to be the same when an import is gone on with, as JSON carries it."""
+        options = attrs.asdict(self._options, filter=lambda field, _: field.name != "file")
+        return cast("dict[str, Any]", json.loads(json.dumps(options | {"header": self.header})))
+
+    def __iter__(self) -> Iterator[Row]:
+        """Give the rows that are not finished.
+
+        Raises:
+            OtherFileError: The file is not the one that an earlier import has begun with.
+            ConfigurationError: It can't be read in its encoding.
+        """
+        begun, known = self._begun, self._begun.finished.end
+        held: list[Row] = []  # until it is certain that this is the same file
+        checksum, place = 0, -1
+        for place, record in enumerate(self._table):
+            checksum = zlib.crc32(record.text.encode("utf-8", "surrogatepass"), checksum)
+            is_known = place < known
+            if not is_known or place not in begun.finished:
+                row = self._row(place, record, checksum)
+                if not is_known:
+                    yield row
+                    continue
+                held.append(row)
+            if place == known - 1:
+                if checksum != begun.checksum:
+                    raise OtherFileError("its rows differ from those that were imported")
+                yield from held
+        if place < known - 1:
+            raise OtherFileError(f"it has only {place + 1} rows, and {known} were imported")
+
+    def _row(self, place: int, record: Record, checksum: int) -> Row:
+        contact = None
+        problem = record.problem
+        if has_bad_bytes(record.text):
+            problem = (
+                f"has bytes that mean nothing in {self._text.encoding.name}: give the file's "
+                "encoding, for example --encoding cp1252"
+            )
+        if problem is None:
+            try:
+                contact = self._plans.contact(record.names, record.values)
+            except InvalidRequestError as error:
+                problem = "; ".join(error.problems)
+        return Row(place, record, checksum, self._text.position, contact, problem)
+
+
+def _is_json(text: SourceText, options: FileOptions) -> bool:
+    if options.format is not None:
+        return options.format == "ndjson"
+    if options.file == STANDARD_INPUT:
+        return text.begins_with_brace()
+    return options.file.lower().endswith(_JSON_ENDINGS)

@@ -1,0 +1,71 @@
+"""The command line in processes of its own, for signals, terminals and closed streams."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Generator
+from typing import Any
+
+import attrs
+
+COMMAND = [sys.executable, "-W", "error", "-m", "sendx_async"]
+LIMIT = 50.0
+
+
+@attrs.frozen
+class Said:
+    """How a command ended, and what it wrote."""
+
+    status: int
+    out: str
+    err: str
+
+
+def run_command(*arguments: str, **options: Any) -> Said:
+    """Run a command without a terminal, with the streams given or else with pipes."""
+    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    done = subprocess.run(
+        [*COMMAND, *arguments], text=True, check=False, timeout=LIMIT, start_new_session=True,
+        **(streams | options),
+    )  # fmt: skip
+    return Said(done.returncode, done.stdout or "", done.stderr or "")
+
+
+@contextlib.contextmanager
+def started(*arguments: str, **options: Any) -> Generator["subprocess.Popen[str]"]:
+    """Start a command that Ctrl-C can reach, and end it in any case."""
+    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(
+        [*COMMAND, *arguments], text=True, start_new_session=True,
+        # A test runner in the background may have SIGINT ignored, which children inherit.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads
+        **(streams | options),
+    ) as process:  # fmt: skip
+        killer = threading.Timer(LIMIT, process.kill)
+        killer.start()
+        try:
+            yield process
+        finally:
+            process.kill()
+            killer.cancel()
+            killer.join()
+
+
+def end_of(process: "subprocess.Popen[str]") -> Said:
+    """Wait for its end."""
+    out, err = process.communicate(timeout=LIMIT)
+    return Said(process.returncode, out or "", err or "")
+
+
+def run_in_shell(script: str) -> Said:
+    """Run a line of shell in which ``sendx`` is the command."""
+    words = " ".join(f"'{word}'" for word in COMMAND)
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", f'sendx() {{ {words} "$@"; }}; {script}'],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=LIMIT,
+        start_new_session=True, env={**os.environ, "COLUMNS": "80"},
+    )  # fmt: skip
+    return Said(done.returncode, done.stdout, done.stderr)

@@ -1,0 +1,87 @@
+"""Ctrl-C at any moment: one short line, and status 130."""
+
+import asyncio
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from sendx_async._cli import main
+from sendx_async.testing import FakeSendX
+
+from .processes import Said, end_of, started
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows can't send a SIGINT")
+Run = Callable[..., Said]
+JANE = "jane@example.com"
+
+
+@pytest.mark.usefixtures("settings", "children_unmeasured")
+@pytest.mark.parametrize(
+    "command, line",
+    [
+        (["identify", JANE], "Interrupted. SendX may have applied the request.\n"),
+        (["event", JANE, "x", "--json"], "Interrupted. SendX may have applied the request.\n"),
+        (["check"], "Interrupted.\n"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_during_a_call(fake_sendx: FakeSendX, command: list[str], line: str) -> None:
+    fake_sendx.black_hole(times=None)
+    with started(*command) as process:
+        fake_sendx.wait_for(lambda: fake_sendx.requests, 30)
+        process.send_signal(signal.SIGINT)
+        assert end_of(process) == Said(130, "", line)
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["sendx_async._cli._report", "typer", "sendx_async._client", "httpx", "sendx_async._models"],
+)
+def test_while_something_is_imported(module: str, settings: None) -> None:
+    script = (
+        "import builtins, os, signal, sys\n"
+        "real = builtins.__import__\n"
+        "def interrupted(name, *rest):\n"
+        f"    if name == {module!r}: os.kill(os.getpid(), signal.SIGINT)\n"
+        "    return real(name, *rest)\n"
+        "builtins.__import__ = interrupted\n"
+        "from sendx_async._cli import main\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "sys.exit(main(['identify', 'jane@example.com']))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=50, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "Interrupted.\n")
+
+
+def test_in_the_same_process(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sendx_async._cli._one_call.make_client", interrupt)
+    assert main(["identify", JANE]) == 130
+    assert capsys.readouterr().err == "Interrupted.\n"
+
+
+def test_during_a_call_in_the_same_process(
+    run: Run, monkeypatch: pytest.MonkeyPatch, fake_sendx: FakeSendX
+) -> None:
+    async def interrupt(*_: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(
+        "sendx_async._client.AsyncTrackingClient.identify_contact_with_http_info", interrupt
+    )
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        said = run("identify", JANE)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert said == Said(130, "", "Interrupted. SendX may have applied the request.\n")

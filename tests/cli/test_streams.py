@@ -1,0 +1,123 @@
+"""Output that is closed, cut off, full, narrow, or goes to something poor: never a traceback."""
+
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from sendx_async._cli._terminal import complain, is_terminal, say, tell
+
+from .processes import Said, run_command, run_in_shell
+
+JANE = "jane@example.com"
+
+
+@pytest.fixture
+def cut_off() -> Iterator[int]:
+    """A pipe that nobody reads any more."""
+    read, write = os.pipe()
+    os.close(read)
+    yield write
+    os.close(write)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such shell")
+@pytest.mark.usefixtures("settings")
+class TestCommands:
+    @pytest.mark.parametrize("command", ["", "--help", "--version", f"identify {JANE}", "check"])
+    def test_nobody_reads_the_output(self, command: str, cut_off: int) -> None:
+        assert run_command(*command.split(), stdout=cut_off) == Said(141, "", "")
+
+    @pytest.mark.parametrize("command, status", [("x", 2), ("track a@b.co", 1)])
+    def test_nobody_reads_the_errors(self, command: str, status: int, cut_off: int) -> None:
+        assert run_command(*command.split(), stderr=cut_off) == Said(status, "", "")
+
+    def test_what_is_written_after_that_leads_nowhere(self, cut_off: int) -> None:
+        script = (
+            "from sendx_async._cli._terminal import say, tell\n"
+            "try:\n"
+            "    say('first')\n"
+            "except SystemExit as end:\n"
+            "    say('later')\n"
+            "    tell(str(end.code))\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            stdout=cut_off, stderr=subprocess.PIPE, text=True, timeout=50, check=False,
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (0, "141\n")
+
+    def test_only_the_first_lines_are_read(self) -> None:
+        said = run_in_shell("sendx check --calls 2 | head -1")
+        assert said.status in {0, 141}  # it depends on who is first
+        assert said.out.startswith("API key     accepted")
+        assert said.err == ""
+
+    @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+    @pytest.mark.parametrize(
+        "command, status", [("--help", 0), (f"identify {JANE}", 0), ("track a@b.co", 1), ("x", 2)]
+    )
+    def test_streams_that_are_closed(self, command: str, status: int, closed: str) -> None:
+        said = run_in_shell(f"sendx {command} {closed}")
+        assert said.status == status
+        assert "Traceback" not in said.err
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /dev/full")
+    def test_a_full_disk(self) -> None:
+        said = run_in_shell(f"sendx identify {JANE} >/dev/full")
+        assert said == Said(2, "", "Error: No space left on device\n")
+
+    @pytest.mark.parametrize("setting", ["NO_COLOR=1", "TERM=dumb", "COLUMNS=1", "FORCE_COLOR=1"])
+    def test_a_poor_terminal(self, setting: str) -> None:
+        said = run_in_shell(f"export {setting}; sendx identify {JANE} && sendx x")
+        assert said.status == 2
+        assert said.out.startswith("Identified j***@example.com in ")
+        assert "No such command" in said.err
+        assert "\x1b" not in said.out + said.err
+
+    def test_an_encoding_that_lacks_characters(self) -> None:
+        said = run_in_shell(
+            f"sendx identify {JANE} >&2 && PYTHONIOENCODING=ascii sendx event {JANE} Grüße"
+        )
+        assert said.status == 0
+        assert said.out.startswith("Recorded the event Gr\\xfc\\xdfe of j***@example.com in ")
+
+    def test_text_that_is_no_utf8(self) -> None:
+        said = run_in_shell(f"sendx identify {JANE} --company $'\\xff'")
+        assert said == Said(
+            2,
+            "",
+            "Error: IdentifyRequest: company has half of a surrogate pair, which UTF-8 can't "
+            "carry: decode the text again\n",
+        )
+
+
+class TestStreams:
+    def test_an_error_is_one_line(self, capsys: pytest.CaptureFixture[str]) -> None:
+        complain("a\nb\r\n\x1b[2Jc\u2028d \t e\x07")
+        assert capsys.readouterr().err == "Error: a b [2Jc d e\n"
+
+    def test_remarks_have_no_prefix(self, capsys: pytest.CaptureFixture[str]) -> None:
+        tell("a")
+        say("b")
+        assert capsys.readouterr() == ("b\n", "a\n")
+
+    def test_a_stream_without_an_encoding(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        stream = io.StringIO()
+        monkeypatch.setattr(sys, "stdout", stream)
+        say("\udcff ü")
+        assert stream.getvalue() == "\\udcff ü\n"
+
+    def test_whether_somebody_looks(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert not is_terminal()
+        ours, theirs = os.openpty()
+        with os.fdopen(theirs, "w") as terminal:
+            monkeypatch.setattr(sys, "stderr", terminal)
+            assert is_terminal()
+        os.close(ours)
+        assert not is_terminal()
+        monkeypatch.setattr(sys, "stderr", None)
+        assert not is_terminal()
