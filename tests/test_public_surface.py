@@ -7,17 +7,20 @@ import inspect
 import re
 from collections.abc import Iterator
 from types import ModuleType
-from typing import Any, get_type_hints, is_typeddict
+from typing import Annotated, Any, get_origin, get_type_hints, is_typeddict
 
 import pytest
 
 import sendx_async
+import sendx_async.fastapi
+import sendx_async.otel
 import sendx_async.outbox
 import sendx_async.procrastinate
 import sendx_async.testing
 
 MODULES = (
-    sendx_async, sendx_async.outbox, sendx_async.procrastinate, sendx_async.testing,
+    sendx_async, sendx_async.fastapi, sendx_async.otel, sendx_async.outbox,
+    sendx_async.procrastinate, sendx_async.testing,
 )  # fmt: skip
 # Says where the explanation is: "As `x`", "as for `x`", "errors as `x`", "See there".
 POINTER = re.compile(r"`\w|\bsee there\b", re.IGNORECASE)
@@ -51,6 +54,8 @@ def _public_methods() -> Iterator[Any]:
 
 
 def parameters_of(called: Any) -> list[str]:
+    if get_origin(called) is Annotated:
+        return []  # a type with what a framework is to do with it
     if is_typeddict(called):
         return list(called.__annotations__)
     return [

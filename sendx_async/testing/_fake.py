@@ -15,7 +15,7 @@ from sendx_async.testing._exchange import (
     receive_request,
 )
 from sendx_async.testing._faults import Act
-from sendx_async.testing._log import Entry, ReceivedRequest, RequestLog, T
+from sendx_async.testing._log import Entry, ReceivedRequest, RequestLog, T, listed
 from sendx_async.testing._misbehaviour import Misbehaviour
 from sendx_async.testing._serving import Connections, Serving
 from sendx_async.testing._state import Contact, ReceivedEvent, State
@@ -100,6 +100,20 @@ class FakeSendX(Misbehaviour, Serving):
                     + self._log.describe()
                 )
             return contact
+
+    def describe(self) -> str:
+        """What is held and what was received, the latest of each, one a line.
+
+        With the fixture ``fake_sendx`` the report of a test that fails shows it.
+        """
+        with self._log.changed:
+            return "\n".join(
+                (
+                    listed("It holds", "contact", list(self.contacts.values())),
+                    listed("It has taken in", "event", self.events),
+                    self._log.describe(),
+                )
+            )
 
     def wait_for(self, predicate: Callable[[], T], timeout: float = 5.0) -> T:
         """Blocks until something is true of the fake server, without polling.

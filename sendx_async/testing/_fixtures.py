@@ -8,52 +8,73 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from sendx_async import AsyncTrackingClient, TrackingClient
     from sendx_async.testing import FakeSendX
 
+_USED = pytest.StashKey["FakeSendX"]()
+
 
 @pytest.fixture
-def fake_sendx() -> "Iterator[FakeSendX]":
+def fake_sendx(request: pytest.FixtureRequest) -> "Iterator[FakeSendX]":
     """A ``FakeSendX`` of this test's own, already serving on a loopback port.
 
-    ``fake_sendx.url`` and ``fake_sendx.api_key`` are what a client needs. Needs uvicorn, which the
-    extra ``sandbox`` installs.
+    ``fake_sendx.url`` and ``fake_sendx.api_key`` are what a client needs. If the test fails, its
+    report shows what the server received and what it holds. Needs uvicorn, which the extra
+    ``sandbox`` installs.
     """
     from sendx_async.testing import FakeSendX  # noqa: PLC0415 - see the module's docstring
 
     fake = FakeSendX()
     with fake.serving():
+        request.node.stash[_USED] = fake
         yield fake
 
 
 @pytest.fixture
 def sendx_client(fake_sendx: "FakeSendX") -> "Iterator[TrackingClient]":
-    """A ``TrackingClient`` of ``fake_sendx`` that retries without waiting; closed at the end."""
-    from sendx_async import RetryPolicy, TrackingClient  # noqa: PLC0415 - likewise
+    """A ``TrackingClient`` of ``fake_sendx`` whose retries don't wait; closed at the end.
 
-    with TrackingClient(
-        fake_sendx.api_key, base_url=fake_sendx.url, retry=RetryPolicy(base=0.0, cap=0.0)
-    ) as client:
+    It decides as any client does and then goes on at once, also where ``Retry-After`` asks for a
+    wait: after ``fake_sendx.respond(429, retry_after=5)`` a call is repeated without a pause. A
+    wait that is longer than the deadline, as for ``retry_after=3600``, raises ``RateLimitError`` as
+    ever. Only ``send_many`` and ``batch_identify`` take their time.
+    """
+    from sendx_async.testing._without_waits import make_client  # noqa: PLC0415 - likewise
+
+    with make_client(fake_sendx) as client:
         yield client
 
 
 @pytest.fixture
 def async_sendx_client(fake_sendx: "FakeSendX") -> "AsyncTrackingClient":
-    """An ``AsyncTrackingClient`` of ``fake_sendx`` that retries without waiting, not yet entered.
+    """An ``AsyncTrackingClient`` of ``fake_sendx`` whose retries don't wait, not yet entered.
 
-    Sockets belong to the event loop that opened them, and a plain fixture doesn't know which one
-    your test runs on. So it is the test that enters the client, under any plugin (pytest-asyncio,
-    anyio, pytest-trio)::
+    It goes on at once where ``sendx_client`` does. Sockets belong to the event loop that opened
+    them, and a plain fixture doesn't know which one your test runs on. So it is the test that
+    enters the client, under any plugin (pytest-asyncio, anyio, pytest-trio)::
 
         async def test_sign_up(fake_sendx, async_sendx_client):
             async with async_sendx_client as client:
                 await sign_up("jane@example.com", client)
             assert fake_sendx.contact("jane@example.com").tags == {"new"}
     """
-    from sendx_async import AsyncTrackingClient, RetryPolicy  # noqa: PLC0415 - likewise
+    from sendx_async.testing._without_waits import make_async_client  # noqa: PLC0415 - likewise
 
-    return AsyncTrackingClient(
-        fake_sendx.api_key, base_url=fake_sendx.url, retry=RetryPolicy(base=0.0, cap=0.0)
-    )
+    return make_async_client(fake_sendx)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: "pytest.CallInfo[None]"
+) -> "Generator[None, pytest.TestReport, pytest.TestReport]":
+    """Show what the fake server saw in the report of a test that failed."""
+    report = yield
+    fake = item.stash.get(_USED, None)
+    if fake is not None:
+        if report.failed:
+            report.sections.append(("fake SendX", fake.describe()))
+        if call.when == "teardown":
+            del item.stash[_USED]  # items live as long as the whole run
+    return report

@@ -3,13 +3,13 @@
 import collections
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import attrs
 
 T = TypeVar("T")
-_SHOWN_REQUESTS = 10
+_SHOWN = 10
 _SHOWN_BYTES = 200
 
 
@@ -48,6 +48,21 @@ class ReceivedRequest:
         notes = [name for name in ("applied", "disconnected") if getattr(self, name)]
         outcome = ", ".join([answered, *notes])
         return f"<{self.method} {self.path} {shown}{more} -> {outcome}>"
+
+
+def listed(begins: str, kind: str, items: Sequence[object]) -> str:
+    """Write the latest of some items down, one a line, behind how many there are.
+
+    Args:
+        begins: How the sentence begins.
+        kind: What one of them is called.
+        items: Them, oldest first.
+    """
+    if not items:
+        return f"{begins} no {kind}."
+    count = f"{len(items)} {kind}{'s' if len(items) > 1 else ''}"
+    lines = "".join(f"\n  {item!r}" for item in items[-_SHOWN:])
+    return f"{begins} {count}; the latest:{lines}"
 
 
 class Entry:
@@ -97,13 +112,7 @@ class RequestLog:
 
     def describe(self) -> str:
         """The latest requests, for an error's text."""
-        requests = self.requests()
-        if not requests:
-            return "It has received no request."
-        latest = requests[-_SHOWN_REQUESTS:]
-        count = f"{len(requests)} request{'s' if len(requests) > 1 else ''}"
-        lines = "".join(f"\n  {request!r}" for request in latest)
-        return f"It has received {count}; the latest:{lines}"
+        return listed("It has received", "request", self.requests())
 
     def wait_for(self, predicate: Callable[[], T], timeout: float) -> T:
         """Waits until the predicate is true; ``FakeSendX.wait_for`` documents it."""

@@ -1,9 +1,9 @@
 """What the fake server holds: contacts, kept as SendX documents it, and the events it was sent."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Literal
+from typing import Literal, cast
 
 import attrs
 
@@ -12,12 +12,37 @@ from sendx_async.testing._body import RefusedError
 _INCREMENT = re.compile(r"(\+\+|--)(\d+(?:\.\d+)?)")
 
 
-@attrs.frozen(kw_only=True)
+def _shown(value: object) -> str:
+    if isinstance(value, frozenset):
+        return "{" + ", ".join(sorted(map(repr, cast("frozenset[object]", value)))) + "}"
+    return repr(value)
+
+
+def _what_is_set(held: "Contact | ReceivedEvent") -> str:
+    """Write down what the fake server holds: only what has a value, and sets in one order."""
+    nothing: tuple[object, ...] = (None, frozenset[str](), dict[str, str]())
+    fields = [
+        f"{field.name}={_shown(value)}"
+        for field in attrs.fields(type(held))
+        if (value := getattr(held, field.name)) not in nothing and (field.eq or value)
+    ]
+    return f"{type(held).__name__}({', '.join(fields)})"
+
+
+def _frozen(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(names)
+
+
+@attrs.frozen(kw_only=True, repr=False)
 class Contact:
     """A contact as the fake server held it when you asked; it doesn't change afterwards.
 
+    A test can write down the contact that it expects, in whole::
+
+        assert fake.contact("jane@example.com") == Contact(email="jane@example.com", tags={"vip"})
+
     Attributes:
-        id: The server's id, ``contact_...``; it survives a rename.
+        id: The server's id, ``contact_...``; it survives a rename, and isn't compared.
         email: The address, written as it first arrived.
         first_name: The first name, or None if none was ever sent.
         last_name: The last name, or None.
@@ -28,18 +53,21 @@ class Contact:
         custom_fields: The custom fields, name to value; values are strings.
     """
 
-    id: str
+    id: str = attrs.field(default="", eq=False)
     email: str
     first_name: str | None = None
     last_name: str | None = None
     company: str | None = None
     birthday: str | None = None
-    tags: frozenset[str] = frozenset()
-    lists: frozenset[str] = frozenset()
+    tags: frozenset[str] = attrs.field(default=frozenset(), converter=_frozen)
+    lists: frozenset[str] = attrs.field(default=frozenset(), converter=_frozen)
     custom_fields: Mapping[str, str] = attrs.field(factory=dict[str, str])
 
+    def __repr__(self) -> str:
+        return _what_is_set(self)
 
-@attrs.frozen(kw_only=True)
+
+@attrs.frozen(kw_only=True, repr=False)
 class ReceivedEvent:
     """An event that the fake server took in.
 
@@ -62,6 +90,9 @@ class ReceivedEvent:
     amount: int | float | None = None
     source: str | None = None
     time: int | None = None
+
+    def __repr__(self) -> str:
+        return _what_is_set(self)
 
 
 def fold(email: str) -> str:
