@@ -257,12 +257,15 @@ class TrackingClient:
     def close(self) -> None:
         """Close the client and its connections, as `AsyncTrackingClient.aclose`."""
         if portals.is_running(self._backend):
-            self._run(self._client.aclose)
+            # Often in the loop of a program that has made its calls in threads: no use to warn.
+            self._run(self._client.aclose, may_block=True)
         else:
             # Both clients are one implementation, and users have no need of this half of aclose.
             self._client._close_without_a_loop()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
 
-    def _run(self, function: Callable[[], Awaitable[ResultT]]) -> ResultT:
+    def _run(
+        self, function: Callable[[], Awaitable[ResultT]], *, may_block: bool = False
+    ) -> ResultT:
         if portals.is_current(self._backend):
             raise RuntimeError(
                 "a TrackingClient can't be used in the thread of its own event loop, where "
@@ -270,7 +273,7 @@ class TrackingClient:
             )
         if self._first_use is not None:
             self._first_use.refuse_after_fork()
-        if not self._has_warned and _is_in_a_loop():
+        if not (may_block or self._has_warned) and _is_in_a_loop():
             self._has_warned = True
             warnings.warn(
                 "TrackingClient is called in a running event loop and blocks it: use "

@@ -90,10 +90,11 @@ def numbers(pattern: str, output: str) -> list[int]:
 
 
 def test_each_example_has_a_test() -> None:
-    tests = Path(__file__).read_text(encoding="utf-8")
-    examples = [path.name for path in EXAMPLES.glob("*.py")]
-    assert len(examples) >= 3
-    assert [name for name in examples if f'start("{name}"' not in tests] == []
+    files = [Path(__file__), *Path(__file__).with_name("recipes").glob("test_*.py")]
+    tests = "".join(file.read_text(encoding="utf-8") for file in files)
+    names = [path.name for path in EXAMPLES.iterdir() if path.suffix in {".py", ".ipynb"}]
+    assert len(names) > 10
+    assert [name for name in names if f'"{name}"' not in tests] == []
 
 
 def test_quickstart(start: Start) -> None:

@@ -172,6 +172,20 @@ def test_a_call_in_a_running_loop_works_and_warns_once(make: MakeClient, outer: 
     anyio.run(call, backend=outer)
 
 
+@pytest.mark.parametrize("outer", ["asyncio", "trio"])
+def test_closing_in_a_running_loop_does_not_warn(make: MakeClient, outer: str) -> None:
+    client = make()
+    client.identify_contact(JANE)
+
+    async def close() -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            client.close()
+
+    anyio.run(close, backend=outer)
+    assert client.is_closed
+
+
 def test_a_call_in_a_loop_started_without_anyio_works(make: MakeClient) -> None:
     async def call() -> None:
         with pytest.warns(RuntimeWarning, match="blocks it"):
