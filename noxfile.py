@@ -103,5 +103,5 @@ def examples(session: nox.Session) -> None:
 @nox.session
 def benchmarks(session: nox.Session) -> None:
     """Measure everything that the README promises: some minutes on a quiet machine."""
-    session.install(WHEEL, *group("benchmark"))
+    session.install(WHEEL, *group("benchmark"), *group("examples"))
     session.run("python", "benchmarks/run_all.py", *session.posargs)

@@ -147,7 +147,7 @@ def import_file(
         if dry_run:
             report = _checking.check_rows(job, tell)
         else:
-            report = _job.import_rows(job, lambda: make_client(base_url=base_url, rate=rate), tell)
+            report = _job.import_rows(job, lambda: make_client(base_url=base_url, rate=rate))
     if as_json:
         say(json.dumps(_words.as_json(job, report, sent=not dry_run)))
     else:

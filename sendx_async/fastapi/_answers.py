@@ -86,25 +86,19 @@ def add_sendx_error_handlers(app: FastAPI) -> None:
 
     Without this they are answered as any unforeseen error is, with 500.
 
-    ========================================================  ======  ============================
-    error                                                     status
-    ========================================================  ======  ============================
-    ``InvalidRequestError``                                   422     ``detail`` lists the problems
-    ``BadRequestError``, ``UnprocessableEntityError``         422     SendX refuses the request
-    ``ConflictError``                                         409
-    ``RateLimitError``, ``ServerError`` with 503              503     it isn't the visitor who is
-                                                                      too fast, so not 429
-    ``ConnectError``, ``OutageError``, ``NotSentError``       503
-    ``ClientClosedError``                                     503     the application is stopping
-    ``OutboxError``, ``OutboxFullError``                      503     nothing was stored
-    ``AttemptTimeout``, ``DeadlineExceeded``                  504
-    ``ServerError``, ``ResponseLost``, ``TransportError``     502
-    ``ResponseDecodeError``                                   502
-    ``AuthenticationError``, ``PermissionDeniedError``,       502     the application's mistake;
-    ``NotFoundError``, any other ``ApiError``                         logged as an error
-    ``ConfigurationError``, ``SendXError`` itself             500     raised on, for the server to
-                                                                      log with its traceback
-    ========================================================  ======  ============================
+    | error | status | |
+    |---|---|---|
+    | ``InvalidRequestError`` | 422 | ``detail`` lists the problems |
+    | ``BadRequestError``, ``UnprocessableEntityError`` | 422 | SendX refuses the request |
+    | ``ConflictError`` | 409 | |
+    | ``RateLimitError``, ``ServerError`` with 503 | 503 | not 429: it isn't the visitor's fault |
+    | ``ConnectError``, ``OutageError``, ``NotSentError`` | 503 | |
+    | ``ClientClosedError`` | 503 | the application is stopping |
+    | ``OutboxError``, ``OutboxFullError`` | 503 | nothing was stored |
+    | ``AttemptTimeout``, ``DeadlineExceeded`` | 504 | |
+    | other ``ServerError`` and ``TransportError``, ``ResponseDecodeError`` | 502 | |
+    | any other ``ApiError``, such as 401 and 404 | 502 | logged as an error |
+    | ``ConfigurationError``, ``SendXError`` itself | 500 | raised on, to be logged |
 
     The body is ``{"detail": ...}``: a sentence, or with 422 a list like that of FastAPI's own
     validation, whose ``loc`` is ``["sendx", FIELD]``. It holds nothing that SendX said, no key and

@@ -10,6 +10,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
+    import pluggy
+
     from sendx_async import AsyncTrackingClient, TrackingClient
     from sendx_async.testing import FakeSendX
 
@@ -65,16 +67,17 @@ def async_sendx_client(fake_sendx: "FakeSendX") -> "AsyncTrackingClient":
     return make_async_client(fake_sendx)
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
+# Not wrapper=True, which pytest before 8 need not know: this is loaded into every run there is.
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: "pytest.CallInfo[None]"
-) -> "Generator[None, pytest.TestReport, pytest.TestReport]":
+) -> "Generator[None, pluggy.Result[pytest.TestReport]]":
     """Show what the fake server saw in the report of a test that failed."""
-    report = yield
+    outcome = yield
     fake = item.stash.get(_USED, None)
     if fake is not None:
+        report = outcome.get_result()
         if report.failed:
             report.sections.append(("fake SendX", fake.describe()))
         if call.when == "teardown":
             del item.stash[_USED]  # items live as long as the whole run
-    return report

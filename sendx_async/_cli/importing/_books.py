@@ -114,8 +114,7 @@ class Books:
         self.rejected = self._rejected = 0 if earlier is None else earlier.rejected
         self.stopped_at = 1 if earlier is None else earlier.stopped_at
         self.is_complete = False
-        # Before the first row is written to the rejects: whoever resumes knows whose they are.
-        self.write()
+        self._is_begun = earlier is not None
 
     @property
     def rejects(self) -> str | None:
@@ -125,11 +124,7 @@ class Books:
     @property
     def are_kept(self) -> bool:
         """Whether the process may end, and another one go on."""
-        return self._progress is not None and not self._is_untouched
-
-    @property
-    def _is_untouched(self) -> bool:
-        return not self._finished.end and not self._in_doubt
+        return self._progress is not None
 
     def expect(self, row: Row) -> bool:
         """Note that a row is about to be sent; False if that must not be.
@@ -177,6 +172,7 @@ class Books:
             ConfigurationError: The progress file can't be written.
             OSError: The file of rejected rows can't be written.
         """
+        self._is_begun = True
         written = self._rejects.write()
         if self._progress is not None:
             self._progress.replace(
@@ -195,7 +191,7 @@ class Books:
         self.delivered, self.rejected = self._delivered, self._rejected
 
     def close(self) -> None:
-        """Close the files; the one for going on goes, if there is nothing to go on with."""
+        """Close the files; the one for going on goes if all rows are finished, or none begun."""
         self._rejects.close()
         if self._progress is not None:
-            self._progress.close(remove=self.is_complete or self._is_untouched)
+            self._progress.close(remove=self.is_complete or not self._is_begun)

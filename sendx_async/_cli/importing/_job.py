@@ -77,22 +77,19 @@ class Report:
     can_resume: bool = False
 
 
-def import_rows(
-    job: Job, make_client: Callable[[], "AsyncTrackingClient"], remark: Callable[[str], None]
-) -> Report:
+def import_rows(job: Job, make_client: Callable[[], "AsyncTrackingClient"]) -> Report:
     """Send the rows of a file.
 
     Args:
         job: The file, and how.
         make_client: Makes the client, when the file is found to be in order.
-        remark: Tells a person something.
 
     Raises:
         ConfigurationError: It can't be begun.
         OSError: The file can't be read.
     """
     with SourceText(job.source.file, job.source.encoding) as text, contextlib.ExitStack() as later:
-        rows, books = later.enter_context(_opened(job, text, remark))
+        rows, books = later.enter_context(_opened(job, text))
         before, began = books.delivered + books.rejected, time.monotonic()
         client = make_client()
         display = later.enter_context(watched(job, text, "delivered", before=before))
@@ -148,9 +145,7 @@ async def _send(
 
 
 @contextlib.contextmanager
-def _opened(
-    job: Job, text: SourceText, remark: Callable[[str], None]
-) -> Generator[tuple[SourceRows, Books]]:
+def _opened(job: Job, text: SourceText) -> Generator[tuple[SourceRows, Books]]:
     path = job.progress_file
     if path is None and text.size is not None:
         path = Path(f"{job.source.file}.sendx-progress")
@@ -161,7 +156,7 @@ def _opened(
         )
     progress = None if path is None else ProgressFile(path)
     try:
-        earlier = _earlier(job, progress, remark)
+        earlier = _earlier(job, progress)
         rows = SourceRows(text, job.source, None if earlier is None else earlier.begun)
         if earlier is not None and not earlier.is_untouched:
             earlier.check(rows.described(), job.rejects)
@@ -176,14 +171,16 @@ def _opened(
         books.close()
 
 
-def _earlier(
-    job: Job, progress: ProgressFile | None, remark: Callable[[str], None]
-) -> Earlier | None:
+def _earlier(job: Job, progress: ProgressFile | None) -> Earlier | None:
     """Give what an earlier import has left, if this one goes on with it."""
     document = None if progress is None else progress.document
     if progress is None or document is None:
         if job.resumes:
-            remark(f"There is nothing to resume: {job.name} is imported from its first row.")
+            # To begin would send all rows again, if it was the file's end that removed it.
+            raise ConfigurationError(
+                f"there is nothing to resume: no import of {job.name} has stopped before its end, "
+                "or its progress file was moved. To import it from its first row leave out --resume"
+            )
         return None
     try:
         earlier = Earlier.of(document)

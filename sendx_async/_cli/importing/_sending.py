@@ -80,6 +80,8 @@ class Sender:
             SendXError: Nothing can be sent, or the file isn't the right one.
             OSError: A file can't be read or written.
         """
+        # Before the first row can be among the rejects: whoever resumes knows whose they are.
+        self._books.write()
         call_when_told_to_stop(self._stop)
         loop = asyncio.get_running_loop()
 
@@ -150,8 +152,8 @@ class Sender:
         if self._alike == _TELLING and self._first_refusal is not None:
             self._failure = ConfigurationError(
                 f"SendX has refused each of the first {_TELLING} rows in the same way: "
-                f"{str(error).rstrip('.')}. Are the base URL and the file right? These rows are among "
-                "the rejected ones"
+                f"{str(error).rstrip('.')}. Are the base URL and the file right? These rows are "
+                "among the rejected ones"
             )
             self._scope.cancel()
 

@@ -96,7 +96,7 @@ class TestSignals:
         # One of them may have come when Python itself was ending.
         assert said.status in {130, -signal.SIGINT}
         assert (report["delivered"], report["stopped_by"], report["can_resume"]) == (
-            0, "SIGINT", False,
+            0, "SIGINT", True,
         )  # fmt: skip
 
     def test_what_does_not_end_is_waited_for_only_so_long(
@@ -144,7 +144,7 @@ def stopped(import_text: Import, server: FakeSendX, text: str, *options: str) ->
     done = import_text(text, *options)
     assert done.said.status == 3
     assert done.report["stopped_by"] == "OutageError"
-    assert done.report["can_resume"] is (done.report["rows"] > 0)
+    assert done.report["can_resume"] is True
     assert "It asks to wait 3600 s." in done.said.err
     assert done.said.err.startswith("Error: SendX is in trouble for too long: SendX answered")
     server.recover()
@@ -342,12 +342,18 @@ class TestNotSafeToRepeat:
 
 
 class TestProgressFile:
-    def test_resuming_with_nothing_to_resume_begins(self, import_text: Import) -> None:
-        done = import_text("email\na@b.co\n", "--resume")
-        assert done.counts == (1, 0)
+    def test_where_nothing_was_stopped_nothing_is_resumed(
+        self, import_text: Import, run: Run, fake_sendx: FakeSendX
+    ) -> None:
+        # It would send all rows again, if whoever resumes has not heard of the end.
+        assert import_text("email\na@b.co\n").counts == (1, 0)
+        said = run("import", "c.csv", "--resume")
+        assert said.status == 2
         assert (
-            done.said.err == "There is nothing to resume: c.csv is imported from its first row.\n"
+            "there is nothing to resume: no import of c.csv has stopped before its end" in said.err
         )
+        assert sent(fake_sendx) == ["a@b.co"]
+        assert [path.name for path in Path().iterdir()] == ["c.csv"]
 
     def test_standard_input_has_none_of_its_own(self, run: Run) -> None:
         said = run("import", "-", "--resume")
