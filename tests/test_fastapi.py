@@ -445,6 +445,8 @@ class TestRefusals:
         async def lifespan(_: FastAPI) -> AsyncIterator[None]:
             yield
 
+        with pytest.raises(ConfigurationError, match=r"FastAPI\(lifespan=sendx_lifespan\(\)\)"):
+            sendx_lifespan(FastAPI())  # type: ignore[arg-type]
         with pytest.raises(ConfigurationError, match="asynccontextmanager above it, got one witho"):
             sendx_lifespan(lifespan)  # type: ignore[arg-type]
         with pytest.raises(ConfigurationError, match=r"asynccontextmanager above it, got str$"):

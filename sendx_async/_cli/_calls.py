@@ -166,6 +166,8 @@ def revenue(
     deadline: Deadline = None,
 ) -> int:
     """Record revenue from a contact. Sent twice, it counts twice."""
+    if contact.startswith("-"):  # typer leaves those alone here, for the sake of negative amounts
+        raise typer.BadParameter(f"no such option, and no contact: {contact}", param_hint="CONTACT")
     number, moment = read_amount("AMOUNT", amount), read_moment("--time", time)
     with errors_as_json(json):
         from sendx_async._models import RevenueEventRequest  # noqa: PLC0415 - as above

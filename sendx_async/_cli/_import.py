@@ -143,6 +143,7 @@ def import_file(
             concurrency=concurrency,
             patience=patience,
             shows=is_terminal() and not as_json,
+            base_url=_options.make_base_url(base_url),
         )
         if dry_run:
             report = _checking.check_rows(job, tell)

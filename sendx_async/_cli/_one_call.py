@@ -2,6 +2,7 @@
 
 import asyncio
 import json as json_
+import math
 from typing import TYPE_CHECKING, Any
 
 from sendx_async._cli._connection import make_client
@@ -75,5 +76,10 @@ def _as_json(operation: str, answer: "ApiResponse[Any]") -> dict[str, Any]:
 def _said(body: bytes) -> Any:
     """Give what the server said; an empty body is None."""
     text = body.decode("utf-8-sig").strip()
-    # JSON knows no NaN, though Python reads and writes it.
-    return json_.loads(text, parse_constant=lambda _: None) if text else None
+    # JSON knows neither NaN nor infinity, though Python reads and writes them.
+    return json_.loads(text, parse_constant=lambda _: None, parse_float=_finite) if text else None
+
+
+def _finite(text: str) -> float | None:
+    number = float(text)
+    return number if math.isfinite(number) else None

@@ -60,10 +60,17 @@ def errors_as_json(wanted: bool) -> Generator[None]:  # noqa: FBT001 - it is the
 
     Raises:
         SendXError: What left the block, for the line on stderr and the exit status.
+        OSError: The same, of a file.
     """
     try:
         yield
     except SendXError as error:
         if wanted:
             say(json.dumps(as_json(error)))
+        raise
+    except OSError as error:
+        if wanted:
+            where = "" if error.filename is None else f"{error.filename}: "
+            message = f"{where}{error.strerror or error}"
+            say(json.dumps({"error": type(error).__name__, "message": message}))
         raise

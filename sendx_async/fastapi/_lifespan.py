@@ -168,6 +168,11 @@ def _outbox_maker(given: object) -> Callable[[], Any] | None:
 
 
 def _check_lifespan(given: object) -> OwnLifespan | None:
+    if isinstance(given, FastAPI):
+        raise ConfigurationError(
+            "sendx_lifespan makes a lifespan: write FastAPI(lifespan=sendx_lifespan()), with the "
+            "parentheses"
+        )
     if given is None or (callable(given) and not inspect.isasyncgenfunction(given)):
         return cast("OwnLifespan | None", given)
     raise ConfigurationError(

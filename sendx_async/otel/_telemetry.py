@@ -69,8 +69,9 @@ class Telemetry:
         tracer_provider: What spans are made with. Default: the global one, also if that is set
             later.
         meter_provider: What durations are measured with. Default: the global one, likewise.
-        then: Another listener, told of each event after this one; what it raises is logged, as
-            for ``on_event``.
+        then: Another listener, told of each event after this one, but of a call's end before it,
+            since it may make a span of its own within this one. What it raises is logged, as for
+            ``on_event``.
 
     Raises:
         ConfigurationError: An argument is of the wrong kind.
@@ -109,12 +110,21 @@ class Telemetry:
         Args:
             event: What a client tells.
         """
+        first: Callable[[Event], object] | None = self._listen
+        second = self._then
+        if event.kind == "call_finished":
+            # What was begun last ends first: the other may have made a span current as well.
+            first, second = second, first
         try:
-            if event.url is not None:  # else a stream tells of itself, and that is no call
-                self._note(event, event.url)
+            if first is not None:
+                first(event)
         finally:
-            if self._then is not None:
-                self._then(event)
+            if second is not None:
+                second(event)
+
+    def _listen(self, event: Event) -> None:
+        if event.url is not None:  # else a stream tells of itself, and that is no call
+            self._note(event, event.url)
 
     def _note(self, event: Event, url: str) -> None:
         if event.kind == "call_started":
@@ -153,19 +163,20 @@ class Telemetry:
         if call is not None and get_current() is call.inside:
             attach(call.outside)
         outcome = _outcome(event)
-        self._duration.record(
-            event.elapsed,
-            {**endpoint.of_a_duration, **outcome},
-            None if call is None else call.inside,
-        )
-        if call is None:
-            return
-        if call.span.is_recording():
-            call.span.set_attributes(outcome | _of_the_call(event))
-            if event.error is not None:
-                call.span.set_status(StatusCode.ERROR)
-        # So the span takes as long as was measured.
-        call.span.end(call.began + _nanoseconds(event))
+        try:
+            self._duration.record(
+                event.elapsed,
+                {**endpoint.of_a_duration, **outcome},
+                None if call is None else call.inside,
+            )
+        finally:
+            if call is not None:
+                if call.span.is_recording():
+                    call.span.set_attributes(outcome | _of_the_call(event))
+                    if event.error is not None:
+                        call.span.set_status(StatusCode.ERROR)
+                # So the span takes as long as was measured.
+                call.span.end(call.began + _nanoseconds(event))
 
 
 @attrs.frozen

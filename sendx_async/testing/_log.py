@@ -42,7 +42,9 @@ class ReceivedRequest:
     at: float
 
     def __repr__(self) -> str:
-        shown = self.raw[:_SHOWN_BYTES].decode("utf-8", "replace")
+        text = self.raw[:_SHOWN_BYTES].decode("utf-8", "replace")
+        # A body is the client's to fill: nothing in it may steer the terminal that shows a report.
+        shown = "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in text)
         more = "..." if len(self.raw) > _SHOWN_BYTES else ""
         answered = "no answer" if self.status is None else str(self.status)
         notes = [name for name in ("applied", "disconnected") if getattr(self, name)]

@@ -188,6 +188,12 @@ class TestRevenue:
             {"identifier": jane, "amount": -5, "source": "-web", "time": 1795413600}
         ]
 
+    def test_an_option_that_is_misspelt(self, run: Run, fake_sendx: FakeSendX) -> None:
+        said = run("revenue", "--timeot=3", "5")
+        assert said.status == 2
+        assert "no such option, and no contact: --timeot=3" in said.err
+        assert fake_sendx.requests == []
+
     @pytest.mark.parametrize("given", ["ten", "1,5", ""])
     def test_no_number(self, run: Run, given: str) -> None:
         said = run("revenue", JANE, given)
@@ -209,7 +215,12 @@ class TestRevenue:
 
 class TestAnswers:
     def test_json(self, run: Run, fake_sendx: FakeSendX) -> None:
-        body = {"status": "200", "data": {"email": JANE}, "score": float("nan")}
+        body = {
+            "status": "200",
+            "data": {"email": JANE},
+            "score": float("nan"),
+            "sum": float("inf"),
+        }
         fake_sendx.respond(201, body=json.dumps(body))
         said = run("identify", JANE, "--json")
         assert (said.status, said.err) == (0, "")

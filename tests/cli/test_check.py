@@ -57,9 +57,18 @@ def test_a_contact_of_the_users_is_identified(run: Run, fake_sendx: FakeSendX) -
     assert said.out.startswith(
         "API key     accepted: j***@example.com was identified 2 times (HTTP 200)\n"
     )
-    assert [each.json for each in fake_sendx.requests] == [{"email": "jane@example.com"}] * 2
+    first, made_up, second = fake_sendx.requests
+    assert first.json == second.json == {"email": "jane@example.com"}
+    assert (made_up.path.rpartition("/")[2], made_up.status) == ("track", 401)
     said = run("check", "--contact", "jane@example.com", "--calls", "1")
     assert "was identified once (HTTP 200)" in said.out
+
+
+def test_a_server_that_takes_any_key_proves_nothing(run: Run, fake_sendx: FakeSendX) -> None:
+    fake_sendx.respond(200, times=None)
+    said = run("check", "--contact", "jane@example.com")
+    assert (said.status, said.out) == (2, "")
+    assert "answers a made-up key like this one, with HTTP 200" in said.err
 
 
 @pytest.mark.parametrize("code", [401, 403])

@@ -133,8 +133,22 @@ class TestCalls:
         assert [parent_id(each) for each in attempts] == [id_of(recorded.span)] * 2
         assert current == [
             ("call_started", False), ("attempt_finished", False), ("retry_scheduled", False),
-            ("attempt_finished", False), ("call_finished", True),
+            ("attempt_finished", False), ("call_finished", False),
         ]  # fmt: skip
+
+    def test_one_in_another_leaves_what_was_current(
+        self, fake_sendx: FakeSendX, recorded: Recorded, backend: str
+    ) -> None:
+        async def main() -> None:
+            both = recorded.telemetry(then=recorded.telemetry())
+            with recorded.tracer().start_as_current_span("handler") as span:
+                async with make(fake_sendx, both) as client:
+                    await client.identify_contact(JANE)
+                    assert trace.get_current_span() is span
+
+        run(backend, main)
+        inner, outer = recorded.spans
+        assert parent_id(inner) == id_of(outer)
 
     def test_a_failure_leaves_what_was_current(
         self, fake_sendx: FakeSendX, recorded: Recorded, backend: str

@@ -353,6 +353,18 @@ class TestListeners:
         ]  # fmt: skip
         assert len(recorded.spans) == 1
 
+    def test_measuring_that_fails_ends_the_span_all_the_same(
+        self, fake_sendx: FakeSendX, recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        telemetry = recorded.telemetry()
+
+        def fail(*_: object) -> None:
+            raise LookupError("of the meter")
+
+        monkeypatch.setattr(telemetry._duration, "record", fail)
+        assert call(make(fake_sendx, telemetry)) is None
+        assert attributes(recorded.span)["http.response.status_code"] == 200
+
     def test_another_one_that_raises_disturbs_nothing(
         self, fake_sendx: FakeSendX, recorded: Recorded, caplog: pytest.LogCaptureFixture
     ) -> None:

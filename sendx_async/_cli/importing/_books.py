@@ -12,7 +12,7 @@ from sendx_async._cli.importing._rejects import RejectsFile, Written, shown
 from sendx_async._cli.importing._rows import Begun, Row
 from sendx_async._errors import ConfigurationError
 
-_OPTIONS = {"columns": "use of the columns"}
+_OPTIONS = {"columns": "use of the columns", "base_url": "base URL"}
 _INTERRUPTED = (
     "may have been applied: the import ended while this row was under way, and sending it twice "
     "might do something twice; look before you import it again"
@@ -46,14 +46,14 @@ class Earlier:
     @property
     def is_untouched(self) -> bool:
         """Whether it has sent nothing."""
-        return not self.begun.finished.end and not self.in_doubt
+        return not self.begun.end
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> "Earlier":
         """Read it from what `Books` have written."""
         return cls(
             options=document["options"],
-            begun=Begun(FinishedRows(document["finished"]), document["checksum"]),
+            begun=Begun(FinishedRows(document["finished"]), document["end"], document["checksum"]),
             in_doubt=frozenset(document["in_doubt"]),
             delivered=document["delivered"],
             rejected=document["rejected"],
@@ -107,6 +107,7 @@ class Books:
         self._rejects = rejects
         self._options = options
         self._finished = FinishedRows() if earlier is None else earlier.begun.finished.copy()
+        self._end = 0 if earlier is None else earlier.begun.end
         self._checksum = 0 if earlier is None else earlier.begun.checksum
         self._in_doubt = set[int]() if earlier is None else set(earlier.in_doubt)
         self._were_in_doubt = frozenset(self._in_doubt)
@@ -136,6 +137,7 @@ class Books:
             self.reject(row, _INTERRUPTED)
             return False
         if not row.is_replay_safe:
+            self._know(row)
             self._in_doubt.add(row.place)
             try:
                 self.write()  # now, since nobody could tell afterwards
@@ -160,10 +162,13 @@ class Books:
         self._in_doubt.discard(row.place)
 
     def _finish(self, row: Row) -> None:
-        if row.place >= self._finished.end:
-            self._checksum = row.checksum
+        self._know(row)
         self._finished.add(row.place)
         self._in_doubt.discard(row.place)
+
+    def _know(self, row: Row) -> None:
+        if row.place >= self._end:
+            self._end, self._checksum = row.place + 1, row.checksum
 
     def write(self) -> None:
         """Bring to the files what was noted; after that no end of the process undoes it.
@@ -179,6 +184,7 @@ class Books:
                 {
                     "options": self._options,
                     "finished": self._finished.ranges,
+                    "end": self._end,
                     "checksum": self._checksum,
                     "in_doubt": sorted(self._in_doubt),
                     "delivered": self._delivered,

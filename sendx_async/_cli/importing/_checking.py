@@ -28,6 +28,8 @@ def check_rows(job: Job, remark: Callable[[str], None]) -> Report:
         rows = SourceRows(text, job.source)
         rejects = None if job.rejects is None else rejects_file(job, text, rows, None)
         display = later.enter_context(watched(job, text, "good"))
+        if rejects is not None:
+            later.callback(rejects.close)
         for row in rows:
             if row.problem is None:
                 good += 1
@@ -40,8 +42,6 @@ def check_rows(job: Job, remark: Callable[[str], None]) -> Report:
                     rejects.write()
             if display is not None:
                 display.show(position=row.position, good=good, rejected=rejected)
-        if rejects is not None:
-            rejects.close()
     return Report(
         good=good,
         rejected=rejected,

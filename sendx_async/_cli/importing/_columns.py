@@ -237,7 +237,7 @@ def _list_step(field: str, separator: str) -> Step:
 
 def _custom_step(name: str) -> Step:
     def put(given: dict[str, Any], value: Any) -> None:
-        given.setdefault("custom_fields", {})[name] = value
+        _add_fields(given, {name: value})
 
     return put
 
@@ -247,9 +247,15 @@ def _fields_step(given: dict[str, Any], value: Any) -> None:
         problem = f"custom_fields must be a JSON object, got {type_name(value)}"
         raise InvalidRequestError.of("import", [problem])
     fields = cast("Mapping[str, Any]", value)
-    given.setdefault("custom_fields", {}).update(
-        {name: each for name, each in fields.items() if each is not None}
-    )
+    _add_fields(given, {name: each for name, each in fields.items() if each is not None})
+
+
+def _add_fields(given: dict[str, Any], more: Mapping[str, Any]) -> None:
+    fields = given.setdefault("custom_fields", {})
+    if twice := fields.keys() & more.keys():
+        problem = f"has the custom field {min(twice)!r} twice"
+        raise InvalidRequestError.of("import", [problem])
+    fields.update(more)
 
 
 def _must_be_empty(index: int) -> Step:

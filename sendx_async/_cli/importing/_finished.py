@@ -23,11 +23,6 @@ class FinishedRows:
         """The ranges, as the constructor takes them."""
         return list(zip(self._starts, self._ends, strict=True))
 
-    @property
-    def end(self) -> int:
-        """The place behind the last one that is finished."""
-        return self._ends[-1] if self._ends else 0
-
     def copy(self) -> "FinishedRows":
         """Give the same places, in a set of their own."""
         return FinishedRows(self.ranges)

@@ -35,9 +35,11 @@ class Job:
         concurrency: How many requests may be under way at once.
         patience: Seconds that an outage may last.
         shows: Whether a person watches.
+        base_url: Where the API is.
     """
 
     source: FileOptions
+    base_url: str
     rejects: Path | None
     progress_file: Path | None
     resumes: bool
@@ -154,13 +156,17 @@ def _opened(job: Job, text: SourceText) -> Generator[tuple[SourceRows, Books]]:
             "--resume with standard input, or a pipe, needs --progress-file FILE, now and at the "
             "first time, and the same input from its beginning"
         )
+    for other in (job.source.file, job.rejects):
+        if path is not None and other is not None and path.absolute() == Path(other).absolute():
+            raise ConfigurationError(f"--progress-file {path} must be a file of its own")
     progress = None if path is None else ProgressFile(path)
     try:
         earlier = _earlier(job, progress)
         rows = SourceRows(text, job.source, None if earlier is None else earlier.begun)
+        options = rows.described() | {"base_url": job.base_url}
         if earlier is not None and not earlier.is_untouched:
-            earlier.check(rows.described(), job.rejects)
-        books = Books(progress, rejects_file(job, text, rows, earlier), rows.described(), earlier)
+            earlier.check(options, job.rejects)
+        books = Books(progress, rejects_file(job, text, rows, earlier), options, earlier)
     except BaseException:
         if progress is not None:
             progress.close(remove=progress.document is None)

@@ -32,6 +32,8 @@ class ProgressFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._log = Path(f"{path}-wal")
+        self._has_log = self._log.exists() and self._log.stat().st_size > 0  # SQLite will make one
         try:
             self._connection = sqlite3.connect(path, timeout=0.0, isolation_level=None)
         except sqlite3.Error as error:
@@ -56,8 +58,15 @@ class ProgressFile:
                 run(f"PRAGMA application_id = {_APPLICATION}")
                 run("CREATE TABLE progress (format INTEGER, document TEXT)")
             found = run("SELECT format, document FROM progress").fetchone()
+            (is_half,) = run("PRAGMA user_version").fetchone()
             run("COMMIT")
+            if is_half and not self._has_log:
+                raise ConfigurationError(
+                    f"{self.path} is not whole: what was noted last stood in {self._log.name} "
+                    "beside it. Put that back; if it is lost, look into SendX before you begin anew"
+                )
             # Last, since it can't be undone: the file is one of these.
+            run("PRAGMA user_version = 1")
             run("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError as error:
             raise self._unusable(error) from None
@@ -88,10 +97,11 @@ class ProgressFile:
     def close(self, *, remove: bool) -> None:
         """Close the file, and remove it if nobody needs it any more."""
         steps = [self._connection.close]
+        with contextlib.suppress(sqlite3.Error):
+            # All that was noted is copied into the file itself, and there is nothing beside it.
+            self._connection.execute("PRAGMA journal_mode = DELETE")
+            self._connection.execute("PRAGMA user_version = 0")
         if remove:
-            with contextlib.suppress(sqlite3.Error):
-                # What has not been copied into the file yet would be left behind beside it.
-                self._connection.execute("PRAGMA journal_mode = DELETE")
             # While it is locked, so that nobody can have begun anew with it; Windows can't do that.
             unlink = functools.partial(self.path.unlink, missing_ok=True)
             steps.insert(1 if os.name == "nt" else 0, unlink)

@@ -4,8 +4,10 @@ import contextlib
 import csv
 import io
 import json
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
 from typing import Any, Literal, Protocol, cast
 
 import attrs
@@ -15,6 +17,7 @@ from sendx_async._errors import ConfigurationError
 Format = Literal["csv", "ndjson"]
 
 _DELIMITERS = (",", ";", "\t", "|")
+_EXCEL = re.compile("sep=(.)", re.IGNORECASE)  # the first line of files that Excel is to open
 
 
 @attrs.frozen
@@ -70,6 +73,8 @@ class CsvTable:
         self._number = 0
         self._lines = _Lines(lines)
         text = self._first_text()
+        if delimiter is None and (told := _EXCEL.fullmatch(text.strip())):
+            delimiter, text = told[1], self._first_text()
         candidates = _DELIMITERS if delimiter is None else (delimiter,)
         self.delimiter = candidates[0]
         for candidate in candidates:
@@ -179,7 +184,7 @@ class JsonLines:
             problem = None
             found: object = {}
             try:
-                found = json.loads(line, object_pairs_hook=_object)
+                found = json.loads(line, object_pairs_hook=_object, parse_float=Decimal)
             except _NamedTwiceError as error:
                 problem = f"names {error.args[0]!r} twice"
             except json.JSONDecodeError as error:

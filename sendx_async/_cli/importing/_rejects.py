@@ -3,8 +3,10 @@
 import csv
 import io
 import json
-import os
+import re
 import zlib
+from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +14,12 @@ import attrs
 
 from sendx_async._cli.importing._columns import REJECT_COLUMNS
 from sendx_async._cli.importing._records import Record
-from sendx_async._cli.importing._text import Encoding, has_bad_bytes
+from sendx_async._cli.importing._text import Encoding
 from sendx_async._errors import ConfigurationError
 
 _CHUNK = 1 << 20
 _BEGINNING = 30
+_EARLIER = re.compile(r'^\{"sendx_row": \d+, "sendx_reason": "(?:[^"\\]|\\.)*", ')
 
 
 @attrs.frozen
@@ -35,7 +38,7 @@ class Written:
 class RejectsFile:
     """Rejected rows, in a file that can be mended and imported again.
 
-    Nothing is made until the first row is rejected.
+    The file is there as long as the import runs, and afterwards if a row was rejected.
 
     Args:
         path: Where.
@@ -66,42 +69,44 @@ class RejectsFile:
         self._header = header
         self._delimiter = delimiter
         self._lines: list[str] = []
-        self._file: io.FileIO | None = None
         self.written = written or Written()
         # Such as /dev/null: nothing can be read from it, or cut off.
         self._is_device = path.exists() and not path.is_file()
-        self._check(resumes=written is not None)
+        self._file = self._opened(resumes=written is not None)
 
-    def _check(self, *, resumes: bool) -> None:
-        """See whether what stands in the file is what was written, and cut off what is more."""
-        if self._is_device:
-            return
-        where = self.path if self.path.exists() else self.path.parent
-        if not os.access(where, os.W_OK):
+    def _opened(self, *, resumes: bool) -> io.FileIO:
+        """Take the file, at once, so that no other import takes it too."""
+        path, known = self.path, self.written.size
+        try:
+            if self._is_device:
+                return io.FileIO(path, "w")
+            if not resumes or not path.exists():
+                self.written = Written()
+                return io.FileIO(path, "x")
+            if (not known and not self._is_ours()) or _checksum(path, known) != self.written:
+                raise ConfigurationError(
+                    f"{shown(path)} was changed since the import was stopped: rename it, then "
+                    "resume"
+                )
+            file = io.FileIO(path, "r+")
+            file.truncate(known)  # what was written last, before that was noted
+        except FileExistsError:
             raise ConfigurationError(
-                f"rejected rows can't be written to {shown(self.path)}: "
-                f"{'it' if where == self.path else 'its directory'} can't be written, or doesn't "
-                "exist; give another file with --rejects"
-            )
-        size, known = self.path.stat().st_size if self.path.exists() else 0, self.written.size
-        if not size:
-            self.written = Written()
-        elif not resumes or (not known and not self._is_ours()):
+                f"{shown(path)} exists, and may hold rows that nobody has mended, or another "
+                "import writes to it: import it, delete it, or give another file with --rejects"
+            ) from None
+        except OSError as error:
             raise ConfigurationError(
-                f"{shown(self.path)} exists, and may hold rows that nobody has mended: import it, "
-                "delete it, or give another file with --rejects"
-            )
-        elif size < known or _checksum(self.path, known) != self.written.checksum:
-            raise ConfigurationError(
-                f"{shown(self.path)} was changed since the import was stopped: rename it, then "
-                "resume"
-            )
-        elif size > known:
-            os.truncate(self.path, known)  # what was written last, before that was noted
+                f"rejected rows can't be written to {shown(path)}: {error.strerror}; give another "
+                "file with --rejects"
+            ) from None
+        return file
 
     def _is_ours(self) -> bool:
+        """Tell whether what nobody has noted may have been written by an import."""
         with self.path.open("rb") as file:
-            return REJECT_COLUMNS[0].encode() in file.read(_BEGINNING)
+            beginning = file.read(_BEGINNING)
+            return not beginning or REJECT_COLUMNS[0].encode() in beginning
 
     def add(self, record: Record, reason: str) -> None:
         """Add a row; `write` brings it to the file."""
@@ -109,7 +114,7 @@ class RejectsFile:
             self._lines.append(self._as_json(record, reason))
         else:
             # What can't be read as cells is kept as it is, in one.
-            cells = record.values or [record.text.rstrip("\r\n")]
+            cells = self._own(record.values) or [record.text.rstrip("\r\n")]
             self._lines.append(self._as_csv([str(record.number), reason, *cells]))
 
     def write(self) -> Written:
@@ -121,15 +126,15 @@ class RejectsFile:
         if self._lines:
             text = "".join(self._lines)
             if not self.written.size and self._header is not None:
-                text = self._as_csv([*REJECT_COLUMNS, *self._header]) + text
+                text = self._as_csv([*REJECT_COLUMNS, *self._own(self._header)]) + text
             data = self._bytes(text)
             if not self.written.size and self._encoding.bom:
                 data = "\ufeff".encode(self._encoding.name) + data
-            file, left = self._opened(), memoryview(data)
             if not self._is_device:
-                file.seek(self.written.size)  # again there, if the last attempt failed half way
+                self._file.seek(self.written.size)  # again there, if the last try failed half way
+            left = memoryview(data)
             while left:
-                left = left[file.write(left) :]
+                left = left[self._file.write(left) :]
             self._lines.clear()
             self.written = Written(
                 self.written.size + len(data), zlib.crc32(data, self.written.checksum)
@@ -137,15 +142,10 @@ class RejectsFile:
         return self.written
 
     def close(self) -> None:
-        """Close the file, if it is open."""
-        if self._file is not None:
-            self._file.close()
-
-    def _opened(self) -> io.FileIO:
-        if self._file is None:
-            is_there = self.path.exists() and not self._is_device
-            self._file = io.FileIO(self.path, "r+" if is_there else "w")
-        return self._file
+        """Close the file; without a row it goes."""
+        self._file.close()
+        if not self.written.size and not self._is_device:
+            self.path.unlink(missing_ok=True)
 
     def _bytes(self, text: str) -> bytes:
         try:
@@ -159,6 +159,14 @@ class RejectsFile:
                 for character in text
             )
 
+    def _own(self, cells: Sequence[str]) -> list[str]:
+        """Leave out what an earlier import has put in front."""
+        names = self._header or ()
+        return [
+            cell for cell, name in zip_longest(cells, names[: len(cells)])
+            if name not in REJECT_COLUMNS
+        ]  # fmt: skip
+
     def _as_csv(self, cells: list[str]) -> str:
         line = io.StringIO(newline="")
         csv.writer(line, delimiter=self._delimiter, lineterminator="\r\n").writerow(cells)
@@ -166,19 +174,16 @@ class RejectsFile:
 
     def _as_json(self, record: Record, reason: str) -> str:
         row: dict[str, Any] = dict(zip(REJECT_COLUMNS, (record.number, reason), strict=True))
-        if record.names:
+        text = record.text.strip()
+        if not record.names:
+            return json.dumps(row | {"sendx_line": text}, ensure_ascii=text.isascii()) + "\n"
+        text = _EARLIER.sub("{", text)
+        if REJECT_COLUMNS[0] in text:  # in a form that isn't ours: somebody has written it anew
             values = zip(record.names, record.values, strict=True)
             row |= {name: value for name, value in values if name not in row}
-        else:
-            row["sendx_line"] = record.text.rstrip("\r\n")
-        line = json.dumps(row, ensure_ascii=False) + "\n"
-        if has_bad_bytes(record.text):
-            return line  # they are to stay as they are
-        try:
-            line.encode(self._encoding.name)
-        except UnicodeEncodeError:
-            return json.dumps(row) + "\n"  # with escapes, as they may have stood there
-        return line
+            return json.dumps(row, default=float) + "\n"
+        # Just as it stood there: digits, escapes, and bytes that mean nothing.
+        return json.dumps(row)[:-1] + ", " + text.removeprefix("{").lstrip() + "\n"
 
 
 def shown(path: Path) -> str:
@@ -195,10 +200,10 @@ def _is_known(character: str, encoding: str) -> bool:
     return True
 
 
-def _checksum(path: Path, size: int) -> int:
-    checksum = 0
+def _checksum(path: Path, size: int) -> Written:
+    """Give what of the first bytes of a file is there."""
+    found = Written()
     with path.open("rb") as file:
-        while size and (chunk := file.read(min(size, _CHUNK))):
-            checksum = zlib.crc32(chunk, checksum)
-            size -= len(chunk)
-    return checksum
+        while chunk := file.read(min(size - found.size, _CHUNK)):
+            found = Written(found.size + len(chunk), zlib.crc32(chunk, found.checksum))
+    return found

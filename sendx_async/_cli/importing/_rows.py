@@ -50,10 +50,12 @@ class Begun:
 
     Attributes:
         finished: The rows that must not be sent again.
-        checksum: Of the file up to the end of the last of them.
+        end: The place behind the last row of which anything is known.
+        checksum: Of the file up to there.
     """
 
     finished: FinishedRows = attrs.field(factory=FinishedRows)
+    end: int = 0
     checksum: int = 0
 
 
@@ -140,7 +142,7 @@ class SourceRows:
             OtherFileError: The file is not the one that an earlier import has begun with.
             ConfigurationError: It can't be read in its encoding.
         """
-        begun, known = self._begun, self._begun.finished.end
+        begun, known = self._begun, self._begun.end
         held: list[Row] = []  # until it is certain that this is the same file
         checksum, place = 0, -1
         for place, record in enumerate(self._table):

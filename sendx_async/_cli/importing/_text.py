@@ -15,6 +15,7 @@ STANDARD_INPUT = "-"
 
 _BAD_BYTES = range(0xDC80, 0xDD00)  # what bytes become that mean nothing in an encoding
 _PEEKED = 4096
+_LONGEST_LINE = 1_000_000
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -89,11 +90,20 @@ class SourceText:
         """Give its lines, with their ends.
 
         Raises:
-            ConfigurationError: It can't be read in its encoding.
+            ConfigurationError: It can't be read in its encoding, or a line is far too long.
             OSError: It can't be read.
         """
+        read = self._text.readline
+        number = 0
         try:
-            yield from self._text
+            while line := read(_LONGEST_LINE):
+                number += 1
+                if len(line) == _LONGEST_LINE:
+                    raise ConfigurationError(
+                        f"line {number} has more than {_LONGEST_LINE:,} characters: is this a file "
+                        "of contacts?"
+                    )
+                yield line
         except UnicodeError as error:
             raise ConfigurationError(
                 f"the file can't be read as {self.encoding.name}: {error}; give its encoding, for "

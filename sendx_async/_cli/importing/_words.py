@@ -25,10 +25,14 @@ def in_sentences(job: Job, report: Report, *, sent: bool) -> str:
         verb, good, rejected = f"Stopped at row {report.stopped_at} of", "delivered", "rejected"
     else:
         verb, good, rejected = "Imported", "delivered", "rejected"
-    rate = f", {report.rows / report.seconds:,.0f} rows/s" if report.seconds >= 1 else ""
-    counts = f"{report.good:,} rows {good}, {report.rejected:,} {rejected}"
-    lines = [f"{verb} {job.name}: {counts} ({report.seconds:,.1f} s{rate})."]
-    if report.rejects is not None:
+    counts = f"{_rows(report.good)} {good}, {report.rejected:,} {rejected}"
+    lines = [f"{verb} {job.name}: {counts} ({_effort(report)})."]
+    if report.rejects is not None and report.can_resume:
+        lines.append(
+            f"The rejected rows so far are in {report.rejects}, with the reasons: leave that file "
+            "alone until all rows are imported."
+        )
+    elif report.rejects is not None:
         lines.append(
             f"The rejected rows are in {report.rejects}, with the reasons: mend them, and import "
             "that file."
@@ -36,6 +40,20 @@ def in_sentences(job: Job, report: Report, *, sent: bool) -> str:
     if report.can_resume:
         lines.append("Go on with the same command and --resume; no finished row is sent again.")
     return "\n".join(lines)
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count:,} rows"
+
+
+def _effort(report: Report) -> str:
+    """Tell what this process has done, which may not be all."""
+    parts = [f"{report.seconds:,.1f} s"]
+    if report.rows < report.good + report.rejected:
+        parts.insert(0, f"{_rows(report.rows)} of them now")
+    if report.seconds >= 1:
+        parts.append(f"{report.rows / report.seconds:,.0f} rows/s")
+    return ", ".join(parts)
 
 
 def as_json(job: Job, report: Report, *, sent: bool) -> dict[str, Any]:

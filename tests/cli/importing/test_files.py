@@ -104,6 +104,7 @@ def test_encodings(
         (b"\n\n  \n", [], "the file is empty"),
         (b"jane@example.com,Jane\n", [], "has no header"),
         ("email\na@b.co\n".encode("utf-16-le"), [], "--encoding utf-16-le"),
+        (b"email\n" + b"x" * 1_100_000, [], "line 2 has more than 1,000,000 characters"),
         (b'[{"email": "a@b.co"}]', [], "the file looks like JSON"),
         (b'{"email": "a@b.co"}', [], "the file looks like JSON"),
         (b'"email\n' + b"x" * 140_000, [], "the header can't be read as CSV"),
@@ -127,9 +128,10 @@ def test_a_file_that_can_not_be_used_is_one_line_of_error(
 
 @pytest.mark.parametrize("name", ["absent.csv", "."])
 def test_a_file_that_can_not_be_opened(run: Run, name: str) -> None:
-    said = run("import", name)
+    said = run("import", name, "--json")
     assert said.status == 2
     assert said.err.startswith(f"Error: {name}: ")
+    assert json.loads(said.out)["message"].startswith(f"{name}: ")
     assert list(Path().iterdir()) == []
 
 
@@ -192,6 +194,7 @@ def test_json_a_line(import_text: Import, fake_sendx: FakeSendX) -> None:
         ("[" * 100_000, "is nested too deep"),
         ('{"email": "a@b.co", "custom_fields": 5}', "custom_fields must be a JSON object, got int"),
         ('{"email": "a@b.co", "tags": 5}', "tags must be"),
+        ('{"email": "a@b.co", "P": 1, "custom_fields": {"P": 2}}', "is no field"),
         ('{"email": 5}', "email must be a str, got int"),
         ('{"first_name": "Jane"}', "there is no column of addresses"),
         ("{}", "there is no column of addresses"),
@@ -235,9 +238,22 @@ def test_standard_input(
         pipe.stdin.close()
         said = run_command("import", "-", *options, stdin=pipe.stdout)
     assert (said.status, said.err) == (0, "")
-    assert said.out.startswith("Imported standard input: 1 rows delivered, 0 rejected (")
+    assert said.out.startswith("Imported standard input: 1 row delivered, 0 rejected (")
     assert fake_sendx.contact(JANE).first_name == "Jane"
     assert list(Path().iterdir()) == []
+
+
+def test_a_custom_field_that_is_given_twice(import_text: Import) -> None:
+    line = '{"email": "a@b.co", "P": 1, "custom_fields": {"P": 2}}'
+    assert import_text(line, "--field", "P", name="c.ndjson").counts == (0, 1)
+    assert "has the custom field 'P' twice" in Path("c.rejects.ndjson").read_text()
+
+
+def test_the_line_that_excel_wants(import_text: Import, fake_sendx: FakeSendX) -> None:
+    done = import_text("sep=;\nemail;first_name\na@b.co;Ann, Lee\nbad;x\n")
+    assert done.counts == (1, 1)
+    assert fake_sendx.contact("a@b.co").first_name == "Ann, Lee"
+    assert Path("c.rejects.csv").read_text().splitlines()[1].startswith("4;")
 
 
 def test_standard_input_that_can_not_be_used(settings: None) -> None:
@@ -253,7 +269,7 @@ def test_a_pipe_is_like_standard_input(settings: None, fake_sendx: FakeSendX) ->
     said = run_in_shell("sendx import <(printf 'email\\na@b.co\\nbad\\n')")
     assert said.status == 1
     assert said.err == ""
-    assert "1 rows delivered, 1 rejected" in said.out
+    assert "1 row delivered, 1 rejected" in said.out
     assert [path.name for path in Path().iterdir()] == ["stdin.rejects.csv"]
 
 

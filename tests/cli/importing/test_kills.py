@@ -106,5 +106,5 @@ def test_what_was_refused_before_a_kill_and_delivered_after_it_is_not_rejected(
     fake_sendx.respond(422, message="not today")
     die_when("not today", fake_sendx)
     said = run("import", "c.csv", "--resume")
-    assert "1 rows delivered, 1 rejected" in said.out
+    assert "1 row delivered, 1 rejected" in said.out
     assert rejected_rows() == ["2"]

@@ -125,7 +125,7 @@ class TestSignals:
             os.close(write)
         assert said.status == 130
         assert said.err == ""
-        assert said.out.startswith("Stopped at row 3 of standard input: 1 rows delivered")
+        assert said.out.startswith("Stopped at row 3 of standard input: 1 row delivered")
         assert "--resume" not in said.out
 
     def test_only_one_process_imports_a_file(self, run: Run, fake_sendx: FakeSendX) -> None:
@@ -273,10 +273,14 @@ class TestOutage:
         rejects = Path("c.rejects.csv")
         # As if it had been killed before it rejected that row.
         change_document(
-            finished=[[0, 1]], rejected=0, written=[0, 0], checksum=zlib.crc32(b"a@b.co,++1\n")
+            finished=[[0, 1]],
+            end=1,
+            checksum=zlib.crc32(b"a@b.co,++1\n"),
+            rejected=0,
+            written=[0, 0],
         )
         rejects.write_text("precious")
-        assert "c.rejects.csv exists" in run("import", "c.csv", "--resume", *options).err
+        assert "c.rejects.csv was changed" in run("import", "c.csv", "--resume", *options).err
         assert rejects.read_text() == "precious"
         rejects.write_text("sendx_row,sendx_rea")
         assert resumed(run, *options).counts == (2, 1)
@@ -481,7 +485,8 @@ def test_an_import_that_was_killed_before_it_sent_anything_is_nobodys(
     assert first.said.status == 3
     fake_sendx.recover()
     # As if it had been killed when it had begun to write its first rejected row.
-    change_document(finished=[], rejected=0, written=[0, 0], checksum=0, stopped_at=1)
+    change_document(finished=[], end=0, checksum=0, rejected=0, written=[0, 0], stopped_at=1)
+    Path("c.rejects.csv").write_text("sendx_row,sendx_reas")
     again = import_text("email\nbad\na@b.co\n", "--tag", "y")
     assert again.counts == (1, 1)
     assert len(Path("c.rejects.csv").read_text().splitlines()) == 2
@@ -495,6 +500,72 @@ def test_a_document_that_makes_no_sense(
     said = run("import", "c.csv", "--resume")
     assert said.status == 2
     assert "c.csv.sendx-progress can't be read: delete it to begin anew" in said.err
+
+
+def test_rows_in_doubt_are_known_by_their_file_too(
+    settings: None, run: Run, fake_sendx: FakeSendX
+) -> None:
+    rows = "".join(f"a{n}@b.co,++1\n" for n in range(3))
+    Path("c.csv").write_text("email,Visits\n" + rows)
+    fake_sendx.black_hole(applied=True, times=None)
+    with started("import", "c.csv", "--field", "Visits") as process:
+        fake_sendx.wait_for(lambda: len(sent(fake_sendx)) == 3, LIMIT)
+        process.kill()
+    fake_sendx.recover()
+    Path("c.csv").write_text("email,Visits\nnew@b.co,x\n" + rows)
+    said = run("import", "c.csv", "--resume", "--field", "Visits")
+    assert said.status == 2
+    assert "this is not the file whose import was stopped" in said.err
+    Path("c.csv").write_text("email,Visits\n" + rows)
+    assert resumed(run, "--field", "Visits").counts == (0, 3)
+    assert len(sent(fake_sendx)) == 3
+
+
+def test_a_progress_file_that_was_moved_without_its_other_half(
+    settings: None, run: Run, fake_sendx: FakeSendX
+) -> None:
+    write_contacts(3000)
+    fake_sendx.latency = 0.05
+    with importing(fake_sendx) as process:
+        fake_sendx.wait_for(lambda: len(sent(fake_sendx)) > 300, LIMIT)
+        process.kill()
+    fake_sendx.latency = 0
+    log = Path("c.csv.sendx-progress-wal")
+    log.rename("elsewhere")
+    said = run("import", "c.csv", "--resume")
+    assert said.status == 2
+    assert "c.csv.sendx-progress is not whole: what was noted last stood in" in said.err
+    Path("elsewhere").rename(log)
+    assert resumed(run).counts == (3000, 0)
+
+
+def test_one_that_was_stopped_in_order_is_one_file(
+    import_text: Import, run: Run, fake_sendx: FakeSendX
+) -> None:
+    stopped(import_text, fake_sendx, "email\nbad\na@b.co\n")
+    names = {path.name for path in Path().iterdir()}
+    assert names == {"c.csv", "c.csv.sendx-progress", "c.rejects.csv"}
+    Path("c.csv").rename("d.csv")
+    Path("c.csv.sendx-progress").rename("d.csv.sendx-progress")
+    said = run("import", "d.csv", "--resume", "--json")
+    assert json.loads(said.out)["delivered"] == 1
+
+
+def test_another_base_url_is_noticed(import_text: Import, run: Run, fake_sendx: FakeSendX) -> None:
+    stopped(import_text, fake_sendx, "email\nbad\na@b.co\n")
+    elsewhere = fake_sendx.url.replace("127.0.0.1", "localhost")
+    said = run("import", "c.csv", "--resume", "--base-url", elsewhere)
+    assert said.status == 2
+    assert "begun with another base URL" in said.err
+
+
+@pytest.mark.parametrize("options", [[], ["--rejects", "./p"]])
+def test_the_progress_file_is_a_file_of_its_own(import_text: Import, options: list[str]) -> None:
+    name = "c.csv" if not options else "p"
+    done = import_text("email\na@b.co\n", "--progress-file", name, *options)
+    assert done.said.status == 2
+    assert f"--progress-file {name} must be a file of its own" in done.said.err
+    assert Path("c.csv").exists()
 
 
 def change_document(**changes: object) -> None:
