@@ -1,5 +1,6 @@
 """Send what an application puts into a queue, and lose nothing when the process has to stop.
 
+    pip install 'sendx-async[sandbox]'
     python examples/asyncio_worker.py              # stops by itself after 400 jobs
     python examples/asyncio_worker.py --jobs inf   # runs until SIGTERM or Ctrl-C
 

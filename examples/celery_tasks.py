@@ -1,5 +1,6 @@
 """Celery tasks that tell SendX of signups and orders, and wait out what SendX can't take now.
 
+    pip install 'sendx-async[sandbox]' celery
     python examples/celery_tasks.py   shows itself, against a sandbox
     celery -A celery_tasks worker     in production, with SENDX_API_KEY and CELERY_BROKER_URL, such
                                       as redis://localhost

@@ -1,5 +1,6 @@
 """Django views that tell SendX of signups and orders, an asynchronous and a synchronous one.
 
+    pip install 'sendx-async[sandbox]' django
     python examples/django_view.py                shows itself, against a sandbox
     uvicorn --workers 2 django_view:application   in production, with SENDX_API_KEY and
                                                   DJANGO_SECRET_KEY

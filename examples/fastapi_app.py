@@ -1,5 +1,6 @@
 """A FastAPI service that tells SendX about signups and orders: one client for all its handlers.
 
+    pip install 'sendx-async[fastapi,sandbox]'
     python examples/fastapi_app.py        shows itself, against a sandbox
     uvicorn --workers 2 fastapi_app:app   in production, with SENDX_API_KEY
 

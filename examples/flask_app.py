@@ -1,5 +1,6 @@
 """A Flask service that tells SendX about signups and orders: one client for all its threads.
 
+    pip install 'sendx-async[sandbox]' flask gunicorn
     python examples/flask_app.py                               shows itself, against a sandbox
     gunicorn --workers 2 --threads 8 "flask_app:create_app()"  in production, with SENDX_API_KEY
 

@@ -1,13 +1,13 @@
 """Import a CSV file of 50,000 contacts, with a progress bar; only its bad rows fail.
 
-    pip install '.[sandbox]' rich
+    pip install 'sendx-async[sandbox]' rich
     python examples/import_contacts.py
 
 The file is read line by line, and only as fast as SendX takes it, so it may be larger than memory.
 Contacts travel 25 to a request. Three of them are bad: one is never sent, two are refused, and what
-travelled with them gets through all the same. With `--outage` the server breaks half way; see how
-to go on then. It is the sandbox, a stand-in for SendX on this machine: for the real SendX leave out
-`base_url`, and have the key in SENDX_API_KEY.
+travelled with them gets through all the same. With `--outage --patience 5` the server breaks half
+way; see how to go on then. It is the sandbox, a stand-in for SendX on this machine: for the real
+SendX leave out `base_url`, and have the key in SENDX_API_KEY.
 """
 
 import argparse

@@ -1,5 +1,6 @@
 """A web service that answers at once and loses no signup, though SendX is down.
 
+    pip install 'sendx-async[fastapi,sandbox]'
     python examples/outbox_service.py
 
 Its handlers put what SendX is to be told into a file, the outbox, and answer; the service drains

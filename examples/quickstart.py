@@ -1,5 +1,6 @@
 """Identify and track contacts, against a stand-in for SendX on this machine.
 
+    pip install 'sendx-async[sandbox]'    (in a clone: pip install '.[sandbox]')
     python examples/quickstart.py
 
 Both clients talk to the sandbox over real sockets. On the way the sandbox answers once with 503

@@ -45,6 +45,5 @@ def _run(arguments: Sequence[str] | None) -> int:
     except BrokenPipeError:
         return _terminal.give_up_stdout()
     except OSError as error:
-        where = "" if error.filename is None else f"{error.filename}: "
-        _terminal.complain(f"{where}{error.strerror or error}")
+        _terminal.complain(_report.of_a_file(error))
         return _exits.USAGE

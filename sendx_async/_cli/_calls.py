@@ -9,6 +9,7 @@ from sendx_async._cli._one_call import call_once
 from sendx_async._cli._report import errors_as_json
 from sendx_async._cli._terminal import printable
 from sendx_async._cli._values import read_amount, read_moment, read_pairs
+from sendx_async._errors import InvalidRequestError
 from sendx_async._masking import mask_address
 
 _DASHES = "If an argument begins with a dash, write -- before the arguments."
@@ -109,6 +110,8 @@ def track(
     with errors_as_json(json):
         from sendx_async._models import TrackRequest  # noqa: PLC0415 - --help does without it
 
+        if not (add or remove):
+            raise InvalidRequestError.of("track", ["needs a tag: give --add TAG or --remove TAG"])
         request = TrackRequest(email, add_tags=add or None, remove_tags=remove or None)
         return call_once(
             lambda client: client.track_contact_with_http_info(request),
@@ -153,7 +156,9 @@ def event(
 
 
 def revenue(
-    contact: _Contact,
+    contact: Annotated[
+        str, typer.Argument(metavar="CONTACT", help="The contact's address. It must exist.")
+    ],
     amount: Annotated[str, typer.Argument(metavar="AMOUNT", help="How much, such as 19.90 or -5.")],
     *,
     source: Annotated[

@@ -125,6 +125,8 @@ def import_file(
             lists=tuple(list_),
         )
         columns.check()
+        if dry_run and resume:
+            raise ConfigurationError("--dry-run and --resume can't go together")
         # Before the file is opened, and in the words of the command.
         _options.make_seconds("--patience", patience)
         if rate is not None:
@@ -150,11 +152,17 @@ def import_file(
         else:
             report = _job.import_rows(job, lambda: make_client(base_url=base_url, rate=rate))
     if as_json:
-        say(json.dumps(_words.as_json(job, report, sent=not dry_run)))
+        result = json.dumps(_words.as_json(job, report, sent=not dry_run))
     else:
-        say(_words.in_sentences(job, report, sent=not dry_run))
-    if error := _words.error_in_words(report):
-        complain(error)
+        result = _words.in_sentences(job, report, sent=not dry_run)
+    try:
+        say(result)
+    except (OSError, SystemExit) as error:  # the latter if nobody reads it any more
+        # What became of the rows matters more: whoever reads the status may do it all again.
+        reason = error.strerror if isinstance(error, OSError) else "nobody reads it"
+        complain(f"the result can't be written: {reason}")
+    if stopped := _words.error_in_words(report):
+        complain(stopped)
     return _words.status(report)
 
 

@@ -29,6 +29,16 @@ def in_words(error: SendXError) -> str:
     return ". ".join(sentences) + ("." if len(sentences) > 1 else "")
 
 
+def of_a_file(error: OSError) -> str:
+    """Give the line that tells a person why a file can't be used.
+
+    Args:
+        error: What the system said.
+    """
+    where = "" if error.filename is None else f"{error.filename}: "
+    return f"{where}{error.strerror or error}"
+
+
 def as_json(error: SendXError) -> dict[str, Any]:
     """Give what a program is told about an error.
 
@@ -70,7 +80,5 @@ def errors_as_json(wanted: bool) -> Generator[None]:  # noqa: FBT001 - it is the
         raise
     except OSError as error:
         if wanted:
-            where = "" if error.filename is None else f"{error.filename}: "
-            message = f"{where}{error.strerror or error}"
-            say(json.dumps({"error": type(error).__name__, "message": message}))
+            say(json.dumps({"error": type(error).__name__, "message": of_a_file(error)}))
         raise

@@ -96,8 +96,10 @@ def add_sendx_error_handlers(app: FastAPI) -> None:
     | ``ClientClosedError`` | 503 | the application is stopping |
     | ``OutboxError``, ``OutboxFullError`` | 503 | nothing was stored |
     | ``AttemptTimeout``, ``DeadlineExceeded`` | 504 | |
-    | other ``ServerError`` and ``TransportError``, ``ResponseDecodeError`` | 502 | |
-    | any other ``ApiError``, such as 401 and 404 | 502 | logged as an error |
+    | other ``ServerError`` and ``TransportError``, ``ResponseLost`` | 502 | |
+    | ``ResponseDecodeError`` | 502 | |
+    | ``AuthenticationError``, ``PermissionDeniedError`` | 502 | logged as an error |
+    | ``NotFoundError``, any other ``ApiError`` | 502 | logged as an error |
     | ``ConfigurationError``, ``SendXError`` itself | 500 | raised on, to be logged |
 
     The body is ``{"detail": ...}``: a sentence, or with 422 a list like that of FastAPI's own

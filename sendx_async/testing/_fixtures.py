@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from sendx_async import AsyncTrackingClient, TrackingClient
     from sendx_async.testing import FakeSendX
 
-_USED = pytest.StashKey["FakeSendX"]()
+_USED = "sendx_async.fake"  # in a test's own dictionary: not every pytest has a stash
 
 
 @pytest.fixture
-def fake_sendx(request: pytest.FixtureRequest) -> "Iterator[FakeSendX]":
+def fake_sendx(request: "pytest.FixtureRequest") -> "Iterator[FakeSendX]":
     """A ``FakeSendX`` of this test's own, already serving on a loopback port.
 
     ``fake_sendx.url`` and ``fake_sendx.api_key`` are what a client needs. If the test fails, its
@@ -30,7 +30,7 @@ def fake_sendx(request: pytest.FixtureRequest) -> "Iterator[FakeSendX]":
 
     fake = FakeSendX()
     with fake.serving():
-        request.node.stash[_USED] = fake
+        vars(request.node)[_USED] = fake
         yield fake
 
 
@@ -70,14 +70,14 @@ def async_sendx_client(fake_sendx: "FakeSendX") -> "AsyncTrackingClient":
 # Not wrapper=True, which pytest before 8 need not know: this is loaded into every run there is.
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_runtest_makereport(
-    item: pytest.Item, call: "pytest.CallInfo[None]"
+    item: "pytest.Item", call: "pytest.CallInfo[None]"
 ) -> "Generator[None, pluggy.Result[pytest.TestReport]]":
     """Show what the fake server saw in the report of a test that failed."""
     outcome = yield
-    fake = item.stash.get(_USED, None)
+    fake: FakeSendX | None = vars(item).get(_USED)
     if fake is not None:
         report = outcome.get_result()
         if report.failed:
             report.sections.append(("fake SendX", fake.describe()))
         if call.when == "teardown":
-            del item.stash[_USED]  # items live as long as the whole run
+            del vars(item)[_USED]  # items live as long as the whole run

@@ -101,11 +101,15 @@ class TestTrack:
     def test_nothing_is_sent_that_was_not_given(
         self, run: Run, fake_sendx: FakeSendX, jane: str
     ) -> None:
-        assert run("track", jane).status == 0
-        assert bodies(fake_sendx)[1:] == [{"email": jane}]
+        assert run("track", jane, "--add", "a").status == 0
+        assert bodies(fake_sendx)[1:] == [{"email": jane, "addTags": ["a"]}]
+        said = run("track", jane)
+        assert said.status == 2
+        assert "needs a tag: give --add TAG or --remove TAG" in said.err
+        assert len(fake_sendx.requests) == 2
 
     def test_an_unknown_contact_is_refused(self, run: Run) -> None:
-        said = run("track", JANE)
+        said = run("track", JANE, "--add", "a")
         assert (said.status, said.out) == (1, "")
         assert said.err.startswith("Error: SendX answered with HTTP 404: The contact was not found")
         assert said.err.count("\n") == 1
@@ -215,13 +219,8 @@ class TestRevenue:
 
 class TestAnswers:
     def test_json(self, run: Run, fake_sendx: FakeSendX) -> None:
-        body = {
-            "status": "200",
-            "data": {"email": JANE},
-            "score": float("nan"),
-            "sum": float("inf"),
-        }
-        fake_sendx.respond(201, body=json.dumps(body))
+        body = {"status": "200", "data": {"email": JANE}, "score": float("nan"), "sum": 0}
+        fake_sendx.respond(201, body=json.dumps(body).replace("0}", "1e999}"))
         said = run("identify", JANE, "--json")
         assert (said.status, said.err) == (0, "")
         told = json.loads(said.out, parse_constant=pytest.fail)
@@ -230,14 +229,14 @@ class TestAnswers:
         assert told == {
             "operation": "identify_contact",
             "status_code": 201,
-            "response": {"status": "200", "data": {"email": JANE}, "score": None},
+            "response": {"status": "200", "data": {"email": JANE}, "score": None, "sum": None},
             "attempts": 1,
         }
 
     @pytest.mark.parametrize(
         "command, operation",
         [
-            (["track", JANE], "track_contact"),
+            (["track", JANE, "--add", "a"], "track_contact"),
             (["event", JANE, "x"], "track_custom_event"),
             (["revenue", JANE, "1"], "track_revenue_event"),
         ],

@@ -31,7 +31,7 @@ class TestCommands:
     def test_nobody_reads_the_output(self, command: str, cut_off: int) -> None:
         assert run_command(*command.split(), stdout=cut_off) == Said(141, "", "")
 
-    @pytest.mark.parametrize("command, status", [("x", 2), ("track a@b.co", 1)])
+    @pytest.mark.parametrize("command, status", [("x", 2), ("track a@b.co --add x", 1)])
     def test_nobody_reads_the_errors(self, command: str, status: int, cut_off: int) -> None:
         assert run_command(*command.split(), stderr=cut_off) == Said(status, "", "")
 
@@ -58,7 +58,8 @@ class TestCommands:
 
     @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
     @pytest.mark.parametrize(
-        "command, status", [("--help", 0), (f"identify {JANE}", 0), ("track a@b.co", 1), ("x", 2)]
+        "command, status",
+        [("--help", 0), (f"identify {JANE}", 0), ("track a@b.co --add x", 1), ("x", 2)],
     )
     def test_streams_that_are_closed(self, command: str, status: int, closed: str) -> None:
         said = run_in_shell(f"sendx {command} {closed}")

@@ -12,7 +12,7 @@ from sendx_async._cli.importing._rejects import RejectsFile, Written, shown
 from sendx_async._cli.importing._rows import Begun, Row
 from sendx_async._errors import ConfigurationError
 
-_OPTIONS = {"columns": "use of the columns", "base_url": "base URL"}
+_OPTIONS = {"columns": "set of options for columns, tags or lists", "base_url": "base URL"}
 _INTERRUPTED = (
     "may have been applied: the import ended while this row was under way, and sending it twice "
     "might do something twice; look before you import it again"

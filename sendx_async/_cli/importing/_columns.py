@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
 import attrs
@@ -222,6 +222,8 @@ class Plans:
 def _text_step(field: str) -> Step:
     def put(given: dict[str, Any], value: Any) -> None:
         given[field] = value
+        if isinstance(value, str):
+            _check_quotes(field, value)
 
     return put
 
@@ -229,10 +231,18 @@ def _text_step(field: str) -> Step:
 def _list_step(field: str, separator: str) -> Step:
     def put(given: dict[str, Any], value: Any) -> None:
         if isinstance(value, str):
+            _check_quotes(field, value)
             value = [item for each in value.split(separator) if (item := each.strip())]
         given[field] = value
 
     return put
+
+
+def _check_quotes(field: str, value: str) -> None:
+    """Notice rows that a quote which was closed far too late has made part of a cell."""
+    if "\n" in value and "@" in value.partition("\n")[2]:
+        problem = f"{field} goes on over a line with an address: is a quote not closed?"
+        raise InvalidRequestError.of("import", [problem])
 
 
 def _custom_step(name: str) -> Step:
@@ -271,7 +281,10 @@ def _joined(given: object, more: tuple[str, ...]) -> object:
     if given is None:
         return more
     # What isn't a list is for the contact's own check to find.
-    return [*cast("Iterable[str]", given), *more] if isinstance(given, list) else given
+    if not isinstance(given, list):
+        return given
+    items = cast("list[str]", given)
+    return [*items, *(each for each in more if each not in items)]
 
 
 def listed(names: Sequence[str]) -> str:

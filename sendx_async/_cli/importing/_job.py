@@ -87,7 +87,7 @@ def import_rows(job: Job, make_client: Callable[[], "AsyncTrackingClient"]) -> R
         make_client: Makes the client, when the file is found to be in order.
 
     Raises:
-        ConfigurationError: It can't be begun.
+        ConfigurationError: It can't be begun, or gone on with.
         OSError: The file can't be read.
     """
     with SourceText(job.source.file, job.source.encoding) as text, contextlib.ExitStack() as later:
@@ -96,6 +96,8 @@ def import_rows(job: Job, make_client: Callable[[], "AsyncTrackingClient"]) -> R
         client = make_client()
         display = later.enter_context(watched(job, text, "delivered", before=before))
         sender, error = asyncio.run(_send(job, client, rows, books, display))
+        if isinstance(error, OtherFileError):
+            raise error  # nothing was done that there is to report
         stopped_by = error if sender.stopped_by is None else signal.Signals(sender.stopped_by)
         return Report(
             good=books.delivered,
@@ -105,9 +107,7 @@ def import_rows(job: Job, make_client: Callable[[], "AsyncTrackingClient"]) -> R
             seconds=time.monotonic() - began,
             stopped_at=None if books.is_complete else books.stopped_at,
             stopped_by=stopped_by,
-            can_resume=not books.is_complete
-            and books.are_kept
-            and not isinstance(error, OtherFileError),
+            can_resume=not books.is_complete and books.are_kept,
         )
 
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import re
 import zlib
 from collections.abc import Sequence
@@ -121,6 +122,7 @@ class RejectsFile:
         """Write what was added; gives how much of the file is certain now.
 
         Raises:
+            ConfigurationError: It was deleted.
             OSError: It can't be written.
         """
         if self._lines:
@@ -131,6 +133,11 @@ class RejectsFile:
             if not self.written.size and self._encoding.bom:
                 data = "\ufeff".encode(self._encoding.name) + data
             if not self._is_device:
+                if not os.fstat(self._file.fileno()).st_nlink:
+                    raise ConfigurationError(
+                        f"{shown(self.path)} was deleted while the import wrote to it, and what "
+                        "stood in it is lost"
+                    )
                 self._file.seek(self.written.size)  # again there, if the last try failed half way
             left = memoryview(data)
             while left:

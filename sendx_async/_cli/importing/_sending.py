@@ -10,7 +10,14 @@ from sendx_async._cli._signals import call_when_told_to_stop
 from sendx_async._cli.importing._books import Books
 from sendx_async._cli.importing._rows import Row
 from sendx_async._client import AsyncTrackingClient
-from sendx_async._errors import ConfigurationError, SendXError
+from sendx_async._errors import (
+    BadRequestError,
+    ConfigurationError,
+    ConflictError,
+    ResponseDecodeError,
+    SendXError,
+    UnprocessableEntityError,
+)
 from sendx_async._events import Event
 from sendx_async._models import IdentifyRequest
 from sendx_async._operations import MOST_IN_BULK
@@ -20,6 +27,7 @@ from sendx_async._source import ThreadedSource
 _READ_AHEAD = 500
 _SECONDS_TO_FINISH = 5.0
 _TELLING = 100
+_OF_A_ROW = (BadRequestError, ConflictError, UnprocessableEntityError)
 
 
 class Sender:
@@ -70,7 +78,7 @@ class Sender:
         self.position = 0
         self._in_doubt: set[int] = set()  # those under way that must not be sent twice
         self._alike = 0
-        self._first_refusal: tuple[type[SendXError], int | None] | None = None
+        self._last_refusal: tuple[type[SendXError], int | None] | None = None
         self._number = books.stopped_at - 1
 
     async def run(self) -> None:
@@ -142,24 +150,31 @@ class Sender:
         self._write_soon()
 
     def _look_for_something_general(self, error: SendXError | None) -> None:
-        """Stop if the first rows are all refused alike, which is not because of what they hold."""
+        """Stop if many rows in a row are refused alike, and not because of what they hold."""
         kind = None if error is None else (type(error), getattr(error, "status_code", None))
-        if self._alike == 0 and not self._books.delivered:  # by an earlier process
-            self._first_refusal = kind
-        if kind is None or kind != self._first_refusal:
-            self._first_refusal = None  # from now on no row is the first
-        self._alike += 1
-        if self._alike == _TELLING and self._first_refusal is not None:
+        self._alike = self._alike + 1 if kind == self._last_refusal else 1
+        self._last_refusal = kind
+        if error is None or self._alike < _TELLING or self._failure is not None:
+            return
+        # What a row holds is at fault with some errors, but hardly if no row was ever delivered.
+        if not isinstance(error, _OF_A_ROW) or not self._books.delivered:
             self._failure = ConfigurationError(
-                f"SendX has refused each of the first {_TELLING} rows in the same way: "
+                f"SendX has refused {_TELLING} rows after each other in the same way: "
                 f"{str(error).rstrip('.')}. Are the base URL and the file right? These rows are "
-                "among the rejected ones"
+                "among the rejected ones, and can be imported from there as they are"
             )
             self._scope.cancel()
 
     def _note_event(self, event: Event) -> None:
         if event.operation == "send_many":
             self.waits_for = event.error if event.kind == "paused" else None
+            if event.status_code is not None and 300 <= event.status_code < 400:  # noqa: PLR2004 - a redirect
+                # A stream waits until it is gone; whoever has mistyped the URL would wait in vain.
+                self._failure = ConfigurationError(
+                    f"SendX answers with a redirect (HTTP {event.status_code}), and those are "
+                    "never followed: is the base URL right?"
+                )
+                self._scope.cancel()
             self._on_progress(self)
 
     def _note_unclaimed(self, outcome: Outcome) -> None:
@@ -205,4 +220,6 @@ class Sender:
 
 
 def _reason(error: SendXError) -> str:
-    return f"{error}; it may have been applied" if error.maybe_delivered else str(error)
+    # A success that can't be read says so itself.
+    is_silent = error.maybe_delivered and not isinstance(error, ResponseDecodeError)
+    return f"{error}; it may have been applied" if is_silent else str(error)

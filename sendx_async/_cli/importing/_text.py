@@ -78,7 +78,13 @@ class SourceText:
         else:
             self._binary = path.open("rb")
             self.size = path.stat().st_size
-        self.encoding = _detected(self._binary.peek(4), encoding)
+        first = self._binary.peek(4)
+        if first.startswith(b"PK\x03\x04"):
+            self.close()
+            raise ConfigurationError(
+                "the file is a workbook or an archive: save it as CSV, or unpack it"
+            )
+        self.encoding = _detected(first, encoding)
         self._text = io.TextIOWrapper(
             self._binary,
             "utf-8-sig" if self.encoding.name == "utf-8" else self.encoding.name,
@@ -124,6 +130,10 @@ class SourceText:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; standard input stays open."""
         if self.size is not None:
             self._binary.close()
         elif self._descriptor is not None:
@@ -155,9 +165,9 @@ def _look_up(encoding: str) -> None:
 
 
 def _detected(first: bytes, given: str | None) -> Encoding:
+    known = None if given is None else codecs.lookup(given).name.removesuffix("-sig")
     for bom, name in _BOMS:
-        if first.startswith(bom) and given in {None, name}:
+        if first.startswith(bom) and known in {None, name}:
             return Encoding(name, bom=True, is_wide=name != "utf-8")
-    name = "utf-8" if given is None else codecs.lookup(given).name
-    name = "utf-8" if name == "utf-8-sig" else name
+    name = known or "utf-8"
     return Encoding(name, bom=False, is_wide=len("a".encode(name)) > 1)

@@ -4,7 +4,8 @@ import signal
 from typing import Any
 
 from sendx_async._cli import _exits
-from sendx_async._cli._report import in_words
+from sendx_async._cli._report import in_words, of_a_file
+from sendx_async._cli._terminal import printable
 from sendx_async._cli.importing._job import Job, Report
 from sendx_async._errors import ApiError, OutageError, SendXError
 
@@ -26,7 +27,7 @@ def in_sentences(job: Job, report: Report, *, sent: bool) -> str:
     else:
         verb, good, rejected = "Imported", "delivered", "rejected"
     counts = f"{_rows(report.good)} {good}, {report.rejected:,} {rejected}"
-    lines = [f"{verb} {job.name}: {counts} ({_effort(report)})."]
+    lines = [f"{verb} {printable(job.name)}: {counts} ({_effort(report)})."]
     if report.rejects is not None and report.can_resume:
         lines.append(
             f"The rejected rows so far are in {report.rejects}, with the reasons: leave that file "
@@ -90,8 +91,7 @@ def error_in_words(report: Report) -> str | None:
     if isinstance(error, SendXError):
         return in_words(error)
     if isinstance(error, OSError):
-        where = "" if error.filename is None else f"{error.filename}: "
-        return f"{where}{error.strerror or error}"
+        return of_a_file(error)
     return None
 
 

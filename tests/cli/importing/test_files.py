@@ -80,6 +80,7 @@ def test_a_delimiter_that_can_not_be_one(import_text: Import, given: str) -> Non
         ("utf-16-be", ["--encoding", "utf-16-be"]),
         ("cp1252", ["--encoding", "cp1252"]),
         ("utf-8-sig", ["--encoding", "utf-8-sig"]),
+        ("utf-8-sig", ["--encoding", "UTF8"]),
     ],
 )
 @pytest.mark.parametrize("name", ["c.csv", "c.ndjson"])
@@ -105,6 +106,7 @@ def test_encodings(
         (b"jane@example.com,Jane\n", [], "has no header"),
         ("email\na@b.co\n".encode("utf-16-le"), [], "--encoding utf-16-le"),
         (b"email\n" + b"x" * 1_100_000, [], "line 2 has more than 1,000,000 characters"),
+        (b"PK\x03\x04rest", [], "the file is a workbook or an archive: save it as CSV"),
         (b'[{"email": "a@b.co"}]', [], "the file looks like JSON"),
         (b'{"email": "a@b.co"}', [], "the file looks like JSON"),
         (b'"email\n' + b"x" * 140_000, [], "the header can't be read as CSV"),
@@ -241,6 +243,22 @@ def test_standard_input(
     assert said.out.startswith("Imported standard input: 1 row delivered, 0 rejected (")
     assert fake_sendx.contact(JANE).first_name == "Jane"
     assert list(Path().iterdir()) == []
+
+
+def test_a_quote_that_is_closed_far_too_late_is_noticed(import_text: Import) -> None:
+    text = 'email,first_name,tags\nq@b.co,"Jane\nr@b.co,x\ns@b.co,"y\nz@b.co,Z,"a\nc@b.co"\n'
+    done = import_text(text.replace('co,"y', 'co"'))
+    assert done.counts == (0, 2)
+    reasons = Path("c.rejects.csv").read_text()
+    assert "first_name goes on over a line with an address: is a quote not closed?" in reasons
+    assert "tags goes on over a line with an address" in reasons
+
+
+def test_a_name_that_could_steer_the_terminal(run: Run) -> None:
+    name = "c\x1b[31m.csv"
+    Path(name).write_text("email\na@b.co\n")
+    said = run("import", name)
+    assert said.out.startswith("Imported c?[31m.csv: 1 row delivered")
 
 
 def test_a_custom_field_that_is_given_twice(import_text: Import) -> None:

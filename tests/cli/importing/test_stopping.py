@@ -16,7 +16,7 @@ import pytest
 
 from sendx_async.testing import FakeSendX
 from tests.cli.conftest import Run
-from tests.cli.processes import Said, end_of, run_command, started
+from tests.cli.processes import Said, end_of, run_command, run_in_shell, started
 
 from .conftest import Import, Imported
 
@@ -217,7 +217,10 @@ class TestOutage:
     @pytest.mark.parametrize(
         "options, says",
         [
-            (["--tag", "x"], "begun with another use of the columns: resume it with the same"),
+            (
+                ["--tag", "x"],
+                "begun with another set of options for columns, tags or lists: resume",
+            ),
             (["--encoding", "latin-1"], "begun with another encoding: resume it"),
             (["--rejects", "other.csv"], "begun with --rejects c.rejects.csv"),
         ],
@@ -425,32 +428,60 @@ def test_a_progress_file_that_can_not_be_written_any_more_stops_the_import(
         assert fake_sendx.requests == []
 
 
-def test_what_is_wrong_with_all_rows_is_noticed(import_text: Import, fake_sendx: FakeSendX) -> None:
-    fake_sendx.respond(404, times=None)
+@pytest.mark.parametrize("status", [404, 422])
+def test_what_is_wrong_with_all_rows_is_noticed(
+    import_text: Import, fake_sendx: FakeSendX, status: int
+) -> None:
+    fake_sendx.respond(status, times=None)
     done = import_text("email\n" + "".join(f"a{n}@b.co\n" for n in range(2000)))
     assert done.said.status == 2
     assert done.report["stopped_by"] == "ConfigurationError"
-    assert "SendX has refused each of the first 100 rows in the same way: " in done.said.err
+    assert "SendX has refused 100 rows after each other in the same way: " in done.said.err
     assert ".." not in done.said.err
     assert done.report["delivered"] == 0
     assert 100 <= done.report["rejected"] < 400
     assert done.report["can_resume"] is True
 
 
+def break_after_the_first(server: FakeSendX, **how: Any) -> None:
+    """Let a server answer well once, and then no more."""
+
+    def break_() -> float:
+        server.latency = 0
+        server.respond(times=None, **how)
+        return 0
+
+    server.latency = break_
+
+
+def test_a_server_that_is_another_one_from_some_moment_on_is_noticed(
+    import_text: Import, fake_sendx: FakeSendX
+) -> None:
+    break_after_the_first(fake_sendx, status=200, body="<html>please log in</html>")
+    done = import_text("email\n" + "".join(f"a{n}@b.co\n" for n in range(2000)))
+    assert done.said.status == 2
+    assert done.report["delivered"] > 0
+    assert done.report["rejected"] < 400
+    assert "it may have been applied" not in Path("c.rejects.csv").read_text()
+
+
+def test_a_redirect_is_not_waited_out(import_text: Import, fake_sendx: FakeSendX) -> None:
+    fake_sendx.redirect("http://127.0.0.1:9/", times=None)
+    done = import_text("email\n" + "".join(f"a{n}@b.co\n" for n in range(10)))
+    assert (done.said.status, done.counts) == (2, (0, 0))
+    assert "SendX answers with a redirect (HTTP 3" in done.said.err
+    assert "is the base URL right?" in done.said.err
+
+
 def test_after_something_was_delivered_nothing_is_wrong_with_all_rows(
     import_text: Import, run: Run, fake_sendx: FakeSendX
 ) -> None:
-    def refuse_the_others() -> float:
-        fake_sendx.respond(429, retry_after=3600, times=None)
-        return 0
-
-    fake_sendx.latency = refuse_the_others
+    break_after_the_first(fake_sendx, status=429, retry_after=3600)
     text = "email\n" + "".join(f"a{n}@b.co\n" for n in range(300))
     first = import_text(text, "--concurrency", "1")
     assert first.said.status == 3
     delivered = first.report["delivered"]
     assert delivered > 0
-    fake_sendx.latency = 0
     fake_sendx.recover()
     fake_sendx.respond(422, times=None)
     assert resumed(run).counts == (delivered, 300 - delivered)
@@ -490,6 +521,39 @@ def test_an_import_that_was_killed_before_it_sent_anything_is_nobodys(
     again = import_text("email\nbad\na@b.co\n", "--tag", "y")
     assert again.counts == (1, 1)
     assert len(Path("c.rejects.csv").read_text().splitlines()) == 2
+
+
+def test_rejects_that_are_deleted_meanwhile_stop_the_import(
+    import_text: Import, fake_sendx: FakeSendX
+) -> None:
+    def delete() -> float:
+        if Path("c.rejects.csv").exists() and Path("c.rejects.csv").stat().st_size:
+            Path("c.rejects.csv").unlink()
+        return 0
+
+    fake_sendx.latency = delete
+    rows = "".join(f"a{n}@b.co\n" + "bad\n" * (n % 20 == 0) for n in range(2000))
+    done = import_text("email\n" + rows)
+    assert done.said.status == 2
+    assert "c.rejects.csv was deleted while the import wrote to it" in done.said.err
+
+
+def test_a_look_can_not_be_resumed(run: Run) -> None:
+    said = run("import", "c.csv", "--dry-run", "--resume")
+    assert said.status == 2
+    assert "--dry-run and --resume can't go together" in said.err
+
+
+@pytest.mark.parametrize("target", [">/dev/full", "| true"])
+def test_a_result_that_nobody_can_read_changes_no_status(
+    settings: None, fake_sendx: FakeSendX, target: str
+) -> None:
+    Path("c.csv").write_text("email\na@b.co\n")
+    said = run_in_shell(f"sendx import c.csv {target}; echo $? >&2")
+    assert said.err.splitlines()[-1] == "0"
+    reason = "No space left on device" if target == ">/dev/full" else "nobody reads it"
+    assert f"the result can't be written: {reason}" in said.err
+    assert sent(fake_sendx) == ["a@b.co"]
 
 
 def test_a_document_that_makes_no_sense(
