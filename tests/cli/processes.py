@@ -37,12 +37,17 @@ def run_command(*arguments: str, **options: Any) -> Said:
 @contextlib.contextmanager
 def started(*arguments: str, **options: Any) -> Generator["subprocess.Popen[str]"]:
     """Start a command that Ctrl-C can reach, and end it in any case."""
-    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    # The environment as it is now: whatever runs between the fork and the command, as the tool that
+    # measures coverage does, may change its own.
+    usual: dict[str, Any] = {
+        "stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE,
+        "env": {**os.environ},
+    }  # fmt: skip
     with subprocess.Popen(
         [*COMMAND, *arguments], text=True, start_new_session=True,
         # A test runner in the background may have SIGINT ignored, which children inherit.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads
-        **(streams | options),
+        **(usual | options),
     ) as process:  # fmt: skip
         killer = threading.Timer(LIMIT, process.kill)
         killer.start()

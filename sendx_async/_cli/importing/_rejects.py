@@ -83,7 +83,7 @@ class RejectsFile:
                 return io.FileIO(path, "w")
             if not resumes or not path.exists():
                 self.written = Written()
-                return io.FileIO(path, "x")
+                return io.FileIO(path, "x", opener=_for_its_owner_alone)
             if (not known and not self._is_ours()) or _checksum(path, known) != self.written:
                 raise ConfigurationError(
                     f"{shown(path)} was changed since the import was stopped: rename it, then "
@@ -191,6 +191,10 @@ class RejectsFile:
             return json.dumps(row, default=float) + "\n"
         # Just as it stood there: digits, escapes, and bytes that mean nothing.
         return json.dumps(row)[:-1] + ", " + text.removeprefix("{").lstrip() + "\n"
+
+
+def _for_its_owner_alone(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)  # it is full of addresses
 
 
 def shown(path: Path) -> str:

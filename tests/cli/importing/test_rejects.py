@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ def test_rejected_rows_can_be_mended_and_imported_again(
     )
     assert (done.said.status, done.counts) == (1, (2, 2))
     assert done.report["rejects"] == "c.rejects.csv"
+    assert stat.S_IMODE(Path("c.rejects.csv").stat().st_mode) == 0o600
     assert "email" in done.said.err or not done.said.err
     with Path("c.rejects.csv").open(newline="") as file:
         rows = list(csv.reader(file))

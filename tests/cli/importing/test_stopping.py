@@ -1,15 +1,11 @@
-"""Imports that are stopped: by people, by SendX, by the file; and going on where they were."""
+"""Imports that are stopped: by people, by SendX, by a disk, by what is wrong with all rows."""
 
-import contextlib
 import functools
 import json
 import os
 import re
 import signal
 import sqlite3
-import subprocess
-import zlib
-from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -17,47 +13,18 @@ import pytest
 
 from sendx_async.testing import FakeSendX
 from tests.cli.conftest import Run
-from tests.cli.processes import Said, end_of, run_command, run_in_shell, started
+from tests.cli.processes import end_of, run_in_shell, started
 
-from .conftest import Import, Imported
-
-LIMIT = 30.0
-
-
-def write_contacts(count: int, name: str = "c.csv") -> None:
-    Path(name).write_text("email\n" + "".join(f"a{n}@b.co\n" for n in range(count)))
-
-
-def sent(server: FakeSendX) -> list[str]:
-    """Give the addresses that were applied, as often as they were."""
-    found: list[str] = []
-    for request in server.requests:
-        if request.applied:
-            contacts = request.json if isinstance(request.json, list) else [request.json]
-            found += [contact["email"] for contact in contacts]
-    return found
-
-
-def resumed(run: Run, *options: str) -> Imported:
-    said = run("import", "c.csv", "--resume", "--json", *options)
-    return Imported(said, json.loads(said.out))
-
-
-@contextlib.contextmanager
-def importing(server: FakeSendX, *options: str) -> Generator["subprocess.Popen[str]"]:
-    """Import a file in a process of its own, which has begun to send."""
-    with started("import", "c.csv", *options) as process:
-        server.wait_for(lambda: sent(server), LIMIT)
-        yield process
-
-
-def stop_at_once(process: "subprocess.Popen[str]") -> Said:
-    """Send Ctrl-C again and again, since two that come together may be seen as one."""
-    while process.poll() is None:
-        process.send_signal(signal.SIGINT)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(0.1)
-    return end_of(process)
+from .conftest import Import
+from .stopped import (
+    LIMIT,
+    break_after_the_first,
+    importing,
+    resumed,
+    sent,
+    stop_at_once,
+    write_contacts,
+)
 
 
 @pytest.mark.usefixtures("settings")
@@ -139,268 +106,6 @@ class TestSignals:
                 assert "another process is importing with c.csv.sendx-progress" in said.err
 
 
-def stopped(import_text: Import, server: FakeSendX, text: str, *options: str) -> Imported:
-    """Import a file while SendX refuses everything for an hour."""
-    server.respond(429, retry_after=3600, times=None)
-    done = import_text(text, *options)
-    assert done.said.status == 3
-    assert done.report["stopped_by"] == "OutageError"
-    assert done.report["can_resume"] is True
-    assert "It asks to wait 3600 s." in done.said.err
-    assert done.said.err.startswith("Error: SendX is in trouble for too long: SendX answered")
-    server.recover()
-    return done
-
-
-class TestOutage:
-    TEXT = "email,first_name\nbad,x\na@b.co,Ann\nc@d.co,Cid\n"
-
-    def test_it_goes_on_later(self, import_text: Import, run: Run, fake_sendx: FakeSendX) -> None:
-        done = stopped(import_text, fake_sendx, self.TEXT)
-        assert done.counts == (0, 1)
-        assert done.report["stopped_at_row"] == 3
-        again = resumed(run)
-        assert (again.said.status, again.counts) == (1, (2, 1))
-        assert len(Path("c.rejects.csv").read_text().splitlines()) == 2
-
-    def test_a_wrong_key_ends_it_at_once(
-        self, run: Run, fake_sendx: FakeSendX, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        Path("c.csv").write_text(self.TEXT)
-        with monkeypatch.context() as wrong:
-            wrong.setenv("SENDX_API_KEY", "wrong")
-            said = run("import", "c.csv", "--json")
-        assert said.status == 2
-        assert json.loads(said.out)["stopped_by"] == "AuthenticationError"
-        assert "HTTP 401" in said.err
-        assert resumed(run).counts == (2, 1)
-
-    def test_no_key_at_all(
-        self, run: Run, fake_sendx: FakeSendX, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        Path("c.csv").write_text(self.TEXT)
-        monkeypatch.delenv("SENDX_API_KEY")
-        said = run("import", "c.csv")
-        assert said.status == 2
-        assert "SENDX_API_KEY" in said.err
-        assert [path.name for path in Path().iterdir()] == ["c.csv"]
-
-    def test_rows_may_be_added_before_it_goes_on(
-        self, import_text: Import, run: Run, fake_sendx: FakeSendX
-    ) -> None:
-        stopped(import_text, fake_sendx, self.TEXT)
-        with Path("c.csv").open("a") as file:
-            file.write("e@f.co,Eve\n")
-        assert resumed(run).counts == (3, 1)
-
-    @pytest.mark.parametrize(
-        "now, says",
-        [
-            ("email,first_name\nworse,x\na@b.co,Ann\nc@d.co,Cid\n", "its rows differ"),
-            ("email,first_name\n", "it has only 0 rows, and 1 were imported"),
-            ("email\nbad\n", "the import was begun with another header"),
-        ],
-    )
-    def test_another_file_is_noticed_before_anything_is_sent(
-        self, import_text: Import, run: Run, fake_sendx: FakeSendX, now: str, says: str
-    ) -> None:
-        stopped(import_text, fake_sendx, self.TEXT)
-        before = len(fake_sendx.requests)
-        Path("c.csv").write_text(now)
-        done = resumed(run)
-        assert done.said.status == 2
-        assert says in done.said.err
-        assert "Go on with" not in done.said.out
-        assert len(fake_sendx.requests) == before
-        Path("c.csv").write_text(self.TEXT)
-        assert resumed(run).counts == (2, 1)
-
-    @pytest.mark.parametrize(
-        "options, says",
-        [
-            (
-                ["--tag", "x"],
-                "begun with another set of options for columns, tags or lists: resume",
-            ),
-            (["--encoding", "latin-1"], "begun with another encoding: resume it"),
-            (["--rejects", "other.csv"], "begun with --rejects c.rejects.csv"),
-        ],
-    )
-    def test_other_options_are_noticed(
-        self, import_text: Import, run: Run, fake_sendx: FakeSendX, options: list[str], says: str
-    ) -> None:
-        stopped(import_text, fake_sendx, self.TEXT)
-        said = run("import", "c.csv", "--resume", *options)
-        assert said.status == 2
-        assert says in said.err
-        assert resumed(run, "--rejects", "c.rejects.csv", "--patience", "9").counts == (2, 1)
-
-    def test_rejects_that_were_mended_meanwhile_are_left_alone(
-        self, import_text: Import, run: Run, fake_sendx: FakeSendX
-    ) -> None:
-        stopped(import_text, fake_sendx, self.TEXT)
-        rejects = Path("c.rejects.csv")
-        for text in (rejects.read_text().replace("bad", "b@b.co"), "short"):
-            rejects.write_text(text)
-            said = run("import", "c.csv", "--resume")
-            assert said.status == 2
-            assert "c.rejects.csv was changed since the import was stopped: rename it" in said.err
-        rejects.rename("mended.csv")
-        assert resumed(run).counts == (2, 1)
-        assert not rejects.exists()
-
-    def test_rejects_that_are_not_certain_are_written_again(
-        self, import_text: Import, run: Run, fake_sendx: FakeSendX
-    ) -> None:
-        stopped(import_text, fake_sendx, self.TEXT + "worse,x\n")
-        before = Path("c.rejects.csv").read_text()
-        with Path("c.rejects.csv").open("a") as file:
-            file.write("5,half a li")  # as if it had been killed while it wrote
-        assert resumed(run).counts == (2, 2)
-        after = Path("c.rejects.csv").read_text()
-        assert after.startswith(before)
-        assert len(after.splitlines()) == 3
-
-    def test_rejects_of_which_nothing_is_certain_are_written_again_or_left_alone(
-        self, import_text: Import, run: Run, fake_sendx: FakeSendX
-    ) -> None:
-        def refuse_the_others() -> float:
-            fake_sendx.respond(429, retry_after=3600, times=None)
-            return 0
-
-        fake_sendx.latency = refuse_the_others
-        options = ("--field", "Visits", "--concurrency", "1")  # ++1 travels alone
-        done = import_text("email,Visits\na@b.co,++1\nc@d.co,++1\nbad,x\n", *options)
-        assert (done.said.status, done.report["delivered"]) == (3, 1)
-        fake_sendx.latency = 0
-        fake_sendx.recover()
-        rejects = Path("c.rejects.csv")
-        # As if it had been killed before it rejected that row.
-        change_document(
-            finished=[[0, 1]],
-            end=1,
-            checksum=zlib.crc32(b"a@b.co,++1\n"),
-            rejected=0,
-            written=[0, 0],
-        )
-        rejects.write_text("precious")
-        assert "c.rejects.csv was changed" in run("import", "c.csv", "--resume", *options).err
-        assert rejects.read_text() == "precious"
-        rejects.write_text("sendx_row,sendx_rea")
-        assert resumed(run, *options).counts == (2, 1)
-        assert [line[:9] for line in rejects.read_text().splitlines()] == ["sendx_row", '4,"email ']
-
-    def test_standard_input_goes_on_with_a_progress_file(
-        self, fake_sendx: FakeSendX, run: Run, settings: None
-    ) -> None:
-        def imported(*options: str) -> Said:
-            with Path("c.csv").open("rb") as file:
-                return run_command(
-                    "import", "-", "--progress-file", "p", "--json", *options,
-                    stdin=file,
-                )  # fmt: skip
-
-        Path("c.csv").write_text(self.TEXT)
-        fake_sendx.respond(429, retry_after=3600, times=None)
-        assert imported().status == 3
-        fake_sendx.recover()
-        report = json.loads(imported("--resume").out)
-        assert (report["delivered"], report["rejected"]) == (2, 1)
-        assert Path("stdin.rejects.csv").exists()
-        assert not Path("p").exists()
-
-
-@pytest.mark.usefixtures("settings")
-class TestNotSafeToRepeat:
-    def test_what_was_certainly_not_sent_is_sent_later(
-        self, import_text: Import, run: Run, fake_sendx: FakeSendX
-    ) -> None:
-        stopped(import_text, fake_sendx, "email,Visits\na@b.co,++1\n", "--field", "Visits")
-        assert resumed(run, "--field", "Visits").counts == (1, 0)
-        assert fake_sendx.contact("a@b.co").custom_fields == {"Visits": "1"}
-
-    def test_what_was_under_way_when_it_was_stopped_is_for_people_to_look_at(
-        self, run: Run, fake_sendx: FakeSendX
-    ) -> None:
-        Path("c.csv").write_text("email,Visits\na@b.co,++1\n")
-        fake_sendx.black_hole(applied=True)
-        with started("import", "c.csv", "--field", "Visits") as process:
-            fake_sendx.wait_for(lambda: fake_sendx.contact("a@b.co"), LIMIT)
-            stop_at_once(process)
-        assert resumed(run, "--field", "Visits").counts == (0, 1)
-        assert "it may have been applied" in Path("c.rejects.csv").read_text()
-        assert fake_sendx.contact("a@b.co").custom_fields == {"Visits": "1"}
-
-    def test_what_was_under_way_at_a_kill_is_for_people_to_look_at(
-        self, run: Run, fake_sendx: FakeSendX
-    ) -> None:
-        Path("c.csv").write_text("email,Visits\na@b.co,++1\nc@d.co,++1\n")
-        fake_sendx.black_hole(applied=True)
-        with started("import", "c.csv", "--field", "Visits", "--concurrency", "1") as process:
-            fake_sendx.wait_for(lambda: fake_sendx.contact("a@b.co"), LIMIT)
-            process.kill()
-        done = resumed(run, "--field", "Visits")
-        assert done.said.status == 1
-        assert done.counts[0] + done.counts[1] == 2
-        assert "2,may have been applied: the import ended" in (
-            Path("c.rejects.csv").read_text().replace('"', "")
-        )
-        for address, contact in fake_sendx.contacts.items():
-            assert contact.custom_fields == {"Visits": "1"}, address
-
-
-class TestProgressFile:
-    def test_where_nothing_was_stopped_nothing_is_resumed(
-        self, import_text: Import, run: Run, fake_sendx: FakeSendX
-    ) -> None:
-        # It would send all rows again, if whoever resumes has not heard of the end.
-        assert import_text("email\na@b.co\n").counts == (1, 0)
-        said = run("import", "c.csv", "--resume")
-        assert said.status == 2
-        assert (
-            "there is nothing to resume: no import of c.csv has stopped before its end" in said.err
-        )
-        assert sent(fake_sendx) == ["a@b.co"]
-        assert [path.name for path in Path().iterdir()] == ["c.csv"]
-
-    def test_standard_input_has_none_of_its_own(self, run: Run) -> None:
-        said = run("import", "-", "--resume")
-        assert said.status == 2
-        assert "--resume with standard input, or a pipe, needs --progress-file" in said.err
-
-    @pytest.mark.parametrize("kind", ["text", "database"])
-    def test_another_file_is_left_alone(self, import_text: Import, kind: str) -> None:
-        path = Path("p")
-        if kind == "text":
-            path.write_text("precious " * 1000)
-        else:
-            with contextlib.closing(sqlite3.connect(path)) as connection:
-                connection.execute("CREATE TABLE precious (x)")
-                connection.commit()
-        before = path.read_bytes()
-        done = import_text("email\na@b.co\n", "--progress-file", "p")
-        assert done.said.status == 2
-        assert "p is no file in which an import keeps track of its rows" in done.said.err
-        assert path.read_bytes() == before
-
-    def test_one_of_another_version(
-        self, import_text: Import, run: Run, fake_sendx: FakeSendX
-    ) -> None:
-        stopped(import_text, fake_sendx, "email\nbad\na@b.co\n")
-        with contextlib.closing(sqlite3.connect("c.csv.sendx-progress")) as connection:
-            connection.execute("UPDATE progress SET format = 2")
-            connection.commit()
-        said = run("import", "c.csv", "--resume")
-        assert said.status == 2
-        assert "written by another version of this command" in said.err
-
-    def test_where_nothing_can_be_written(self, import_text: Import) -> None:
-        done = import_text("email\na@b.co\n", "--progress-file", "absent/p")
-        assert done.said.status == 2
-        assert "absent/p can't keep track of the import" in done.said.err
-        assert "--progress-file" in done.said.err
-
-
 class SmallDisk(sqlite3.Connection):
     """Has room for what is written first, and for nothing else."""
 
@@ -442,17 +147,6 @@ def test_what_is_wrong_with_all_rows_is_noticed(
     assert done.report["delivered"] == 0
     assert 100 <= done.report["rejected"] < 400
     assert done.report["can_resume"] is True
-
-
-def break_after_the_first(server: FakeSendX, **how: Any) -> None:
-    """Let a server answer well once, and then no more."""
-
-    def break_() -> float:
-        server.latency = 0
-        server.respond(times=None, **how)
-        return 0
-
-    server.latency = break_
 
 
 def test_a_server_that_is_another_one_from_some_moment_on_is_noticed(
@@ -506,24 +200,6 @@ def test_limits_that_are_none(run: Run, options: list[str]) -> None:
     assert "absent" not in said.err
 
 
-def test_an_import_that_was_killed_before_it_sent_anything_is_nobodys(
-    import_text: Import, fake_sendx: FakeSendX
-) -> None:
-    done = import_text("email\nbad\n", "--tag", "x")
-    assert done.counts == (0, 1)
-    Path("c.rejects.csv").unlink()
-    fake_sendx.respond(429, retry_after=3600, times=None)
-    first = import_text("email\nbad\na@b.co\n")
-    assert first.said.status == 3
-    fake_sendx.recover()
-    # As if it had been killed when it had begun to write its first rejected row.
-    change_document(finished=[], end=0, checksum=0, rejected=0, written=[0, 0], stopped_at=1)
-    Path("c.rejects.csv").write_text("sendx_row,sendx_reas")
-    again = import_text("email\nbad\na@b.co\n", "--tag", "y")
-    assert again.counts == (1, 1)
-    assert len(Path("c.rejects.csv").read_text().splitlines()) == 2
-
-
 def test_rejects_that_are_deleted_meanwhile_stop_the_import(
     import_text: Import, fake_sendx: FakeSendX
 ) -> None:
@@ -555,87 +231,3 @@ def test_a_result_that_nobody_can_read_changes_no_status(
     reason = "No space left on device" if target == ">/dev/full" else "nobody reads it"
     assert f"the result can't be written: {reason}" in said.err
     assert sent(fake_sendx) == ["a@b.co"]
-
-
-def test_a_document_that_makes_no_sense(
-    import_text: Import, run: Run, fake_sendx: FakeSendX
-) -> None:
-    stopped(import_text, fake_sendx, "email\nbad\na@b.co\n")
-    change_document(finished=None)
-    said = run("import", "c.csv", "--resume")
-    assert said.status == 2
-    assert "c.csv.sendx-progress can't be read: delete it to begin anew" in said.err
-
-
-def test_rows_in_doubt_are_known_by_their_file_too(
-    settings: None, run: Run, fake_sendx: FakeSendX
-) -> None:
-    rows = "".join(f"a{n}@b.co,++1\n" for n in range(3))
-    Path("c.csv").write_text("email,Visits\n" + rows)
-    fake_sendx.black_hole(applied=True, times=None)
-    with started("import", "c.csv", "--field", "Visits") as process:
-        fake_sendx.wait_for(lambda: len(sent(fake_sendx)) == 3, LIMIT)
-        process.kill()
-    fake_sendx.recover()
-    Path("c.csv").write_text("email,Visits\nnew@b.co,x\n" + rows)
-    said = run("import", "c.csv", "--resume", "--field", "Visits")
-    assert said.status == 2
-    assert "this is not the file whose import was stopped" in said.err
-    Path("c.csv").write_text("email,Visits\n" + rows)
-    assert resumed(run, "--field", "Visits").counts == (0, 3)
-    assert len(sent(fake_sendx)) == 3
-
-
-def test_a_progress_file_that_was_moved_without_its_other_half(
-    settings: None, run: Run, fake_sendx: FakeSendX
-) -> None:
-    write_contacts(3000)
-    fake_sendx.latency = 0.05
-    with importing(fake_sendx) as process:
-        fake_sendx.wait_for(lambda: len(sent(fake_sendx)) > 300, LIMIT)
-        process.kill()
-    fake_sendx.latency = 0
-    log = Path("c.csv.sendx-progress-wal")
-    log.rename("elsewhere")
-    said = run("import", "c.csv", "--resume")
-    assert said.status == 2
-    assert "c.csv.sendx-progress is not whole: what was noted last stood in" in said.err
-    Path("elsewhere").rename(log)
-    assert resumed(run).counts == (3000, 0)
-
-
-def test_one_that_was_stopped_in_order_is_one_file(
-    import_text: Import, run: Run, fake_sendx: FakeSendX
-) -> None:
-    stopped(import_text, fake_sendx, "email\nbad\na@b.co\n")
-    names = {path.name for path in Path().iterdir()}
-    assert names == {"c.csv", "c.csv.sendx-progress", "c.rejects.csv"}
-    Path("c.csv").rename("d.csv")
-    Path("c.csv.sendx-progress").rename("d.csv.sendx-progress")
-    said = run("import", "d.csv", "--resume", "--json")
-    assert json.loads(said.out)["delivered"] == 1
-
-
-def test_another_base_url_is_noticed(import_text: Import, run: Run, fake_sendx: FakeSendX) -> None:
-    stopped(import_text, fake_sendx, "email\nbad\na@b.co\n")
-    elsewhere = fake_sendx.url.replace("127.0.0.1", "localhost")
-    said = run("import", "c.csv", "--resume", "--base-url", elsewhere)
-    assert said.status == 2
-    assert "begun with another base URL" in said.err
-
-
-@pytest.mark.parametrize("options", [[], ["--rejects", "./p"]])
-def test_the_progress_file_is_a_file_of_its_own(import_text: Import, options: list[str]) -> None:
-    name = "c.csv" if not options else "p"
-    done = import_text("email\na@b.co\n", "--progress-file", name, *options)
-    assert done.said.status == 2
-    assert f"--progress-file {name} must be a file of its own" in done.said.err
-    assert Path("c.csv").exists()
-
-
-def change_document(**changes: object) -> None:
-    with contextlib.closing(sqlite3.connect("c.csv.sendx-progress")) as connection:
-        (text,) = connection.execute("SELECT document FROM progress").fetchone()
-        document = json.dumps(json.loads(text) | changes)
-        connection.execute("UPDATE progress SET document = ?", [document])
-        connection.commit()
