@@ -1,5 +1,6 @@
 """What became of each row: counted, kept in the progress file, and written if it was rejected."""
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,8 @@ class Earlier:
         delivered: How many rows SendX has.
         rejected: How many can't be sent, or were refused.
         rejects: Where the rejected ones are.
-        written: How much of that file is certain.
+        owns_rejects: Whether that file, if it is there, is this import's.
+        written: How much of it is certain.
         stopped_at: The first row that isn't finished, as a spreadsheet counts.
     """
 
@@ -40,24 +42,26 @@ class Earlier:
     delivered: int = 0
     rejected: int = 0
     rejects: Path
+    owns_rejects: bool
     written: Written = attrs.field(factory=Written)
     stopped_at: int
 
     @property
     def is_untouched(self) -> bool:
-        """Whether it has sent nothing."""
+        """Whether no row is known to be finished, or in doubt."""
         return not self.begun.end
 
     @classmethod
-    def of(cls, document: Mapping[str, Any]) -> "Earlier":
-        """Read it from what `Books` have written."""
+    def of(cls, document: Mapping[str, Any], directory: Path) -> "Earlier":
+        """Read it from what `Books` have written, in this directory."""
         return cls(
             options=document["options"],
             begun=Begun(FinishedRows(document["finished"]), document["end"], document["checksum"]),
             in_doubt=frozenset(document["in_doubt"]),
             delivered=document["delivered"],
             rejected=document["rejected"],
-            rejects=Path(document["rejects"]),
+            rejects=directory / document["rejects"],
+            owns_rejects=document["owns_rejects"],
             written=Written(*document["written"]),
             stopped_at=document["stopped_at"],
         )
@@ -120,12 +124,26 @@ class Books:
     @property
     def rejects(self) -> str | None:
         """Where the rejected rows are; None if there are none."""
-        return shown(self._rejects.path) if self._rejects.written.size else None
+        has_some = self._rejects.written.size and not self._rejects.is_device
+        return shown(self._rejects.path) if has_some else None
 
     @property
     def are_kept(self) -> bool:
         """Whether the process may end, and another one go on."""
         return self._progress is not None
+
+    def take_rejects(self) -> None:
+        """Take the file of rejected rows, and note whose it is before it is there.
+
+        Raises:
+            ConfigurationError: It exists, or can't be written, or the progress file can't.
+        """
+        self._note(owns_rejects=True)
+        try:
+            self._rejects.open()
+        except BaseException:
+            self._note(owns_rejects=False)
+            raise
 
     def expect(self, row: Row) -> bool:
         """Note that a row is about to be sent; False if that must not be.
@@ -178,8 +196,14 @@ class Books:
             OSError: The file of rejected rows can't be written.
         """
         self._is_begun = True
-        written = self._rejects.write()
+        self._rejects.write()
+        self._note(owns_rejects=True)
+        self.delivered, self.rejected = self._delivered, self._rejected
+
+    def _note(self, *, owns_rejects: bool) -> None:
         if self._progress is not None:
+            written = self._rejects.written
+            path, directory = self._rejects.path.absolute(), self._progress.path.absolute().parent
             self._progress.replace(
                 {
                     "options": self._options,
@@ -189,15 +213,20 @@ class Books:
                     "in_doubt": sorted(self._in_doubt),
                     "delivered": self._delivered,
                     "rejected": self._rejected,
-                    "rejects": str(self._rejects.path.absolute()),
+                    # So that they can be moved together.
+                    "rejects": path.name if path.parent == directory else str(path),
+                    "owns_rejects": owns_rejects,
                     "written": [written.size, written.checksum],
                     "stopped_at": self.stopped_at,
                 }
             )
-        self.delivered, self.rejected = self._delivered, self._rejected
 
     def close(self) -> None:
         """Close the files; the one for going on goes if all rows are finished, or none begun."""
+        is_over = self.is_complete or not self._is_begun
+        if not is_over and not self._rejects.written.size:
+            with contextlib.suppress(ConfigurationError):
+                self._note(owns_rejects=False)  # it goes, and another import may come to have it
         self._rejects.close()
         if self._progress is not None:
-            self._progress.close(remove=self.is_complete or not self._is_begun)
+            self._progress.close(remove=is_over)

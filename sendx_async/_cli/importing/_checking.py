@@ -29,6 +29,7 @@ def check_rows(job: Job, remark: Callable[[str], None]) -> Report:
         rejects = None if job.rejects is None else rejects_file(job, text, rows, None)
         display = later.enter_context(watched(job, text, "good"))
         if rejects is not None:
+            rejects.open()
             later.callback(rejects.close)
         for row in rows:
             if row.problem is None:

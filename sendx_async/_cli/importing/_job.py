@@ -167,6 +167,7 @@ def _opened(job: Job, text: SourceText) -> Generator[tuple[SourceRows, Books]]:
         if earlier is not None and not earlier.is_untouched:
             earlier.check(options, job.rejects)
         books = Books(progress, rejects_file(job, text, rows, earlier), options, earlier)
+        books.take_rejects()
     except BaseException:
         if progress is not None:
             progress.close(remove=progress.document is None)
@@ -189,7 +190,7 @@ def _earlier(job: Job, progress: ProgressFile | None) -> Earlier | None:
             )
         return None
     try:
-        earlier = Earlier.of(document)
+        earlier = Earlier.of(document, progress.path.absolute().parent)
     except (KeyError, TypeError, ValueError):
         raise ConfigurationError(
             f"{progress.path} can't be read: delete it to begin anew, without --resume"
@@ -197,7 +198,7 @@ def _earlier(job: Job, progress: ProgressFile | None) -> Earlier | None:
     if not job.resumes and not earlier.is_untouched:
         raise ConfigurationError(
             f"an import of {job.name} was stopped at row {earlier.stopped_at}: go on with "
-            f"--resume, or delete {progress.path} to begin anew"
+            f"--resume; to begin anew, delete {progress.path}, and the rejected rows"
         )
     return earlier
 
@@ -241,11 +242,11 @@ def rejects_file(
     else:
         file = Path(job.source.file)
         path = file.with_name(f"{file.stem}.rejects{file.suffix}")
-    goes_on = earlier is not None and path.absolute() == earlier.rejects
+    is_owned = earlier is not None and earlier.owns_rejects and path.absolute() == earlier.rejects
     return RejectsFile(
         path,
         encoding=text.encoding,
         header=rows.header,
         delimiter=rows.delimiter,
-        written=earlier.written if earlier is not None and goes_on else None,
+        written=earlier.written if earlier is not None and is_owned else None,
     )

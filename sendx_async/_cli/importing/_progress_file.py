@@ -1,7 +1,6 @@
 """The file that remembers how far an import came, whenever its process ends."""
 
 import contextlib
-import functools
 import json
 import os
 import sqlite3
@@ -35,7 +34,7 @@ class ProgressFile:
         self._log = Path(f"{path}-wal")
         self._has_log = self._log.exists() and self._log.stat().st_size > 0  # SQLite will make one
         try:
-            self._connection = sqlite3.connect(path, timeout=0.0, isolation_level=None)
+            self._connection = sqlite3.connect(path.absolute(), timeout=0.0, isolation_level=None)
         except sqlite3.Error as error:
             raise self._unusable(error) from None
         try:
@@ -65,15 +64,20 @@ class ProgressFile:
                     f"{self.path} is not whole: what was noted last stood in {self._log.name} "
                     "beside it. Put that back; if it is lost, look into SendX before you begin anew"
                 )
-            # Last, since it can't be undone: the file is one of these.
-            run("PRAGMA user_version = 1")
+            # Not before it is certain that the file is one of these.
             run("PRAGMA journal_mode = WAL")
+            if found is None:
+                run("INSERT INTO progress VALUES (?, NULL)", [_FORMAT])
+            # From here on the file says that there is more beside it, and there is: on the disk.
+            run("PRAGMA synchronous = FULL")
+            run("PRAGMA user_version = 1")
+            run("PRAGMA wal_checkpoint(FULL)")
+            run("PRAGMA synchronous = NORMAL")
         except sqlite3.OperationalError as error:
             raise self._unusable(error) from None
         except sqlite3.DatabaseError:
             raise self._something_else() from None
         if found is None:
-            run("INSERT INTO progress VALUES (?, NULL)", [_FORMAT])
             return None
         if found[0] != _FORMAT:
             raise ConfigurationError(
@@ -99,14 +103,17 @@ class ProgressFile:
         steps = [self._connection.close]
         with contextlib.suppress(sqlite3.Error):
             # All that was noted is copied into the file itself, and there is nothing beside it.
-            self._connection.execute("PRAGMA journal_mode = DELETE")
             self._connection.execute("PRAGMA user_version = 0")
+            self._connection.execute("PRAGMA journal_mode = DELETE")
         if remove:
             # While it is locked, so that nobody can have begun anew with it; Windows can't do that.
-            unlink = functools.partial(self.path.unlink, missing_ok=True)
-            steps.insert(1 if os.name == "nt" else 0, unlink)
+            steps.insert(1 if os.name == "nt" else 0, self._unlink)
         for step in steps:
             step()
+
+    def _unlink(self) -> None:
+        with contextlib.suppress(OSError):  # what the import came to matters more
+            self.path.unlink()
 
     def _unusable(self, error: sqlite3.Error) -> ConfigurationError:
         if "locked" in str(error):

@@ -16,7 +16,7 @@ from sendx_async._errors import ConfigurationError
 
 Format = Literal["csv", "ndjson"]
 
-_DELIMITERS = (",", ";", "\t", "|")
+DELIMITERS = (",", ";", "\t", "|")
 _EXCEL = re.compile("sep=(.)", re.IGNORECASE)  # the first line of files that Excel is to open
 
 
@@ -75,7 +75,7 @@ class CsvTable:
         text = self._first_text()
         if delimiter is None and (told := _EXCEL.fullmatch(text.strip())):
             delimiter, text = told[1], self._first_text()
-        candidates = _DELIMITERS if delimiter is None else (delimiter,)
+        candidates = DELIMITERS if delimiter is None else (delimiter,)
         self.delimiter = candidates[0]
         for candidate in candidates:
             with contextlib.suppress(csv.Error):

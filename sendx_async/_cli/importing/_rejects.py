@@ -9,17 +9,18 @@ import zlib
 from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import attrs
 
 from sendx_async._cli.importing._columns import REJECT_COLUMNS
-from sendx_async._cli.importing._records import Record
+from sendx_async._cli.importing._records import DELIMITERS, Record
 from sendx_async._cli.importing._text import Encoding
 from sendx_async._errors import ConfigurationError
 
 _CHUNK = 1 << 20
 _BEGINNING = 30
+_AS_KEYS = tuple(f'"{name}"' for name in REJECT_COLUMNS)
 _EARLIER = re.compile(r'^\{"sendx_row": \d+, "sendx_reason": "(?:[^"\\]|\\.)*", ')
 
 
@@ -71,37 +72,51 @@ class RejectsFile:
         self._delimiter = delimiter
         self._lines: list[str] = []
         self.written = written or Written()
+        self._is_owned = written is not None
         # Such as /dev/null: nothing can be read from it, or cut off.
-        self._is_device = path.exists() and not path.is_file()
-        self._file = self._opened(resumes=written is not None)
+        self.is_device = path.exists() and not path.is_file()
+        self._file: io.FileIO | None = None
+        self._check()
 
-    def _opened(self, *, resumes: bool) -> io.FileIO:
-        """Take the file, at once, so that no other import takes it too."""
+    def _check(self) -> None:
         path, known = self.path, self.written.size
+        if self.is_device or not path.exists():
+            self.written = Written()
+        elif not self._is_owned:
+            raise self._taken()
+        elif (not known and not self._is_ours()) or _checksum(path, known) != self.written:
+            raise ConfigurationError(
+                f"{shown(path)} was changed since the import was stopped: rename it, then resume"
+            )
+
+    def open(self) -> None:
+        """Take the file, so that no other import takes it too.
+
+        Raises:
+            ConfigurationError: It exists, or can't be written.
+        """
+        path = self.path
         try:
-            if self._is_device:
-                return io.FileIO(path, "w")
-            if not resumes or not path.exists():
-                self.written = Written()
-                return io.FileIO(path, "x", opener=_for_its_owner_alone)
-            if (not known and not self._is_ours()) or _checksum(path, known) != self.written:
-                raise ConfigurationError(
-                    f"{shown(path)} was changed since the import was stopped: rename it, then "
-                    "resume"
-                )
-            file = io.FileIO(path, "r+")
-            file.truncate(known)  # what was written last, before that was noted
-        except FileExistsError:
-            raise ConfigurationError(
-                f"{shown(path)} exists, and may hold rows that nobody has mended, or another "
-                "import writes to it: import it, delete it, or give another file with --rejects"
-            ) from None
+            if self.is_device:
+                self._file = io.FileIO(path, "w")
+            elif self._is_owned and path.exists():
+                self._file = io.FileIO(path, "r+")
+                self._file.truncate(self.written.size)  # what was written and not noted any more
+            else:
+                self._file = io.FileIO(path, "x", opener=_for_its_owner_alone)
         except OSError as error:
-            raise ConfigurationError(
+            is_taken = isinstance(error, FileExistsError)  # just now, or it would have been noticed
+            unusable = ConfigurationError(
                 f"rejected rows can't be written to {shown(path)}: {error.strerror}; give another "
                 "file with --rejects"
-            ) from None
-        return file
+            )
+            raise (self._taken() if is_taken else unusable) from None
+
+    def _taken(self) -> ConfigurationError:
+        return ConfigurationError(
+            f"{shown(self.path)} exists, and may hold rows that nobody has mended, or another "
+            "import writes to it: import it, delete it, or give another file with --rejects"
+        )
 
     def _is_ours(self) -> bool:
         """Tell whether what nobody has noted may have been written by an import."""
@@ -129,19 +144,22 @@ class RejectsFile:
             text = "".join(self._lines)
             if not self.written.size and self._header is not None:
                 text = self._as_csv([*REJECT_COLUMNS, *self._own(self._header)]) + text
+                if self._delimiter not in DELIMITERS:
+                    text = f"sep={self._delimiter}\r\n{text}"  # nobody would guess it
             data = self._bytes(text)
             if not self.written.size and self._encoding.bom:
                 data = "\ufeff".encode(self._encoding.name) + data
-            if not self._is_device:
-                if not os.fstat(self._file.fileno()).st_nlink:
+            file = cast("io.FileIO", self._file)
+            if not self.is_device:
+                if not os.fstat(file.fileno()).st_nlink:
                     raise ConfigurationError(
                         f"{shown(self.path)} was deleted while the import wrote to it, and what "
                         "stood in it is lost"
                     )
-                self._file.seek(self.written.size)  # again there, if the last try failed half way
+                file.seek(self.written.size)  # again there, if the last try failed half way
             left = memoryview(data)
             while left:
-                left = left[self._file.write(left) :]
+                left = left[file.write(left) :]
             self._lines.clear()
             self.written = Written(
                 self.written.size + len(data), zlib.crc32(data, self.written.checksum)
@@ -149,9 +167,9 @@ class RejectsFile:
         return self.written
 
     def close(self) -> None:
-        """Close the file; without a row it goes."""
-        self._file.close()
-        if not self.written.size and not self._is_device:
+        """Close the file that was opened; without a row it goes."""
+        cast("io.FileIO", self._file).close()
+        if not self.written.size and not self.is_device:
             self.path.unlink(missing_ok=True)
 
     def _bytes(self, text: str) -> bytes:
@@ -185,7 +203,7 @@ class RejectsFile:
         if not record.names:
             return json.dumps(row | {"sendx_line": text}, ensure_ascii=text.isascii()) + "\n"
         text = _EARLIER.sub("{", text)
-        if REJECT_COLUMNS[0] in text:  # in a form that isn't ours: somebody has written it anew
+        if any(name in text for name in _AS_KEYS):  # somebody has written it anew
             values = zip(record.names, record.values, strict=True)
             row |= {name: value for name, value in values if name not in row}
             return json.dumps(row, default=float) + "\n"

@@ -146,7 +146,9 @@ class SourceRows:
         held: list[Row] = []  # until it is certain that this is the same file
         checksum, place = 0, -1
         for place, record in enumerate(self._table):
-            checksum = zlib.crc32(record.text.encode("utf-8", "surrogatepass"), checksum)
+            # Without its end, which the last row may not have had yet.
+            text = record.text.rstrip("\r\n")
+            checksum = zlib.crc32(text.encode("utf-8", "surrogatepass"), checksum)
             is_known = place < known
             if not is_known or place not in begun.finished:
                 row = self._row(place, record, checksum)

@@ -160,7 +160,7 @@ class Sender:
         if not isinstance(error, _OF_A_ROW) or not self._books.delivered:
             self._failure = ConfigurationError(
                 f"SendX has refused {_TELLING} rows after each other in the same way: "
-                f"{str(error).rstrip('.')}. Are the base URL and the file right? These rows are "
+                f"{str(error).rstrip('.?')}. Are the base URL and the file right? These rows are "
                 "among the rejected ones, and can be imported from there as they are"
             )
             self._scope.cancel()

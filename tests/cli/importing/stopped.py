@@ -54,10 +54,12 @@ def stop_at_once(process: "subprocess.Popen[str]") -> Said:
     return end_of(process)
 
 
-def stopped(import_text: Import, server: FakeSendX, text: str, *options: str) -> Imported:
+def stopped(
+    import_text: Import, server: FakeSendX, text: str, *options: str, name: str = "c.csv"
+) -> Imported:
     """Import a file while SendX refuses everything for an hour."""
     server.respond(429, retry_after=3600, times=None)
-    done = import_text(text, *options)
+    done = import_text(text, *options, name=name)
     assert done.said.status == 3
     assert done.report["stopped_by"] == "OutageError"
     assert done.report["can_resume"] is True

@@ -254,6 +254,13 @@ def test_a_quote_that_is_closed_far_too_late_is_noticed(import_text: Import) -> 
     assert "tags goes on over a line with an address" in reasons
 
 
+def test_rejects_tell_a_delimiter_that_nobody_would_guess(import_text: Import) -> None:
+    done = import_text("sep=^\nemail^first_name\nbad^x\n")
+    assert done.counts == (0, 1)
+    again = import_text(Path("c.rejects.csv").read_text().replace("bad", "a@b.co"), name="d.csv")
+    assert again.counts == (1, 0)
+
+
 def test_a_name_that_could_steer_the_terminal(run: Run) -> None:
     name = "c\x1b[31m.csv"
     Path(name).write_text("email\na@b.co\n")

@@ -1,6 +1,9 @@
 """Going on where an import was stopped, with the same file and in the same way."""
 
 import json
+import signal
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
@@ -141,7 +144,7 @@ class TestOutage:
         change_document(
             finished=[[0, 1]],
             end=1,
-            checksum=zlib.crc32(b"a@b.co,++1\n"),
+            checksum=zlib.crc32(b"a@b.co,++1"),
             rejected=0,
             written=[0, 0],
         )
@@ -196,3 +199,81 @@ def test_another_base_url_is_noticed(import_text: Import, run: Run, fake_sendx: 
     said = run("import", "c.csv", "--resume", "--base-url", elsewhere)
     assert said.status == 2
     assert "begun with another base URL" in said.err
+
+
+def test_rejects_of_another_import_are_left_alone(
+    settings: None, run: Run, fake_sendx: FakeSendX
+) -> None:
+    """One that has stopped without any has given the name of the file away."""
+
+    def imported(name: str, *options: str) -> Said:
+        with Path(name).open("rb") as file:
+            return run_command("import", "-", *options, stdin=file)
+
+    Path("a.csv").write_text("email\n" + "".join(f"a{n}@b.co\n" for n in range(100)))
+    Path("b.csv").write_text("email\nbad\nworse\n")
+    fake_sendx.respond(429, retry_after=3600, times=None)
+    assert imported("a.csv", "--progress-file", "p").status == 3
+    fake_sendx.recover()
+    assert imported("b.csv").status == 1
+    rejects = Path("stdin.rejects.csv").read_text()
+    said = imported("a.csv", "--progress-file", "p", "--resume")
+    assert said.status == 2
+    assert "stdin.rejects.csv exists, and may hold rows that nobody has mended" in said.err
+    assert Path("stdin.rejects.csv").read_text() == rejects
+    Path("stdin.rejects.csv").unlink()
+    assert imported("a.csv", "--progress-file", "p", "--resume").status == 0
+
+
+def test_the_files_can_be_moved_together(
+    import_text: Import, run: Run, fake_sendx: FakeSendX
+) -> None:
+    Path("d").mkdir()
+    stopped(import_text, fake_sendx, "email\nbad\na@b.co\nworse\n", name="d/c.csv")
+    Path("d").rename("e")
+    said = run("import", "e/c.csv", "--resume", "--json")
+    report = json.loads(said.out)
+    assert (report["delivered"], report["rejected"]) == (1, 2)
+    assert report["rejects"] == "e/c.rejects.csv"
+    assert len(Path("e/c.rejects.csv").read_text().splitlines()) == 3
+
+
+def test_the_last_row_may_have_had_no_end(
+    import_text: Import, run: Run, fake_sendx: FakeSendX
+) -> None:
+    stopped(import_text, fake_sendx, "email\na@b.co\nbad")
+    with Path("c.csv").open("a") as file:
+        file.write("\nc@d.co\n")
+    assert resumed(run).counts == (2, 1)
+
+
+DIES = """
+import os
+import sys
+from sendx_async._cli import _import, main
+
+def die(**_):
+    os.kill(os.getpid(), 9)
+
+_import.make_client = die
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("options", [[], ["--resume"]])
+@pytest.mark.parametrize("is_begun", [False, True])
+def test_a_death_before_anything_is_sent_locks_nobody_out(
+    import_text: Import, run: Run, fake_sendx: FakeSendX, is_begun: bool, options: list[str]
+) -> None:
+    text = "email\na@b.co\nbad\n"
+    Path("c.csv").write_text(text)
+    if is_begun:
+        stopped(import_text, fake_sendx, text)
+        options = ["--resume"]
+    again = ["import", "c.csv", *(["--resume"] if is_begun else [])]
+    for _ in range(2):
+        done = subprocess.run([sys.executable, "-c", DIES, *again], check=False, timeout=50)
+        assert done.returncode == -signal.SIGKILL
+    said = run("import", "c.csv", *options, "--json")
+    report = json.loads(said.out)
+    assert (report["delivered"], report["rejected"]) == (1, 1)

@@ -113,7 +113,7 @@ class SmallDisk(sqlite3.Connection):
 
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
         self.updates += sql.startswith("UPDATE")
-        if self.updates > 1:
+        if self.updates > 2:  # whose the rejects are, and that it has begun
             raise sqlite3.OperationalError("database or disk is full")
         return super().execute(sql, parameters)
 
