@@ -49,6 +49,11 @@ class RejectsFile:
         delimiter: What stands between cells.
         written: How much of it an earlier import has written, if this one goes on with that.
 
+    Attributes:
+        path: Where.
+        written: How much of the file is certain.
+        is_device: Whether it is no file that can be read or cut off, such as /dev/null.
+
     Raises:
         ConfigurationError: There is a file already, or not as an earlier import left it.
         OSError: It can't be read.
@@ -133,8 +138,8 @@ class RejectsFile:
             cells = self._own(record.values) or [record.text.rstrip("\r\n")]
             self._lines.append(self._as_csv([str(record.number), reason, *cells]))
 
-    def write(self) -> Written:
-        """Write what was added; gives how much of the file is certain now.
+    def write(self) -> None:
+        """Write what was added; `written` says how much of the file is certain then.
 
         Raises:
             ConfigurationError: It was deleted.
@@ -164,7 +169,6 @@ class RejectsFile:
             self.written = Written(
                 self.written.size + len(data), zlib.crc32(data, self.written.checksum)
             )
-        return self.written
 
     def close(self) -> None:
         """Close the file that was opened; without a row it goes."""
