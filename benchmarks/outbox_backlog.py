@@ -27,7 +27,7 @@ from _outboxes import connected, directory, fill, payload_of
 
 from sendx_async import AsyncTrackingClient
 from sendx_async.outbox import Outbox
-from sendx_async.outbox import _rows as rows
+from sendx_async.outbox import _statements as rows
 from sendx_async.testing import FakeSendX
 
 FEW = 1_000

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from sendx_async._version import __version__
 
 if TYPE_CHECKING:
-    from sendx_async._client import AsyncTrackingClient
-    from sendx_async._errors import (
+    from sendx_async._clients.async_client import AsyncTrackingClient
+    from sendx_async._clients.sync_client import TrackingClient
+    from sendx_async._clients.sync_stream import OutcomeStream
+    from sendx_async._core.errors import (
         ApiError,
         AttemptTimeout,
         AuthenticationError,
@@ -34,8 +36,8 @@ if TYPE_CHECKING:
         TransportError,
         UnprocessableEntityError,
     )
-    from sendx_async._events import Event
-    from sendx_async._models import (
+    from sendx_async._core.events import Event
+    from sendx_async._core.models import (
         ApiResponse,
         CustomEventRequest,
         EventResponse,
@@ -45,13 +47,11 @@ if TYPE_CHECKING:
         TrackRequest,
         TrackResponse,
     )
-    from sendx_async._options import Rate, Timeout
-    from sendx_async._outcome import Outcome
-    from sendx_async._retry import RetryPolicy
-    from sendx_async._settings import ClientOptions, PerCall
-    from sendx_async._stream import AsyncOutcomeStream
-    from sendx_async._sync import TrackingClient
-    from sendx_async._sync_stream import OutcomeStream
+    from sendx_async._core.options import Rate, Timeout
+    from sendx_async._core.settings import ClientOptions, PerCall
+    from sendx_async._policy.retry import RetryPolicy
+    from sendx_async._streams.outcomes import Outcome
+    from sendx_async._streams.stream import AsyncOutcomeStream
 
 __all__ = [
     "ApiError",
@@ -101,25 +101,25 @@ __all__ = [
 
 # Every public name that isn't here is an error.
 _MODULES = {
-    "ApiResponse": "_models",
-    "AsyncOutcomeStream": "_stream",
-    "AsyncTrackingClient": "_client",
-    "ClientOptions": "_settings",
-    "CustomEventRequest": "_models",
-    "Event": "_events",
-    "EventResponse": "_models",
-    "IdentifyRequest": "_models",
-    "IdentifyResponse": "_models",
-    "Outcome": "_outcome",
-    "OutcomeStream": "_sync_stream",
-    "PerCall": "_settings",
-    "Rate": "_options",
-    "RetryPolicy": "_retry",
-    "RevenueEventRequest": "_models",
-    "Timeout": "_options",
-    "TrackRequest": "_models",
-    "TrackResponse": "_models",
-    "TrackingClient": "_sync",
+    "ApiResponse": "_core.models",
+    "AsyncOutcomeStream": "_streams.stream",
+    "AsyncTrackingClient": "_clients.async_client",
+    "ClientOptions": "_core.settings",
+    "CustomEventRequest": "_core.models",
+    "Event": "_core.events",
+    "EventResponse": "_core.models",
+    "IdentifyRequest": "_core.models",
+    "IdentifyResponse": "_core.models",
+    "Outcome": "_streams.outcomes",
+    "OutcomeStream": "_clients.sync_stream",
+    "PerCall": "_core.settings",
+    "Rate": "_core.options",
+    "RetryPolicy": "_policy.retry",
+    "RevenueEventRequest": "_core.models",
+    "Timeout": "_core.options",
+    "TrackRequest": "_core.models",
+    "TrackResponse": "_core.models",
+    "TrackingClient": "_clients.sync_client",
 }
 
 
@@ -131,7 +131,7 @@ if not TYPE_CHECKING:  # else type checkers would believe that every name exists
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module  # noqa: PLC0415 - no work at import
 
-        module = import_module(f"{__name__}.{_MODULES.get(name, '_errors')}")
+        module = import_module(f"{__name__}.{_MODULES.get(name, '_core.errors')}")
         globals()[name] = found = getattr(module, name)
         return found
 

@@ -9,6 +9,10 @@ import pytest
 from sendx_async import AsyncTrackingClient, RetryPolicy
 from sendx_async.testing import FakeSendX
 
+from .raw_server import serve_raw
+
+__all__ = ["serve_raw"]
+
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:

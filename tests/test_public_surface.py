@@ -103,7 +103,7 @@ def test_all_names_every_public_class_of_the_core() -> None:
         module = importlib.import_module(f"sendx_async.{name}")
         for public in getattr(module, "__all__", ()):
             assert public in sendx_async.__all__
-    errors = importlib.import_module("sendx_async._errors")
+    errors = importlib.import_module("sendx_async._core.errors")
     for name, value in vars(errors).items():
         if isinstance(value, type) and issubclass(value, errors.SendXError) and name[0] != "_":
             assert name in sendx_async.__all__

@@ -19,31 +19,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(arguments)
     except KeyboardInterrupt:
-        from sendx_async._cli import _exits, _terminal  # noqa: PLC0415 - see in _run
+        from sendx_async._cli import _exit_codes, _output  # noqa: PLC0415 - see in _run
 
-        _terminal.tell("Interrupted.")
-        return _exits.INTERRUPTED
+        _output.tell("Interrupted.")
+        return _exit_codes.INTERRUPTED
 
 
 def _run(arguments: Sequence[str] | None) -> int:
     # All is imported where Ctrl-C is waited for already, so that it never shows a traceback.
-    from sendx_async._cli import _exits, _report, _terminal  # noqa: PLC0415
-    from sendx_async._errors import SendXError  # noqa: PLC0415
+    from sendx_async._cli import _exit_codes, _output, _report  # noqa: PLC0415
+    from sendx_async._core.errors import SendXError  # noqa: PLC0415
 
     try:
         from sendx_async._cli import _app  # noqa: PLC0415 - it needs the extra `cli`
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in _OF_THE_EXTRA:
             raise
-        _terminal.complain("the command sendx needs typer: pip install 'sendx-async[cli]'")
-        return _exits.USAGE
+        _output.complain("the command sendx needs typer: pip install 'sendx-async[cli]'")
+        return _exit_codes.USAGE
     try:
         return _app.run(arguments)
     except SendXError as error:
-        _terminal.complain(_report.in_words(error))
-        return _exits.status_of(error)
+        _output.complain(_report.in_words(error))
+        return _exit_codes.status_of(error)
     except BrokenPipeError:
-        return _terminal.give_up_stdout()
+        return _output.give_up_stdout()
     except OSError as error:
-        _terminal.complain(_report.of_a_file(error))
-        return _exits.USAGE
+        _output.complain(_report.of_a_file(error))
+        return _exit_codes.USAGE

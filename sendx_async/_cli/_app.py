@@ -9,9 +9,9 @@ from typing import Annotated, Any
 import typer
 import typer.main
 
-from sendx_async._cli import _calls, _check, _exits, _outbox, _sandbox, _terminal
+from sendx_async._cli import _calls, _check, _exit_codes, _outbox, _output, _sandbox
 from sendx_async._cli._import import import_file
-from sendx_async._masking import mask_addresses
+from sendx_async._core.masking import mask_addresses
 from sendx_async._version import __version__
 
 _NAME = "sendx"
@@ -45,11 +45,11 @@ def run(arguments: Sequence[str] | None) -> int:
     except typer.Exit as ended:
         return ended.exit_code
     except SystemExit as ended:
-        return ended.code if isinstance(ended.code, int) else _exits.DONE
+        return ended.code if isinstance(ended.code, int) else _exit_codes.DONE
     except _UsageError as error:
         _show(error)
-        return _exits.USAGE
-    return status or _exits.DONE
+        return _exit_codes.USAGE
+    return status or _exit_codes.DONE
 
 
 def _show(error: Any) -> None:
@@ -57,7 +57,7 @@ def _show(error: Any) -> None:
     text = io.StringIO()
     error.show(file=text)
     for line in text.getvalue().splitlines():
-        _terminal.tell(mask_addresses(line))
+        _output.tell(mask_addresses(line))
 
 
 def _make_app() -> typer.Typer:
@@ -78,7 +78,7 @@ def _make_app() -> typer.Typer:
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it
     if wanted:
-        _terminal.say(f"sendx-async {__version__}")
+        _output.say(f"sendx-async {__version__}")
         raise typer.Exit
 
 
@@ -94,4 +94,4 @@ def _root(
 ) -> None:
     """Tools for the SendX tracking API."""
     if context.invoked_subcommand is None:
-        _terminal.say(context.get_help())
+        _output.say(context.get_help())

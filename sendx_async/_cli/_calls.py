@@ -4,13 +4,13 @@ from typing import Annotated, Any
 
 import typer
 
-from sendx_async._cli._connection import BaseUrl, Deadline, Json, Timeout
 from sendx_async._cli._one_call import call_once
+from sendx_async._cli._options import BaseUrl, Deadline, Json, Timeout
+from sendx_async._cli._output import printable
 from sendx_async._cli._report import errors_as_json
-from sendx_async._cli._terminal import printable
 from sendx_async._cli._values import read_amount, read_moment, read_pairs
-from sendx_async._errors import InvalidRequestError
-from sendx_async._masking import mask_address
+from sendx_async._core.errors import InvalidRequestError
+from sendx_async._core.masking import mask_address
 
 _DASHES = "If an argument begins with a dash, write -- before the arguments."
 _Email = Annotated[str, typer.Argument(metavar="EMAIL", help="The contact's address.")]
@@ -69,7 +69,7 @@ def identify(
     """Create a contact, or update the one that has this address."""
     custom_fields = read_pairs("--field", fields)
     with errors_as_json(json):
-        from sendx_async._models import IdentifyRequest  # noqa: PLC0415 - --help does without it
+        from sendx_async._core.models import IdentifyRequest  # noqa: PLC0415 - --help does without it
 
         request = IdentifyRequest(
             email,
@@ -108,7 +108,7 @@ def track(
 ) -> int:
     """Add tags to a contact that exists, and remove others."""
     with errors_as_json(json):
-        from sendx_async._models import TrackRequest  # noqa: PLC0415 - --help does without it
+        from sendx_async._core.models import TrackRequest  # noqa: PLC0415 - --help does without it
 
         if not (add or remove):
             raise InvalidRequestError.of("track", ["needs a tag: give --add TAG or --remove TAG"])
@@ -141,7 +141,7 @@ def event(
     """Record an event of a contact. Sent twice, it counts twice."""
     pairs, moment = read_pairs("--data", data), read_moment("--time", time)
     with errors_as_json(json):
-        from sendx_async._models import CustomEventRequest  # noqa: PLC0415 - as above
+        from sendx_async._core.models import CustomEventRequest  # noqa: PLC0415 - as above
 
         request = CustomEventRequest(contact, name, data=pairs, time=moment)
         return call_once(
@@ -175,7 +175,7 @@ def revenue(
         raise typer.BadParameter(f"no such option, and no contact: {contact}", param_hint="CONTACT")
     number, moment = read_amount("AMOUNT", amount), read_moment("--time", time)
     with errors_as_json(json):
-        from sendx_async._models import RevenueEventRequest  # noqa: PLC0415 - as above
+        from sendx_async._core.models import RevenueEventRequest  # noqa: PLC0415 - as above
 
         request = RevenueEventRequest(contact, number, source=source, time=moment)
         return call_once(

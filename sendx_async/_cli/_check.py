@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from sendx_async._cli._connection import BaseUrl, Deadline, Json, Timeout, make_client
-from sendx_async._cli._exits import DONE
+from sendx_async._cli._exit_codes import DONE
+from sendx_async._cli._options import BaseUrl, Deadline, Json, Timeout, make_client
+from sendx_async._cli._output import say
 from sendx_async._cli._report import errors_as_json
-from sendx_async._cli._terminal import say
-from sendx_async._errors import (
+from sendx_async._core.errors import (
     AuthenticationError,
     ConfigurationError,
     NotFoundError,
     PermissionDeniedError,
 )
-from sendx_async._masking import mask_address
+from sendx_async._core.masking import mask_address
 
 if TYPE_CHECKING:
-    from sendx_async._client import AsyncTrackingClient
+    from sendx_async._clients.async_client import AsyncTrackingClient
 
 HOW_SURE = """\
 It writes nothing unless --contact is given: it tracks an address that can't exist, without tags.
@@ -53,7 +53,7 @@ def check(
 ) -> int:
     """Tell whether the key is accepted, and how long a call takes."""
     with errors_as_json(json):
-        from sendx_async._options import make_base_url  # noqa: PLC0415 - --help does without it
+        from sendx_async._core.options import make_base_url  # noqa: PLC0415 - --help does without it
 
         url = make_base_url(base_url)
         client = make_client(base_url=url, timeout=timeout, deadline=deadline)
@@ -96,7 +96,7 @@ async def _try(
     client: "AsyncTrackingClient", contact: str | None, calls: int, url: str
 ) -> tuple[int, list[float]]:
     """Make the calls, and give the status of the first and the seconds of each."""
-    from sendx_async._retry import RetryPolicy  # noqa: PLC0415 - --help does without it
+    from sendx_async._policy.retry import RetryPolicy  # noqa: PLC0415 - --help does without it
 
     async with client:
         once = client.with_options(retry=RetryPolicy(0))

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sendx_async._cli._connection import BaseUrl, Timeout, make_client
-from sendx_async._cli._exits import DONE, INTERRUPTED, TERMINATED
+from sendx_async._cli._exit_codes import DONE, INTERRUPTED, TERMINATED
+from sendx_async._cli._options import BaseUrl, Timeout, make_client
+from sendx_async._cli._output import say, tell
 from sendx_async._cli._report import errors_as_json
 from sendx_async._cli._signals import call_when_told_to_stop
-from sendx_async._cli._terminal import say, tell
 
 if TYPE_CHECKING:
-    from sendx_async._client import AsyncTrackingClient
+    from sendx_async._clients.async_client import AsyncTrackingClient
     from sendx_async.outbox import Outbox, OutboxStats
 
 _CUT_SHORT = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED}

@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from sendx_async._cli._connection import BaseUrl, Json, make_client
+from sendx_async._cli._options import BaseUrl, Json, make_client
+from sendx_async._cli._output import complain, is_terminal, say, tell
 from sendx_async._cli._report import errors_as_json
-from sendx_async._cli._terminal import complain, is_terminal, say, tell
-from sendx_async._errors import ConfigurationError
+from sendx_async._core.errors import ConfigurationError
 
 _Format = Literal["csv", "ndjson"]
 _Names = list[str]
@@ -110,8 +110,8 @@ def import_file(
     Exit status: 0 all delivered, 1 some rows rejected, 2 nothing can be sent as it stands, 3 SendX
     failed for too long, 130 or 143 stopped by Ctrl-C or SIGTERM.
     """
-    from sendx_async import _options  # noqa: PLC0415 - --help does without it
-    from sendx_async._cli.importing import _checking, _columns, _job, _rows, _words  # noqa: PLC0415 - --help does without
+    from sendx_async._cli.importing import _checking, _columns, _rows, _run, _summary  # noqa: PLC0415 - --help does without
+    from sendx_async._core import options  # noqa: PLC0415 - --help does without it
 
     with errors_as_json(as_json):
         columns = _columns.Columns(
@@ -128,10 +128,10 @@ def import_file(
         if dry_run and resume:
             raise ConfigurationError("--dry-run and --resume can't go together")
         # Before the file is opened, and in the words of the command.
-        _options.make_seconds("--patience", patience)
+        options.make_seconds("--patience", patience)
         if rate is not None:
-            _options.Rate(rate)
-        job = _job.Job(
+            options.Rate(rate)
+        job = _run.Job(
             source=_rows.FileOptions(
                 file=file,
                 format=format_,
@@ -145,25 +145,25 @@ def import_file(
             concurrency=concurrency,
             patience=patience,
             shows=is_terminal() and not as_json,
-            base_url=_options.make_base_url(base_url),
+            base_url=options.make_base_url(base_url),
         )
         if dry_run:
             report = _checking.check_rows(job, tell)
         else:
-            report = _job.import_rows(job, lambda: make_client(base_url=base_url, rate=rate))
+            report = _run.import_rows(job, lambda: make_client(base_url=base_url, rate=rate))
     if as_json:
-        result = json.dumps(_words.as_json(job, report, sent=not dry_run))
+        result = json.dumps(_summary.as_json(job, report, sent=not dry_run))
     else:
-        result = _words.in_sentences(job, report, sent=not dry_run)
+        result = _summary.in_sentences(job, report, sent=not dry_run)
     try:
         say(result)
     except (OSError, SystemExit) as error:  # the latter if nobody reads it any more
         # What became of the rows matters more: whoever reads the status may do it all again.
         reason = error.strerror if isinstance(error, OSError) else "nobody reads it"
         complain(f"the result can't be written: {reason}")
-    if stopped := _words.error_in_words(report):
+    if stopped := _summary.error_in_words(report):
         complain(stopped)
-    return _words.status(report)
+    return _summary.status(report)
 
 
 def _split(text: str) -> tuple[str, str]:

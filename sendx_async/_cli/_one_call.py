@@ -5,15 +5,15 @@ import json as json_
 import math
 from typing import TYPE_CHECKING, Any
 
-from sendx_async._cli._connection import make_client
-from sendx_async._cli._exits import DONE, INTERRUPTED
-from sendx_async._cli._terminal import say, tell
+from sendx_async._cli._exit_codes import DONE, INTERRUPTED
+from sendx_async._cli._options import make_client
+from sendx_async._cli._output import say, tell
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from sendx_async._client import AsyncTrackingClient
-    from sendx_async._models import ApiResponse
+    from sendx_async._clients.async_client import AsyncTrackingClient
+    from sendx_async._core.models import ApiResponse
 
 
 def call_once(

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sendx_async._cli import _drain
-from sendx_async._cli._connection import Json
-from sendx_async._cli._exits import DONE, REFUSED
+from sendx_async._cli._exit_codes import DONE, REFUSED
+from sendx_async._cli._options import Json
+from sendx_async._cli._output import say
 from sendx_async._cli._report import errors_as_json
-from sendx_async._cli._terminal import say
-from sendx_async._errors import ConfigurationError
+from sendx_async._core.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -109,7 +109,7 @@ def _as_line(failed: "FailedDelivery") -> str:
 def _as_json(failed: "FailedDelivery") -> dict[str, Any]:
     import attrs  # noqa: PLC0415 - --help does without it
 
-    from sendx_async._protocol import operation_for  # noqa: PLC0415 - likewise
+    from sendx_async._core.protocol import operation_for  # noqa: PLC0415 - likewise
 
     operation = None if failed.request is None else operation_for(failed.request).name
     return attrs.asdict(failed) | {"operation": operation}

@@ -5,8 +5,8 @@ import json
 from collections.abc import Generator
 from typing import Any
 
-from sendx_async._cli._terminal import say
-from sendx_async._errors import ApiError, ResponseDecodeError, SendXError
+from sendx_async._cli._output import say
+from sendx_async._core.errors import ApiError, ResponseDecodeError, SendXError
 
 
 def in_words(error: SendXError) -> str:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from sendx_async._cli._exits import DONE, REFUSED, USAGE
-from sendx_async._cli._terminal import complain, printable, say
-from sendx_async._masking import mask_address
+from sendx_async._cli._exit_codes import DONE, REFUSED, USAGE
+from sendx_async._cli._output import complain, printable, say
+from sendx_async._core.masking import mask_address
 
 if TYPE_CHECKING:
     from sendx_async.testing import ReceivedRequest

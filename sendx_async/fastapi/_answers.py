@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from fastapi.requests import HTTPConnection, Request
 from fastapi.responses import JSONResponse
 
-from sendx_async._errors import (
+from sendx_async._core.errors import (
     ApiError,
     AttemptTimeout,
     AuthenticationError,
@@ -34,7 +34,7 @@ from sendx_async._errors import (
     TransportError,
     UnprocessableEntityError,
 )
-from sendx_async._models import AnyRequest
+from sendx_async._core.models import AnyRequest
 
 logger = logging.getLogger("sendx_async")
 

@@ -5,8 +5,8 @@ from typing import Annotated, TypeAlias, TypeVar
 from fastapi import Depends
 from fastapi.requests import HTTPConnection
 
-from sendx_async._client import AsyncTrackingClient
-from sendx_async._errors import ConfigurationError
+from sendx_async._clients.async_client import AsyncTrackingClient
+from sendx_async._core.errors import ConfigurationError
 from sendx_async.outbox import Outbox
 
 FoundT = TypeVar("FoundT")

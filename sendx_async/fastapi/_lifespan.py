@@ -9,12 +9,12 @@ from typing import Any, NotRequired, TypedDict, Unpack, cast
 import httpx
 from fastapi import FastAPI
 
-from sendx_async._client import AsyncTrackingClient
-from sendx_async._errors import ConfigurationError
-from sendx_async._events import Event
-from sendx_async._options import Rate, Timeout
-from sendx_async._retry import RetryPolicy
-from sendx_async._validation import type_name
+from sendx_async._clients.async_client import AsyncTrackingClient
+from sendx_async._core.errors import ConfigurationError
+from sendx_async._core.events import Event
+from sendx_async._core.options import Rate, Timeout
+from sendx_async._core.validation import type_name
+from sendx_async._policy.retry import RetryPolicy
 from sendx_async.outbox import Outbox
 
 

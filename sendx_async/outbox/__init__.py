@@ -1,6 +1,6 @@
 """A durable outbox: requests are in a file when `Outbox.put` returns, and delivered from there."""
 
-from sendx_async.outbox._aside import FailedDelivery
+from sendx_async.outbox._dead_letters import FailedDelivery
 from sendx_async.outbox._events import OutboxEvent
 from sendx_async.outbox._outbox import Outbox
 from sendx_async.outbox._stats import OutboxStats

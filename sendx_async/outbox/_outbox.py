@@ -10,28 +10,28 @@ from typing import Any, Self, cast, get_args
 import anyio
 import anyio.to_thread
 
-from sendx_async import _options as options
-from sendx_async._client import AsyncTrackingClient
-from sendx_async._errors import ConfigurationError, InvalidRequestError, OutboxError
-from sendx_async._models import AnyRequest
-from sendx_async._operations import MOST_IN_BULK
-from sendx_async._retry import RetryPolicy
-from sendx_async._settings import make_listener
-from sendx_async._validation import type_name
-from sendx_async.outbox import _aside as aside
-from sendx_async.outbox import _rows as rows
-from sendx_async.outbox._database import Database, OutboxFile
-from sendx_async.outbox._drainer import Drainer
-from sendx_async.outbox._entries import Entry, make_entry
+from sendx_async._clients.async_client import AsyncTrackingClient
+from sendx_async._core import options
+from sendx_async._core.errors import ConfigurationError, InvalidRequestError, OutboxError
+from sendx_async._core.models import AnyRequest
+from sendx_async._core.operations import MOST_IN_BULK
+from sendx_async._core.settings import make_listener
+from sendx_async._core.validation import type_name
+from sendx_async._policy.retry import RetryPolicy
+from sendx_async.outbox import _dead_letters as aside
+from sendx_async.outbox import _statements as rows
+from sendx_async.outbox._capacity import Room
+from sendx_async.outbox._connection import Database, OutboxFile
+from sendx_async.outbox._drain import Drainer
+from sendx_async.outbox._entry import Entry, make_entry
 from sendx_async.outbox._events import OutboxEvent
-from sendx_async.outbox._ledger import Ledger
-from sendx_async.outbox._opening import Synchronous
-from sendx_async.outbox._purge import purge
-from sendx_async.outbox._puts import Puts
-from sendx_async.outbox._room import Room
+from sendx_async.outbox._journal import Ledger
+from sendx_async.outbox._maintenance import purge
+from sendx_async.outbox._reader import Arrival
 from sendx_async.outbox._round import Round
-from sendx_async.outbox._source import Arrival
+from sendx_async.outbox._schema import Synchronous
 from sendx_async.outbox._stats import OutboxStats, stats_of
+from sendx_async.outbox._writer import Puts
 
 _WEEK = 7 * 86400.0
 _SECONDS_OF_A_TRY = 0.25  # to write, before it is seen whether there is still time

@@ -6,17 +6,17 @@ import anyio
 import anyio.abc
 import anyio.lowlevel
 
-from sendx_async._backlog import Message
-from sendx_async._client import AsyncTrackingClient
-from sendx_async._delivery import Verdict, judge
-from sendx_async._errors import OutboxError, SendXError
-from sendx_async._events import Event
-from sendx_async._outcome import Outcome
-from sendx_async._protocol import operation_for
-from sendx_async._retry import RetryPolicy
-from sendx_async.outbox._ledger import Ledger, described
-from sendx_async.outbox._rows import Failure, Row
-from sendx_async.outbox._source import Arrival, RowSource
+from sendx_async._clients.async_client import AsyncTrackingClient
+from sendx_async._core.errors import OutboxError, SendXError
+from sendx_async._core.events import Event
+from sendx_async._core.protocol import operation_for
+from sendx_async._policy.failures import Verdict, judge
+from sendx_async._policy.ordering import Message
+from sendx_async._policy.retry import RetryPolicy
+from sendx_async._streams.outcomes import Outcome
+from sendx_async.outbox._journal import Ledger, described
+from sendx_async.outbox._reader import Arrival, RowSource
+from sendx_async.outbox._statements import Failure, Row
 
 _OUTCOMES_IN_A_COMMIT = 500
 

@@ -5,8 +5,8 @@ import time
 
 import attrs
 
-from sendx_async.outbox import _rows as rows
-from sendx_async.outbox._election import has_drainer
+from sendx_async.outbox import _statements as rows
+from sendx_async.outbox._leader import has_drainer
 
 
 @attrs.frozen(kw_only=True)

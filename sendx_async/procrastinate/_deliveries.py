@@ -8,14 +8,14 @@ import psycopg
 from procrastinate.jobs import Job
 from procrastinate.manager import JobManager
 
-from sendx_async import _options as options
-from sendx_async._client import AsyncTrackingClient
-from sendx_async._errors import ConfigurationError, OutboxError
-from sendx_async._models import AnyRequest
-from sendx_async._retry import RetryPolicy
+from sendx_async._clients.async_client import AsyncTrackingClient
+from sendx_async._core import options
+from sendx_async._core.errors import ConfigurationError, OutboxError
+from sendx_async._core.models import AnyRequest
+from sendx_async._policy.retry import RetryPolicy
 from sendx_async.procrastinate import _statements as sql
-from sendx_async.procrastinate._jobs import Jobs
-from sendx_async.procrastinate._parcel import store
+from sendx_async.procrastinate._delivery_job import store
+from sendx_async.procrastinate._job_manager import Jobs
 from sendx_async.procrastinate._tasks import Couriers, make_tasks
 
 _RETRY = RetryPolicy(12, base=4.0, cap=3600.0)

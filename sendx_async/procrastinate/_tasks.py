@@ -9,13 +9,13 @@ import procrastinate
 from procrastinate.jobs import Job
 from procrastinate.worker import Worker
 
-from sendx_async._client import AsyncTrackingClient
-from sendx_async._errors import OutboxError
-from sendx_async._masking import mask_addresses
-from sendx_async._retry import RetryPolicy
-from sendx_async.procrastinate._courier import Courier, DeliveryFailedError, LaterError
-from sendx_async.procrastinate._jobs import Jobs
-from sendx_async.procrastinate._parcel import Parcel
+from sendx_async._clients.async_client import AsyncTrackingClient
+from sendx_async._core.errors import OutboxError
+from sendx_async._core.masking import mask_addresses
+from sendx_async._policy.retry import RetryPolicy
+from sendx_async.procrastinate._delivery_job import Parcel
+from sendx_async.procrastinate._job_manager import Jobs
+from sendx_async.procrastinate._sender import Courier, DeliveryFailedError, LaterError
 
 logger = logging.getLogger("sendx_async")
 

@@ -43,7 +43,7 @@ def sendx_client(fake_sendx: "FakeSendX") -> "Iterator[TrackingClient]":
     wait that is longer than the deadline, as for ``retry_after=3600``, raises ``RateLimitError`` as
     ever. Only ``send_many`` and ``batch_identify`` take their time.
     """
-    from sendx_async.testing._without_waits import make_client  # noqa: PLC0415 - likewise
+    from sendx_async.testing._instant_clients import make_client  # noqa: PLC0415 - likewise
 
     with make_client(fake_sendx) as client:
         yield client
@@ -62,7 +62,7 @@ def async_sendx_client(fake_sendx: "FakeSendX") -> "AsyncTrackingClient":
                 await sign_up("jane@example.com", client)
             assert fake_sendx.contact("jane@example.com").tags == {"new"}
     """
-    from sendx_async.testing._without_waits import make_async_client  # noqa: PLC0415 - likewise
+    from sendx_async.testing._instant_clients import make_async_client  # noqa: PLC0415 - likewise
 
     return make_async_client(fake_sendx)
 

@@ -12,7 +12,7 @@ from sendx_async.testing._exchange import Message, Receive, Send
 from sendx_async.testing._log import RequestLog
 
 if TYPE_CHECKING:
-    from sendx_async.testing._serve import LoopbackServer
+    from sendx_async.testing._uvicorn import LoopbackServer
 
 
 @attrs.frozen
@@ -79,7 +79,7 @@ class Serving(abc.ABC):
         if self._server is not None:
             raise RuntimeError(f"This FakeSendX is already serving at {self.url}.")
         try:
-            from sendx_async.testing._serve import LoopbackServer  # noqa: PLC0415 - an extra
+            from sendx_async.testing._uvicorn import LoopbackServer  # noqa: PLC0415 - an extra
         except ModuleNotFoundError as error:
             raise ModuleNotFoundError(
                 "Serving FakeSendX on a port needs uvicorn: pip install 'sendx-async[sandbox]'",

@@ -154,7 +154,7 @@ def test_a_file_that_cannot_be_used(
 
 
 def test_a_command_may_end_by_sys_exit(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sendx_async._cli._app._terminal.say", lambda _: sys.exit())
+    monkeypatch.setattr("sendx_async._cli._app._output.say", lambda _: sys.exit())
     assert run("--version").status == 0
 
 

@@ -8,9 +8,9 @@ import pytest
 
 import sendx_async
 from sendx_async import SendXError
-from sendx_async._cli import _exits
+from sendx_async._cli import _exit_codes
 from sendx_async._cli._report import in_words
-from sendx_async._errors import api_error_class
+from sendx_async._core.errors import api_error_class
 from sendx_async.testing import FakeSendX
 
 from .processes import Said
@@ -41,7 +41,7 @@ EVENT = ["event", "jane@example.com", "signup"]
     ],
 )
 def test_the_status_of_each_kind(name: str, status: int) -> None:
-    assert _exits.status_of(getattr(sendx_async, name)("x")) == status
+    assert _exit_codes.status_of(getattr(sendx_async, name)("x")) == status
 
 
 @pytest.mark.parametrize(

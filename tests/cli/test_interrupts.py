@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from sendx_async import AsyncTrackingClient
 from sendx_async._cli import main
 from sendx_async.testing import FakeSendX
 
@@ -38,7 +39,13 @@ def test_during_a_call(fake_sendx: FakeSendX, command: list[str], line: str) -> 
 
 @pytest.mark.parametrize(
     "module",
-    ["sendx_async._cli._report", "typer", "sendx_async._client", "httpx", "sendx_async._models"],
+    [
+        "sendx_async._cli._report",
+        "typer",
+        "sendx_async._clients",
+        "httpx",
+        "sendx_async._core.models",
+    ],
 )
 def test_while_something_is_imported(module: str, settings: None) -> None:
     script = (
@@ -77,7 +84,9 @@ def test_during_a_call_in_the_same_process(
         await asyncio.Event().wait()
 
     monkeypatch.setattr(
-        "sendx_async._client.AsyncTrackingClient.identify_contact_with_http_info", interrupt
+        AsyncTrackingClient,
+        "identify_contact_with_http_info",
+        interrupt,
     )
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:

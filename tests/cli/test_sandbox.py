@@ -137,8 +137,8 @@ def test_a_port_that_does_not_exist_is_wrong_usage(run: Run, port: str) -> None:
 
 
 def test_without_uvicorn_the_extra_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "sendx_async.testing._serve", raising=False)
-    monkeypatch.delattr("sendx_async.testing._serve", raising=False)
+    monkeypatch.delitem(sys.modules, "sendx_async.testing._uvicorn", raising=False)
+    monkeypatch.delattr("sendx_async.testing._uvicorn", raising=False)
     monkeypatch.setitem(sys.modules, "uvicorn.config", None)
     said = run("sandbox", "--port", "0")
     assert said.status == 2

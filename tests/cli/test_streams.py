@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sendx_async._cli._terminal import complain, is_terminal, say, tell
+from sendx_async._cli._output import complain, is_terminal, say, tell
 
 from .processes import Said, run_command, run_in_shell
 
@@ -37,7 +37,7 @@ class TestCommands:
 
     def test_what_is_written_after_that_leads_nowhere(self, cut_off: int) -> None:
         script = (
-            "from sendx_async._cli._terminal import say, tell\n"
+            "from sendx_async._cli._output import say, tell\n"
             "try:\n"
             "    say('first')\n"
             "except SystemExit as end:\n"

@@ -4,8 +4,9 @@ from typing import Any
 
 import attrs
 import pytest
-from _crashes.check import KINDS, Duplicate, check, duplicates, went_back
-from _crashes.history import Arrival, Aside, Death, History, Stored
+
+from tests.faults.crashes.check import KINDS, Duplicate, check, duplicates, went_back
+from tests.faults.crashes.history import Arrival, Aside, Death, History, Stored
 
 EVENT = "a#1"  # not safe to repeat
 DOUBTED = "a#3"  # its producer died before it could say that it was put

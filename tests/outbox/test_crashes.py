@@ -5,10 +5,11 @@ import random
 from pathlib import Path
 
 import pytest
-from _crashes.check import check
-from _crashes.plan import Plan, make_producers
-from _crashes.run import carry_out
-from _crashes.server import FAULTS
+
+from tests.faults.crashes.check import check
+from tests.faults.crashes.plan import Plan, make_producers
+from tests.faults.crashes.run import carry_out
+from tests.faults.crashes.server import FAULTS
 
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "fork"), reason="needs processes that fork, and groups of them"

@@ -24,7 +24,7 @@ from sendx_async import (
     RetryPolicy,
     TrackRequest,
 )
-from sendx_async.outbox import Outbox, OutboxEvent, _drainer
+from sendx_async.outbox import Outbox, OutboxEvent, _drain
 from sendx_async.testing import FakeSendX
 
 from .waiting import drain, until, until_empty
@@ -286,7 +286,7 @@ class TestHalted:
         status: int,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        monkeypatch.setattr(_drainer, "_SECONDS_HALTED", 0.05)
+        monkeypatch.setattr(_drain, "_SECONDS_HALTED", 0.05)
         events: list[OutboxEvent] = []
         fake_sendx.respond(status, times=None)
 
@@ -355,7 +355,7 @@ class TestHalted:
 
         async def main() -> None:
             async with make_client() as client:
-                with anyio.fail_after(_drainer._SECONDS_HALTED / 2):
+                with anyio.fail_after(_drain._SECONDS_HALTED / 2):
                     async with outbox.draining(client):
                         await outbox.put(JANE)
                         await until(lambda: "SendX" in (outbox.stats().trouble or ""))
@@ -371,7 +371,7 @@ class TestHalted:
         monkeypatch: pytest.MonkeyPatch,
         caplog: pytest.LogCaptureFixture,
     ) -> None:
-        monkeypatch.setattr(_drainer, "_SECONDS_HALTED", 0.01)
+        monkeypatch.setattr(_drain, "_SECONDS_HALTED", 0.01)
         failures = iter([ZeroDivisionError("a bug")])
         ask = AsyncTrackingClient._make_dispatcher
 

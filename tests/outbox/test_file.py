@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sendx_async import ConfigurationError, OutboxError
-from sendx_async.outbox import Outbox, _opening
+from sendx_async.outbox import Outbox, _schema
 from sendx_async.outbox._mounts import network_file_system
 
 JANE = {"email": "jane@example.com"}
@@ -57,7 +57,7 @@ class TestPlaces:
     ) -> None:
         mounts = tmp_path / "mounts"
         mounts.write_text(f"/dev/vda / ext4 rw 0 0\nserver:/x {os.path.realpath(tmp_path)} nfs rw")
-        monkeypatch.setattr(_opening, "_MOUNTS", mounts)
+        monkeypatch.setattr(_schema, "_MOUNTS", mounts)
         with pytest.raises(OutboxError, match=r"network file system \(nfs\).*procrastinate"):
             Outbox(path).put_sync(JANE)
         assert not path.exists()
@@ -65,7 +65,7 @@ class TestPlaces:
     def test_where_the_system_does_not_tell_it_is_tried(
         self, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(_opening, "_MOUNTS", tmp_path / "none")
+        monkeypatch.setattr(_schema, "_MOUNTS", tmp_path / "none")
         with Outbox(path) as outbox:
             outbox.put_sync(JANE)
 
@@ -171,7 +171,7 @@ class TestOtherFiles:
         self, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with monkeypatch.context() as broken:
-            broken.setattr(_opening, "_SCHEMA", f"{_opening._SCHEMA}\nCREATE NONSENSE;\n")
+            broken.setattr(_schema, "_SCHEMA", f"{_schema._SCHEMA}\nCREATE NONSENSE;\n")
             with pytest.raises(OutboxError, match="syntax error"):
                 Outbox(path).open()
         with Outbox(path) as outbox:
@@ -208,15 +208,15 @@ class TestOtherFiles:
     def test_one_that_another_makes_at_the_same_time(
         self, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        use_a_log = _opening._use_a_log
+        use_a_log = _schema._use_a_log
 
         def let_another_be_first(*arguments: Any) -> None:
-            monkeypatch.setattr(_opening, "_use_a_log", use_a_log)
+            monkeypatch.setattr(_schema, "_use_a_log", use_a_log)
             with Outbox(path) as other:
                 other.put_sync(JANE)
             use_a_log(*arguments)
 
-        monkeypatch.setattr(_opening, "_use_a_log", let_another_be_first)
+        monkeypatch.setattr(_schema, "_use_a_log", let_another_be_first)
         with Outbox(path) as outbox:
             assert outbox.stats().pending == 1
 

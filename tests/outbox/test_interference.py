@@ -20,9 +20,9 @@ from sendx_async import (
     RetryPolicy,
     TrackRequest,
 )
-from sendx_async.outbox import Outbox, OutboxEvent, _drainer, _outbox, _puts
-from sendx_async.outbox._database import Database, OutboxFile
-from sendx_async.outbox._ledger import Ledger
+from sendx_async.outbox import Outbox, OutboxEvent, _drain, _outbox, _writer
+from sendx_async.outbox._connection import Database, OutboxFile
+from sendx_async.outbox._journal import Ledger
 from sendx_async.testing import FakeSendX
 
 from .waiting import drain, until, until_empty
@@ -126,7 +126,7 @@ class TestLocked:
         self, *, path: Path, fake_sendx: FakeSendX, make_client: MakeClient, backend: str,
         other: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch,
     ) -> None:  # fmt: skip
-        monkeypatch.setattr(_drainer, "_SECONDS_HALTED", 0.01)
+        monkeypatch.setattr(_drain, "_SECONDS_HALTED", 0.01)
         events: list[OutboxEvent] = []
         begun: list[Event] = []
 
@@ -318,7 +318,7 @@ class TestTrouble:
         self, path: Path, fake_sendx: FakeSendX, make_client: MakeClient,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:  # fmt: skip
-        monkeypatch.setattr(_drainer, "_SECONDS_HALTED", 0.01)
+        monkeypatch.setattr(_drain, "_SECONDS_HALTED", 0.01)
         events: list[OutboxEvent] = []
         fake_sendx.respond(401, times=3)
 
@@ -338,7 +338,7 @@ class TestTrouble:
         self, outbox: Outbox, fake_sendx: FakeSendX, make_client: MakeClient,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:  # fmt: skip
-        monkeypatch.setattr(_drainer, "_SECONDS_HALTED", 0.01)
+        monkeypatch.setattr(_drain, "_SECONDS_HALTED", 0.01)
         fake_sendx.respond(401)
         fake_sendx.respond(422)
         outbox.put_sync(JANE)
@@ -355,7 +355,7 @@ class TestTrouble:
         self, outbox: Outbox, fake_sendx: FakeSendX, make_client: MakeClient,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:  # fmt: skip
-        monkeypatch.setattr(_drainer, "_SECONDS_HALTED", 0.2)
+        monkeypatch.setattr(_drain, "_SECONDS_HALTED", 0.2)
         fake_sendx.respond(401, times=None)
         outbox.put_sync(JANE)
 
@@ -406,7 +406,7 @@ class TestThread:
     def test_it_ends_when_it_is_idle_and_begins_again(
         self, path: Path, monkeypatch: pytest.MonkeyPatch, backend: str
     ) -> None:
-        monkeypatch.setattr(_puts, "_SECONDS_IDLE", 0.01)
+        monkeypatch.setattr(_writer, "_SECONDS_IDLE", 0.01)
 
         async def main() -> None:
             async with Outbox(path) as outbox:
@@ -429,9 +429,9 @@ class TestThread:
 
 FORKS = """
 import os, sys, threading, time
-from sendx_async.outbox import Outbox, _database
+from sendx_async.outbox import Outbox, _connection
 
-_database._SECONDS_BEFORE_A_FORK = 0.3
+_connection._SECONDS_BEFORE_A_FORK = 0.3
 outbox = Outbox(sys.argv[1], timeout=5)
 outbox.put_sync({"email": "jane@example.com"})
 holding, release = threading.Event(), threading.Event()

@@ -22,7 +22,7 @@ from sendx_async import (
     TrackRequest,
 )
 from sendx_async._cli import main as command
-from sendx_async.outbox import Outbox, _election
+from sendx_async.outbox import Outbox, _leader
 from sendx_async.testing import FakeSendX
 
 from .waiting import drain, until
@@ -404,7 +404,7 @@ class TestDrainCommand:
     def test_a_second_one_says_that_it_waits(
         self, path: Path, outbox: Outbox, start: Callable[..., Any]
     ) -> None:
-        first = _election.Candidate(str(path))
+        first = _leader.Candidate(str(path))
         assert first.stand()
         with start("--until-empty") as process:
             _, logged = process.communicate(timeout=50)

@@ -115,9 +115,9 @@ def test_forks_while_a_thread_puts(path: Path) -> None:
 HELD = """
 import os, sys, threading
 from sendx_async import IdentifyRequest, OutboxError
-from sendx_async.outbox import Outbox, _database
+from sendx_async.outbox import Outbox, _connection
 
-_database._SECONDS_BEFORE_A_FORK = 0.01
+_connection._SECONDS_BEFORE_A_FORK = 0.01
 outbox = Outbox(sys.argv[1], timeout=10)
 outbox.put_sync(IdentifyRequest("jane@example.com"))
 holding, release = threading.Event(), threading.Event()
@@ -191,7 +191,7 @@ def test_a_child_can_drain_what_its_parent_drained(
 WHILE_DRAINING = """
 import anyio, os, sys
 from sendx_async import AsyncTrackingClient
-from sendx_async.outbox import Outbox, _election
+from sendx_async.outbox import Outbox, _leader
 
 outbox = Outbox(sys.argv[3], timeout=10)
 
@@ -207,7 +207,7 @@ async def main():
                 os.close(write)
                 os.read(read, 1)  # until the parent is dead
                 stats = outbox.stats()
-                candidate = _election.Candidate(sys.argv[3])
+                candidate = _leader.Candidate(sys.argv[3])
                 print(stats.is_draining, candidate.stand(), flush=True)
                 os._exit(0)
             print(outbox.stats().is_draining, flush=True)

@@ -20,7 +20,7 @@ from sendx_async import (
     RetryPolicy,
     TrackRequest,
 )
-from sendx_async.outbox import Outbox, OutboxEvent, _drainer, _election
+from sendx_async.outbox import Outbox, OutboxEvent, _drain, _leader
 from sendx_async.testing import FakeSendX
 
 from .waiting import drain, until, until_empty
@@ -258,7 +258,7 @@ class TestOneDrains:
     def test_a_lock_that_cannot_be_used_is_told(
         self, path: Path, outbox: Outbox, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(_drainer, "_SECONDS_HALTED", 0.01)
+        monkeypatch.setattr(_drain, "_SECONDS_HALTED", 0.01)
         lock = path.with_name("outbox.db-drainer")
         lock.mkdir()
         outbox.put_sync(JANE)
@@ -356,7 +356,7 @@ class TestTroubleWithTheFile:
         make_client: MakeClient,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        monkeypatch.setattr(_drainer, "_SECONDS_HALTED", 0.01)
+        monkeypatch.setattr(_drain, "_SECONDS_HALTED", 0.01)
         events: list[OutboxEvent] = []
         is_locked = threading.Event()
 
@@ -402,7 +402,7 @@ def test_a_listener_that_raises_stops_nothing(
 
 
 def test_without_a_drainer_nobody_is_asked(path: Path) -> None:
-    assert not _election.has_drainer(str(path))
+    assert not _leader.has_drainer(str(path))
 
 
 def test_a_message_of_a_few_failures_waits_alone(

@@ -6,7 +6,7 @@ import procrastinate
 import psycopg
 import pytest
 
-from sendx_async.procrastinate._jobs import Jobs
+from sendx_async.procrastinate._job_manager import Jobs
 from tests.procrastinate.conftest import MakeApp, Table, put_contacts, work_off
 
 pytestmark = pytest.mark.asyncio
@@ -30,7 +30,7 @@ def unreachable(times: int, error: type[psycopg.Error]) -> Any:
 async def test_an_outcome_is_written_when_the_database_is_back(
     make_app: MakeApp, table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name = "sendx_async.procrastinate._jobs"
+    name = "sendx_async.procrastinate._job_manager"
     monkeypatch.setattr(f"{name}._SECONDS_BETWEEN_TRIES", 0.01)
     monkeypatch.setattr(f"{name}.Jobs._change", unreachable(3, psycopg.OperationalError))
     app, sendx = make_app()
@@ -46,7 +46,7 @@ async def test_not_for_ever(
     monkeypatch: pytest.MonkeyPatch,
     error: type[psycopg.Error],
 ) -> None:
-    name = "sendx_async.procrastinate._jobs"
+    name = "sendx_async.procrastinate._job_manager"
     monkeypatch.setattr(f"{name}._SECONDS_BETWEEN_TRIES", 0.01)
     if error is psycopg.OperationalError:
         monkeypatch.setattr(f"{name}._LONGEST_DATABASE_TROUBLE", 0.0)

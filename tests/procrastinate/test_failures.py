@@ -227,7 +227,7 @@ async def test_a_surprise_is_nobodys_fault(
     async def mark(_: object, __: object) -> bool:
         raise RuntimeError(f"as a database that refuses {JANE}")
 
-    monkeypatch.setattr("sendx_async.procrastinate._jobs.Jobs.mark", mark)
+    monkeypatch.setattr("sendx_async.procrastinate._job_manager.Jobs.mark", mark)
     await deliver(app, sendx, CustomEventRequest("contact_1", "visit"))
     (row,) = table.rows()
     assert (row["status"], row["attempts"]) == ("todo", 0)

@@ -74,6 +74,6 @@ class TestImport:
         assert "pip install 'sendx-async[procrastinate]'" in import_without(module)
 
     def test_what_else_is_missing_is_told_as_it_is(self) -> None:
-        stderr = import_without("sendx_async._payload")
+        stderr = import_without("sendx_async._core.stored")
         assert "sendx-async[procrastinate]" not in stderr
-        assert "import of sendx_async._payload halted" in stderr
+        assert "import of sendx_async._core.stored halted" in stderr

@@ -13,8 +13,8 @@ from sendx_async import (
     CustomEventRequest,
     RetryPolicy,
 )
-from sendx_async._delivery import Verdict
-from sendx_async.procrastinate._gate import Gate
+from sendx_async._policy.failures import Verdict
+from sendx_async.procrastinate._admission import Gate
 from sendx_async.testing import FakeSendX
 from tests.procrastinate.conftest import (
     LIMIT,
@@ -125,8 +125,8 @@ async def test_a_refused_key_keeps_everything(  # noqa: PLR0917 - fixtures
     caplog: pytest.LogCaptureFixture,
     status: int,
 ) -> None:
-    monkeypatch.setattr("sendx_async.procrastinate._gate.SHORTEST_HALT", 0.03)
-    monkeypatch.setattr("sendx_async.procrastinate._gate.LONGEST_HALT", 0.1)
+    monkeypatch.setattr("sendx_async.procrastinate._admission.SHORTEST_HALT", 0.03)
+    monkeypatch.setattr("sendx_async.procrastinate._admission.LONGEST_HALT", 0.1)
     clients: list[AsyncTrackingClient] = []
 
     def make_client() -> AsyncTrackingClient:
@@ -156,7 +156,7 @@ async def test_a_client_that_cannot_be_made_keeps_everything(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr("sendx_async.procrastinate._gate.SHORTEST_HALT", 0.03)
+    monkeypatch.setattr("sendx_async.procrastinate._admission.SHORTEST_HALT", 0.03)
     troubles: list[Exception] = [OSError("no vault for a@b.c"), ConfigurationError("no key")]
 
     def make_client() -> AsyncTrackingClient:
@@ -176,7 +176,7 @@ async def test_a_client_that_cannot_be_made_keeps_everything(
 async def test_a_client_that_somebody_closed_is_replaced(
     make_app: MakeApp, table: Table, fake_sendx: FakeSendX, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sendx_async.procrastinate._gate.SHORTEST_HALT", 0.03)
+    monkeypatch.setattr("sendx_async.procrastinate._admission.SHORTEST_HALT", 0.03)
     closed = AsyncTrackingClient(fake_sendx.api_key, base_url=fake_sendx.url)
     await closed.aclose()
     clients = [AsyncTrackingClient(fake_sendx.api_key, base_url=fake_sendx.url), closed]
@@ -217,7 +217,7 @@ class Nobody:
 async def test_no_more_suspects_are_remembered_than_there_is_room_for(
     make_app: MakeApp, table: Table, fake_sendx: FakeSendX, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sendx_async.procrastinate._courier._MOST_SUSPECTS", 1)
+    monkeypatch.setattr("sendx_async.procrastinate._sender._MOST_SUSPECTS", 1)
     app, sendx = make_app(retry=RetryPolicy(12, base=1e6, cap=1e6))
     await put_contacts(app, sendx, 2)
     fake_sendx.respond(500, times=2)

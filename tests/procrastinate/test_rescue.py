@@ -7,7 +7,7 @@ import pytest
 from procrastinate.jobs import Job
 
 from sendx_async import CustomEventRequest
-from sendx_async.procrastinate._jobs import Jobs
+from sendx_async.procrastinate._job_manager import Jobs
 from sendx_async.testing import FakeSendX
 from tests.procrastinate.conftest import MakeApp, Table, until, work_off, working
 

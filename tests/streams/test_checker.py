@@ -7,16 +7,16 @@ from typing import Any
 
 import attrs
 import pytest
-from _schedules import carry_out, check, make_schedule
 
 from sendx_async import EventResponse, Outcome
-from sendx_async import _backlog as backlog
-from sendx_async import _recovery as recovery
-from sendx_async._backlog import Backlog, Message
-from sendx_async._delivery import Outage, judge
-from sendx_async._operations import IDENTIFY, contacts_of
-from sendx_async._outcome import OutcomeQueue
-from sendx_async._recovery import Decision, Recovery, Step
+from sendx_async._core.operations import IDENTIFY, contacts_of
+from sendx_async._policy import ordering as backlog
+from sendx_async._policy import recovery
+from sendx_async._policy.failures import Outage, judge
+from sendx_async._policy.ordering import Backlog, Message
+from sendx_async._policy.recovery import Decision, Recovery, Step
+from sendx_async._streams.outcomes import OutcomeQueue
+from tests.faults.schedules import carry_out, check, make_schedule
 
 Sabotage = Callable[[pytest.MonkeyPatch], None]
 

@@ -5,7 +5,12 @@ from random import Random
 
 import anyio
 import pytest
-from _schedules import (
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sendx_async import AsyncTrackingClient, IdentifyRequest, TrackRequest
+from sendx_async.testing import FakeSendX
+from tests.faults.schedules import (
     QUICK_FAULTS,
     SLOW_FAULTS,
     Planned,
@@ -16,11 +21,6 @@ from _schedules import (
     check,
     make_schedule,
 )
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-
-from sendx_async import AsyncTrackingClient, IdentifyRequest, TrackRequest
-from sendx_async.testing import FakeSendX
 
 OLD, NEW = "old@example.com", "new@example.com"
 OTHERS = tuple(f"c{n}@example.com" for n in range(10))

@@ -1,63 +1,62 @@
-"""Raw servers on loopback, for what the fake server can't do."""
+"""What every test of the asyncio sockets runs in: each loop in turn, and a look at what is left."""
 
-import contextlib
-import socket
-import socketserver
+import asyncio
+import gc
 import ssl
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
+import trustme
+import uvloop
 
-Handler = Callable[[Iterator[bytes], socket.socket], object]
-"""Handles one connection: gets the bodies of its requests as they arrive, and the connection."""
+from .loopback import LIMIT, Run
 
-
-def _bodies(connection: socket.socket) -> Iterator[bytes]:
-    with connection.makefile("rb") as stream:
-        while stream.readline():
-            length = 0
-            while line := stream.readline().strip():
-                name, _, value = line.partition(b":")
-                if name.lower() == b"content-length":
-                    length = int(value)
-            yield stream.read(length)
+LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+DESCRIPTORS = Path("/dev/fd")
 
 
-@pytest.fixture
-def serve_raw() -> Iterator[Callable[..., int]]:
-    """Call it with a `Handler` to start a server and get its port; ``tls`` makes it speak TLS.
+@pytest.fixture(params=list(LOOPS))
+def run(request: pytest.FixtureRequest) -> Iterator[Run]:
+    """Run a test in a loop of its own, and fail it for anything left behind."""
+    new_loop = LOOPS[request.param]
+    new_loop().close()  # uvloop opens two descriptors with its first loop and keeps them
+    gc.collect()
+    open_before = len(list(DESCRIPTORS.iterdir()))
+    complaints: list[dict[str, Any]] = []
 
-    At the end of the test each handler must have come to its end, as it does when the client
-    closes the connection; an exception in a handler fails the test.
-    """
-    failures: list[BaseException] = []
-    with contextlib.ExitStack() as servers:
+    def run_in_loop(test: Callable[[], Awaitable[None]]) -> None:
+        async def limited() -> None:
+            asyncio.get_running_loop().set_exception_handler(
+                lambda _, said: complaints.append(said)
+            )
+            async with asyncio.timeout(LIMIT):
+                await test()
 
-        def serve(handle: Handler, *, tls: ssl.SSLContext | None = None) -> int:
-            class Connection(socketserver.BaseRequestHandler):
-                def handle(self) -> None:
-                    plain: socket.socket = self.request
-                    plain.settimeout(10)
-                    try:
-                        with (
-                            tls.wrap_socket(plain, server_side=True) if tls else plain as connection
-                        ):
-                            handle(_bodies(connection), connection)
-                    except (ConnectionError, ssl.SSLError):
-                        pass  # the client went away
-                    except BaseException as error:  # noqa: BLE001 - reported in the test's thread
-                        failures.append(error)
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            runner.run(limited())
 
-            server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Connection)
-            servers.callback(server.server_close)
-            thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-            thread.start()
-            servers.callback(thread.join)
-            servers.callback(server.shutdown)
-            port: int = server.server_address[1]
-            return port
+    yield run_in_loop
+    gc.collect()
+    assert complaints == []
+    assert len(list(DESCRIPTORS.iterdir())) == open_before
 
-        yield serve
-    if failures:
-        raise failures[0]
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def trusting(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return context
+
+
+@pytest.fixture(scope="module")
+def serving(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    return context

@@ -9,7 +9,8 @@ from socket import socket
 import anyio
 import pytest
 
-from sendx_async import AsyncTrackingClient, RetryPolicy, TrackRequest, _http1
+from sendx_async import AsyncTrackingClient, RetryPolicy, TrackRequest
+from sendx_async._transport import http1
 from sendx_async.testing import Connections, FakeSendX
 
 JANE = "jane@example.com"
@@ -158,7 +159,7 @@ def test_a_kept_alive_connection_that_the_server_closed_is_not_used(
 def test_cold_connections_are_closed_while_a_warm_one_is_used(
     fake_sendx: FakeSendX, backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_http1, "KEEP_ALIVE", 0.3)
+    monkeypatch.setattr(http1, "KEEP_ALIVE", 0.3)
     fake_sendx.latency = 0.02
 
     async def main() -> None:
@@ -177,7 +178,7 @@ def test_cold_connections_are_closed_while_a_warm_one_is_used(
 def test_a_connection_is_not_used_after_its_keep_alive(
     fake_sendx: FakeSendX, backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_http1, "KEEP_ALIVE", 0.0)
+    monkeypatch.setattr(http1, "KEEP_ALIVE", 0.0)
 
     async def main() -> None:
         async with client_of(fake_sendx) as client:

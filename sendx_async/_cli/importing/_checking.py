@@ -4,8 +4,8 @@ import contextlib
 import time
 from collections.abc import Callable
 
-from sendx_async._cli.importing._job import Job, Report, rejects_file, watched
 from sendx_async._cli.importing._rows import SourceRows
+from sendx_async._cli.importing._run import Job, Report, rejects_file, watched
 from sendx_async._cli.importing._text import SourceText
 
 _PROBLEMS_TOLD = 20

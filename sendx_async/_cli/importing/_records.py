@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol, cast
 
 import attrs
 
-from sendx_async._errors import ConfigurationError
+from sendx_async._core.errors import ConfigurationError
 
 Format = Literal["csv", "ndjson"]
 

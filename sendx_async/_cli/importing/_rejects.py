@@ -16,7 +16,7 @@ import attrs
 from sendx_async._cli.importing._columns import REJECT_COLUMNS
 from sendx_async._cli.importing._records import DELIMITERS, Record
 from sendx_async._cli.importing._text import Encoding
-from sendx_async._errors import ConfigurationError
+from sendx_async._core.errors import ConfigurationError
 
 _CHUNK = 1 << 20
 _BEGINNING = 30

@@ -11,9 +11,9 @@ from sendx_async._cli.importing._columns import Columns, Plans, listed
 from sendx_async._cli.importing._finished import FinishedRows
 from sendx_async._cli.importing._records import CsvTable, Format, JsonLines, Record, Table
 from sendx_async._cli.importing._text import STANDARD_INPUT, SourceText, has_bad_bytes
-from sendx_async._errors import ConfigurationError, InvalidRequestError
-from sendx_async._models import IdentifyRequest
-from sendx_async._operations import IDENTIFY
+from sendx_async._core.errors import ConfigurationError, InvalidRequestError
+from sendx_async._core.models import IdentifyRequest
+from sendx_async._core.operations import IDENTIFY
 
 _JSON_ENDINGS = (".ndjson", ".jsonl", ".ldjson")
 

@@ -9,7 +9,7 @@ from typing import Self
 
 import attrs
 
-from sendx_async._errors import ConfigurationError
+from sendx_async._core.errors import ConfigurationError
 
 STANDARD_INPUT = "-"
 

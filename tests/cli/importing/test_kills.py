@@ -9,13 +9,13 @@ from random import Random, randrange
 from typing import Any
 
 import pytest
-from _killed_imports.check import check, doubles_after_kills
-from _killed_imports.rows import make_rows
-from _killed_imports.run import carry_out, make_plan
 
 from sendx_async.testing import FakeSendX
 from tests.cli.conftest import Run
 from tests.cli.processes import started
+from tests.faults.killed_imports.check import check, doubles_after_kills
+from tests.faults.killed_imports.rows import make_rows
+from tests.faults.killed_imports.run import carry_out, make_plan
 
 from .killing import KILLED, LIMIT, import_until
 

@@ -1,0 +1,1 @@
+"""One call of a client's method: when it begins, its attempts, its deadline, sharing a request."""

@@ -1,0 +1,148 @@
+"""One attempt of a call: the HTTP request, and what came of it as an answer or as an error."""
+
+import asyncio
+from typing import Any
+
+import anyio
+import httpx
+
+from sendx_async._core.errors import (
+    AttemptTimeout,
+    ConnectError,
+    ResponseLost,
+    SendXError,
+    TransportError,
+)
+from sendx_async._core.settings import Settings
+from sendx_async._runtime.loops import is_asyncio
+from sendx_async._transport.http1 import DELIVERY, Delivery, RawAnswer, Target, read_body
+
+_NOTHING_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+)
+
+
+async def attempt(
+    http: httpx.AsyncClient,
+    request: httpx.Request,
+    *,
+    limit: float,
+) -> RawAnswer | SendXError:
+    """Send a request once, and give what came of it.
+
+    An error is given, not raised, so that it is raised outside of any except block: httpx's own
+    exceptions hold the request with the key, and must not hang on to ours as context.
+
+    Args:
+        http: The client that sends.
+        request: As `build_request` made it.
+        limit: Seconds that everything may take, the wait for a free connection included.
+    """
+    delivery: Delivery = request.extensions[DELIVERY]
+    try:
+        # asyncio's own timeout costs half of a cancel scope, and every call needs one.
+        if is_asyncio():
+            async with asyncio.timeout(limit):
+                return await _send(http, request, delivery)
+        with anyio.fail_after(limit):
+            return await _send(http, request, delivery)
+    except (httpx.RequestError, httpx.InvalidURL) as error:
+        if delivery.head is not None and delivery.head.is_redirect():
+            # httpx prepares to follow a redirect although it is told not to.
+            return delivery.head
+        return _transport_error(error, delivery)
+    except TimeoutError:
+        return _timed_out(delivery, f"within the timeout of {limit:g} s")
+    except OSError as error:
+        return ResponseLost(f"the connection broke: {error}", maybe_delivered=delivery.sent)
+    except SendXError as error:
+        return error
+
+
+def build_request(
+    settings: Settings, target: Target, body: bytes, *, is_borrowed: bool
+) -> httpx.Request:
+    """Make the HTTP request of an attempt; the key goes in last.
+
+    Args:
+        settings: Headers, timeouts and key.
+        target: Where to post.
+        body: What to post.
+        is_borrowed: Whether the application's own httpx client will send it.
+    """
+    timeout = settings.timeout
+    delivery = Delivery(target, sent=is_borrowed)
+    extensions: dict[str, Any] = {
+        "timeout": {
+            "connect": timeout.connect,
+            "read": timeout.read,
+            "write": timeout.write,
+            "pool": timeout.total,
+        },
+        DELIVERY: delivery,
+    }
+    if is_borrowed:
+        extensions["trace"] = delivery.trace
+    return httpx.Request(
+        "POST",
+        target.url,
+        headers=[
+            target.host,
+            *settings.headers,
+            (b"Content-Length", b"%d" % len(body)),
+            settings.secret.header(),
+        ],
+        stream=httpx.ByteStream(body),
+        extensions=extensions,
+    )
+
+
+async def _send(
+    http: httpx.AsyncClient, request: httpx.Request, delivery: Delivery
+) -> RawAnswer | SendXError:
+    try:
+        response = await http.send(request, stream=True, auth=None, follow_redirects=False)
+    except httpx.HTTPStatusError as error:
+        # A hook of the application's client calls raise_for_status.
+        answer = error.response
+        content = answer.content if answer.is_stream_consumed else None
+        return RawAnswer(answer.status_code, answer.headers.raw, content)
+    if delivery.answer is not None:
+        return delivery.answer
+    # Not our transport but the application's, or a mock.
+    body: bytes | None
+    try:
+        body = await read_body(response.aiter_bytes())
+    except httpx.DecodingError:
+        body = None
+    finally:
+        await response.aclose()
+    return RawAnswer(response.status_code, response.headers.raw, body)
+
+
+def _timed_out(delivery: Delivery, when: str) -> AttemptTimeout:
+    where = "was sent and not answered" if delivery.sent else "could not be sent"
+    return AttemptTimeout(f"the request {where} {when}", maybe_delivered=delivery.sent)
+
+
+def _transport_error(
+    error: httpx.RequestError | httpx.InvalidURL, delivery: Delivery
+) -> TransportError:
+    """Translate httpx's error, and say whether the request may have been applied."""
+    if isinstance(error, _NOTHING_SENT):
+        delivery.sent = False
+    reason = type(error).__name__
+    # The text of a protocol error quotes the answer, which may echo the request.
+    if str(error) and not isinstance(error, (httpx.ProtocolError, httpx.InvalidURL)):
+        reason += f": {error}"
+    if isinstance(error, httpx.TimeoutException):
+        return _timed_out(delivery, f"in time ({reason})")
+    if not delivery.sent:
+        return ConnectError(f"SendX can't be reached, so this attempt sent nothing ({reason})")
+    return ResponseLost(
+        f"the connection was lost before the answer was complete ({reason})", maybe_delivered=True
+    )

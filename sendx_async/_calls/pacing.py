@@ -1,0 +1,104 @@
+"""When the next request may begin: the client's rate, and the pause that a 429 imposes on all."""
+
+import heapq
+import random
+import time
+
+from sendx_async._core.errors import ApiError
+from sendx_async._core.forks import ForkSafeLock
+from sendx_async._core.options import Rate
+
+_LONGEST_PAUSE = 300.0
+_LONGEST_SPREAD = 1.0
+_LATEST = 0.03  # seconds: what comes too late by less makes a second's number wrong by 3 %
+
+
+class Pace:
+    """Gives every request of a client its place; safe to share by threads and event loops.
+
+    Places are reserved on a clock that stands still during a pause. So a pause moves all who wait
+    by its length, and they keep the distances that the rate gave them.
+
+    Args:
+        rate: How many requests may begin; None for no limit.
+    """
+
+    def __init__(self, rate: Rate | None) -> None:
+        self._lock = ForkSafeLock()
+        self._interval = 1 / rate.per_second if rate else 0.0
+        self._tolerance = (rate.burst - 1) * self._interval if rate else 0.0
+        self._next = 0.0  # the place of the request after all reserved ones, without any burst
+        self._freed: list[float] = []  # a heap of places before it that were given back
+        self._paused_until = 0.0
+        self._paused_in_all = 0.0
+        self._spread = 0.0
+        self._cause: ApiError | None = None
+
+    @property
+    def cause(self) -> ApiError | None:
+        """The error that began the pause that is going on, or None."""
+        return self._cause if time.monotonic() < self._paused_until else None
+
+    def reserve(self, now: float) -> float:
+        """Reserve the next place; `due` tells when it comes, `give_back` frees it.
+
+        Args:
+            now: Seconds of ``time.monotonic()``.
+        """
+        if not self._interval and now >= self._paused_until:
+            return now - self._paused_in_all
+        with self._lock.current:
+            place = max(now, self._paused_until) - self._paused_in_all
+            if not self._interval:
+                # Callers who wait out the same pause don't come back all at once.
+                return place + random.random() * self._spread  # noqa: S311 - jitter is no secret
+            while self._freed:
+                freed = heapq.heappop(self._freed)
+                if freed >= place:
+                    return freed
+            place = max(place, self._next - self._tolerance)
+            self._next = max(self._next, place) + self._interval
+            return place
+
+    def due(self, place: float) -> float:
+        """Give the moment of a place by ``time.monotonic()``; a pause makes it later."""
+        return place + self._paused_in_all
+
+    def is_missed(self, place: float, now: float) -> bool:
+        """Tell whether a place's moment passed so long ago that it is better given up.
+
+        When something blocks an event loop all places that come meanwhile are late, and would be
+        taken at once: more than the rate allows in a second.
+        """
+        return self._interval > 0 and now - self.due(place) > _LATEST
+
+    def give_back(self, place: float) -> None:
+        """Let somebody else have a place that is not used."""
+        if self._interval:
+            with self._lock.current:
+                heapq.heappush(self._freed, place)
+
+    def pause(self, seconds: float, cause: ApiError) -> bool:
+        """Let nobody begin for some time; at most five minutes, then one may try again.
+
+        Args:
+            seconds: How long the server asks to wait.
+            cause: The error that says so.
+
+        Returns:
+            Whether this made the pause longer than it was.
+        """
+        now = time.monotonic()
+        until = now + min(seconds, _LONGEST_PAUSE)
+        with self._lock.current:
+            if until <= self._paused_until:
+                return False
+            self._paused_in_all += until - max(now, self._paused_until)
+            self._paused_until = until
+            self._spread = min(seconds / 4, _LONGEST_SPREAD)
+            # Neither its traceback nor what the server said: other callers get to see it.
+            code, retry_after = cause.status_code, cause.retry_after
+            self._cause = type(cause)(status_code=code, retry_after=retry_after)
+            # A burst that was saved up is not for the moment after a pause.
+            self._next = max(self._next, until - self._paused_in_all + self._tolerance)
+            return True

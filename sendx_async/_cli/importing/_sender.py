@@ -1,0 +1,225 @@
+"""Sends the rows of a file, however long SendX takes, until all are finished or it is stopped."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+
+import anyio
+import anyio.lowlevel
+
+from sendx_async._cli._signals import call_when_told_to_stop
+from sendx_async._cli.importing._import_log import Books
+from sendx_async._cli.importing._rows import Row
+from sendx_async._clients.async_client import AsyncTrackingClient
+from sendx_async._core.errors import (
+    BadRequestError,
+    ConfigurationError,
+    ConflictError,
+    ResponseDecodeError,
+    SendXError,
+    UnprocessableEntityError,
+)
+from sendx_async._core.events import Event
+from sendx_async._core.models import IdentifyRequest
+from sendx_async._core.operations import MOST_IN_BULK
+from sendx_async._streams.outcomes import Outcome
+from sendx_async._streams.source import ThreadedSource
+
+_READ_AHEAD = 500
+_SECONDS_TO_FINISH = 5.0
+_TELLING = 100
+_OF_A_ROW = (BadRequestError, ConflictError, UnprocessableEntityError)
+
+
+class Sender:
+    """Sends rows, and has the books kept of what becomes of each.
+
+    At no time more rows are given away, and not yet in the books, than can be under way: these are
+    all that may be sent twice if the process is killed.
+
+    Args:
+        client: What sends.
+        rows: What is to be sent.
+        books: Where it is kept what became of them.
+        concurrency: How many requests may be under way at once.
+        patience: Seconds that an outage may last.
+        on_progress: Called now and then when there is news.
+
+    Attributes:
+        stopped_by: The number of the signal that it was told to stop with, or None.
+        waits_for: The error after which SendX is waited for just now, or None.
+        position: How many bytes of the file were read.
+    """
+
+    def __init__(
+        self,
+        client: AsyncTrackingClient,
+        rows: Iterable[Row],
+        books: Books,
+        *,
+        concurrency: int,
+        patience: float,
+        on_progress: Callable[["Sender"], None],
+    ) -> None:
+        self._client = client.with_options(on_event=self._note_event)
+        self._rows = rows
+        self._books = books
+        self._concurrency = concurrency
+        self._patience = patience
+        self._on_progress = on_progress
+        self._under_way: dict[int, Row] = {}  # by their index in the stream
+        self._given = 0
+        self._noted: list[int] = []  # in the books, which are not yet written
+        self._room = asyncio.Event()
+        self._scope = anyio.CancelScope()
+        self._will_write = False
+        self._failure: Exception | None = None
+        self.stopped_by: int | None = None
+        self.waits_for: str | None = None
+        self.position = 0
+        self._in_doubt: set[int] = set()  # those under way that must not be sent twice
+        self._alike = 0
+        self._last_refusal: tuple[type[SendXError], int | None] | None = None
+        self._number = books.stopped_at - 1
+
+    async def run(self) -> None:
+        """Send until all rows are finished, or it is told to stop.
+
+        Raises:
+            SendXError: Nothing can be sent, or the file isn't the right one.
+            OSError: A file can't be read or written.
+        """
+        # Before the first row can be among the rejects: whoever resumes knows whose they are.
+        self._books.write()
+        call_when_told_to_stop(self._stop)
+        loop = asyncio.get_running_loop()
+
+        def call_soon(function: Callable[[], object]) -> None:
+            loop.call_soon_threadsafe(function)
+
+        source = ThreadedSource(self._rows, call_soon, limit=_READ_AHEAD)
+        outcomes = self._client.send_many(
+            self._contacts(source), concurrency=self._concurrency, patience=self._patience
+        )
+        try:
+            with self._scope:
+                async with outcomes:
+                    async for outcome in outcomes:
+                        self._note(outcome)
+        finally:
+            source.stop()
+            for outcome in outcomes.unclaimed:
+                self._note_unclaimed(outcome)
+            self._write()
+        if self._failure is not None:
+            raise self._failure
+        self._books.is_complete = self.stopped_by is None
+
+    async def _contacts(self, source: ThreadedSource) -> AsyncIterator[IdentifyRequest]:
+        most = self._concurrency * MOST_IN_BULK
+        row: Row
+        async for row in source:
+            # What is not safe to repeat travels alone: more would be in doubt than need be.
+            while len(self._under_way) >= most or (
+                len(self._in_doubt) >= self._concurrency and not row.is_replay_safe
+            ):
+                self._room.clear()
+                await self._room.wait()
+            if self.stopped_by is not None:
+                return
+            self._number, self.position = row.record.number, row.position
+            if row.contact is not None and self._books.expect(row):
+                self._under_way[self._given] = row
+                if not row.is_replay_safe:
+                    self._in_doubt.add(self._given)
+                self._given += 1
+                yield row.contact
+            else:
+                if row.contact is None:
+                    self._books.reject(row, f"{row.problem}")
+                self._write_soon()
+                await anyio.lowlevel.checkpoint()  # a file may have nothing but such rows
+
+    def _note(self, outcome: Outcome) -> None:
+        row = self._under_way[outcome.index]
+        if outcome.error is None:
+            self._books.deliver(row)
+        else:
+            self._books.reject(row, _reason(outcome.error))
+        self._look_for_something_general(outcome.error)
+        self._noted.append(outcome.index)
+        self._write_soon()
+
+    def _look_for_something_general(self, error: SendXError | None) -> None:
+        """Stop if many rows in a row are refused alike, and not because of what they hold."""
+        kind = None if error is None else (type(error), getattr(error, "status_code", None))
+        self._alike = self._alike + 1 if kind == self._last_refusal else 1
+        self._last_refusal = kind
+        if error is None or self._alike < _TELLING or self._failure is not None:
+            return
+        # What a row holds is at fault with some errors, but hardly if no row was ever delivered.
+        if not isinstance(error, _OF_A_ROW) or not self._books.delivered:
+            self._failure = ConfigurationError(
+                f"SendX has refused {_TELLING} rows after each other in the same way: "
+                f"{str(error).rstrip('.?')}. Are the base URL and the file right? These rows are "
+                "among the rejected ones, and can be imported from there as they are"
+            )
+            self._scope.cancel()
+
+    def _note_event(self, event: Event) -> None:
+        if event.operation == "send_many":
+            self.waits_for = event.error if event.kind == "paused" else None
+            if event.status_code is not None and 300 <= event.status_code < 400:  # noqa: PLR2004 - a redirect
+                # A stream waits until it is gone; whoever has mistyped the URL would wait in vain.
+                self._failure = ConfigurationError(
+                    f"SendX answers with a redirect (HTTP {event.status_code}), and those are "
+                    "never followed: is the base URL right?"
+                )
+                self._scope.cancel()
+            self._on_progress(self)
+
+    def _note_unclaimed(self, outcome: Outcome) -> None:
+        if outcome.is_retryable:
+            self._books.give_up(self._under_way[outcome.index])
+        else:
+            self._note(outcome)
+
+    def _write_soon(self) -> None:
+        # One commit for all outcomes that the loop hands out before it comes to this.
+        if not self._will_write:
+            self._will_write = True
+            asyncio.get_running_loop().call_soon(self._write)
+
+    def _write(self) -> None:
+        self._will_write = False
+        noted = set(self._noted)
+        self._books.stopped_at = min(
+            (row.record.number for index, row in self._under_way.items() if index not in noted),
+            default=self._number + 1,
+        )
+        try:
+            self._books.write()
+        except Exception as error:  # noqa: BLE001 - the loop would only log it; run raises it
+            self._failure = error
+            self._scope.cancel()
+            return
+        for index in self._noted:
+            del self._under_way[index]
+        self._in_doubt.difference_update(self._noted)
+        self._noted.clear()
+        self._room.set()
+        self._on_progress(self)
+        if self.stopped_by is not None and not self._under_way:
+            self._scope.cancel()
+
+    def _stop(self, number: int) -> None:
+        if self.stopped_by is not None or self.waits_for is not None or not self._under_way:
+            self._scope.cancel()
+        else:
+            asyncio.get_running_loop().call_later(_SECONDS_TO_FINISH, self._scope.cancel)
+        self.stopped_by = number
+
+
+def _reason(error: SendXError) -> str:
+    # A success that can't be read says so itself.
+    is_silent = error.maybe_delivered and not isinstance(error, ResponseDecodeError)
+    return f"{error}; it may have been applied" if is_silent else str(error)

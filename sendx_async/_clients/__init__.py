@@ -1,0 +1,1 @@
+"""The clients, asynchronous and synchronous, and their streams."""

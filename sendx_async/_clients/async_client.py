@@ -1,0 +1,433 @@
+"""The asynchronous client."""
+
+import math
+import warnings
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from types import TracebackType
+from typing import Any, NoReturn, Self, TypeVar, Unpack, cast
+
+import httpx
+
+from sendx_async._calls.batching import make_batcher
+from sendx_async._calls.call import Answer, Call, Shared
+from sendx_async._calls.pacing import Pace
+from sendx_async._core import options
+from sendx_async._core.errors import ClientClosedError, ConfigurationError
+from sendx_async._core.events import Event
+from sendx_async._core.models import (
+    AnyRequest,
+    AnyResponse,
+    ApiResponse,
+    CustomEventRequest,
+    EventResponse,
+    IdentifyRequest,
+    IdentifyResponse,
+    RevenueEventRequest,
+    TrackRequest,
+    TrackResponse,
+)
+from sendx_async._core.operations import (
+    CUSTOM_EVENT,
+    IDENTIFY,
+    IDENTIFY_BULK,
+    MOST_IN_BULK,
+    PATHS,
+    REVENUE_EVENT,
+    TRACK,
+    Operation,
+)
+from sendx_async._core.options import Rate, Timeout
+from sendx_async._core.protocol import make_request, operation_for
+from sendx_async._core.secret import make_secret
+from sendx_async._core.settings import (
+    ClientOptions,
+    PerCall,
+    Settings,
+    changed,
+    default_headers,
+    for_this_call,
+    make_headers,
+    make_listener,
+)
+from sendx_async._policy.retry import RetryPolicy
+from sendx_async._streams.dispatcher import Dispatcher
+from sendx_async._streams.source import Source, check_source
+from sendx_async._streams.stream import AsyncOutcomeStream, DispatchOptions, make_dispatcher
+from sendx_async._transport.http1 import Target
+from sendx_async._transport.http_client import HttpClient
+from sendx_async._transport.pool import ShardedTransport
+
+ResponseT = TypeVar("ResponseT")
+RequestT = TypeVar("RequestT")
+
+_Mapping = Mapping[str, Any]
+
+
+class AsyncTrackingClient:
+    """Identifies and tracks SendX contacts; awaited, on asyncio or trio.
+
+    Open it once and share it: ``async with AsyncTrackingClient() as client: ...``. Calls may be
+    made from any number of tasks, threads and event loops.
+
+    Args:
+        api_key: The Team API Key. Default: the environment variable SENDX_API_KEY.
+        base_url: Where the API is. Default: the environment variable SENDX_BASE_URL, or SendX's
+            production server. ``http://`` is accepted for this machine only.
+        api_key_prefix: Sent before the key with a blank between, as the official SDKs can do.
+        timeout: Seconds that one attempt may take, or a `Timeout`. Default 10.
+        deadline: Seconds that a whole call may take, its waits and retries included; None for no
+            limit. Default 30.
+        retry: How often and when a call is repeated. Default ``RetryPolicy()``.
+        max_connections: How many requests may be under way at once in one event loop; others
+            wait. Default 20.
+        rate: How many requests may begin in a second. Default: no limit.
+        headers: Headers to add to every request, or to replace ``User-Agent``.
+        http_client: An `httpx.AsyncClient` to use instead of an own one; it is never closed, and
+            its own limits count instead of ``max_connections``.
+        on_event: Called with an `Event` for each thing that happens to a call;
+            `sendx_async.otel.Telemetry` is one that makes traces. It is called in
+            the event loop, so it must not block.
+        batch_identify: Whether concurrent calls of `identify_contact` share requests to the bulk
+            endpoint, up to 25 contacts in each. A call on an idle client leaves at once, those
+            that come while requests are under way leave together; each has its own result, error,
+            cancellation and deadline. ``on_event`` is told of the requests that they share. What
+            isn't safe to repeat, or has options of its own besides ``deadline``, goes alone. It
+            pays where there are more callers than connections; otherwise a call may take twice as
+            long, since it waits for the one before. Default False.
+
+    Raises:
+        ConfigurationError: A setting is missing or wrong.
+    """
+
+    _owner: "AsyncTrackingClient | None" = None
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        *,
+        base_url: str | None = None,
+        api_key_prefix: str | None = None,
+        timeout: float | Timeout = 10.0,
+        deadline: float | None = 30.0,
+        retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen, so safe to share
+        max_connections: int = 20,
+        rate: Rate | None = None,
+        headers: Mapping[str, str] | None = None,
+        http_client: httpx.AsyncClient | None = None,
+        on_event: Callable[[Event], object] | None = None,
+        batch_identify: bool = False,
+    ) -> None:
+        try:
+            secret = make_secret(api_key, api_key_prefix)
+        except ConfigurationError as error:
+            # The frames that were left hold the key, and so would the traceback.
+            raise error.with_traceback(None)  # noqa: B904 - it is the same error
+        finally:
+            del api_key, api_key_prefix
+        settings = Settings(
+            secret=secret,
+            base_url=options.make_base_url(base_url),
+            timeout=options.make_timeout(timeout),
+            deadline=options.make_deadline(deadline),
+            retry=options.make_retry(retry),
+            headers=make_headers(headers, default_headers()),
+            on_event=make_listener(on_event),
+            batch_identify=options.make_flag("batch_identify", batch_identify),
+        )
+        max_connections = options.make_count("max_connections", max_connections)
+        pool = ShardedTransport(max_connections=max_connections)
+        pace = Pace(options.make_rate(rate))
+        targets = _targets_at(settings.base_url)
+        if http_client is not None and not isinstance(http_client, httpx.AsyncClient):
+            raise ConfigurationError(
+                f"http_client must be an httpx.AsyncClient, got {type(http_client).__name__}"
+            )
+        self._shared = Shared(
+            http_client or HttpClient(transport=pool),
+            is_borrowed=http_client is not None,
+            pace=pace,
+            most_at_once=max_connections if http_client is None else math.inf,
+        )
+        self._settings = settings
+        self._targets = targets
+        self._batcher = make_batcher(self._shared, settings, targets)
+        self._is_owner = True
+
+    async def identify_contact(
+        self, identify_request: IdentifyRequest | _Mapping, **per_call: Unpack[PerCall]
+    ) -> IdentifyResponse:
+        """Create a contact, or update the one that has this address.
+
+        Args:
+            identify_request: The contact, as a model or as a mapping with the model's names or
+                those on the wire.
+            **per_call: ``timeout``, ``deadline`` (seconds), ``retry``, ``headers`` for this call.
+
+        Returns:
+            What SendX said.
+
+        Raises:
+            InvalidRequestError: The request can't be sent; nothing was.
+            ApiError: SendX refused it, or failed; the class says which.
+            TransportError: No answer came back.
+            DeadlineExceeded: The call took too long.
+            ResponseDecodeError: It was delivered, but the answer can't be read.
+            ClientClosedError: The client is closed.
+        """
+        return (await self._call(IDENTIFY, identify_request, **per_call)).data
+
+    async def track_contact(
+        self, track_request: TrackRequest | _Mapping, **per_call: Unpack[PerCall]
+    ) -> TrackResponse:
+        """Add tags to a contact and remove others; arguments and errors as `identify_contact`."""
+        return (await self._call(TRACK, track_request, **per_call)).data
+
+    async def track_custom_event(
+        self, custom_event_request: CustomEventRequest | _Mapping, **per_call: Unpack[PerCall]
+    ) -> EventResponse:
+        """Record an event of a contact; arguments and errors as `identify_contact`.
+
+        It is never sent again once it may have been delivered, since SendX would count it twice.
+        """
+        return (await self._call(CUSTOM_EVENT, custom_event_request, **per_call)).data
+
+    async def track_revenue_event(
+        self, revenue_event_request: RevenueEventRequest | _Mapping, **per_call: Unpack[PerCall]
+    ) -> EventResponse:
+        """Record revenue from a contact; as `track_custom_event`."""
+        return (await self._call(REVENUE_EVENT, revenue_event_request, **per_call)).data
+
+    async def identify_contacts(
+        self,
+        identify_requests: Iterable[IdentifyRequest | _Mapping],
+        **per_call: Unpack[PerCall],
+    ) -> IdentifyResponse:
+        """Create or update 1 to 25 contacts in one request; errors as `identify_contact`.
+
+        What SendX does with the others when some of them are bad is undocumented.
+        """
+        return (await self._call(IDENTIFY_BULK, identify_requests, **per_call)).data
+
+    async def send(
+        self, request: AnyRequest | _Mapping, **per_call: Unpack[PerCall]
+    ) -> AnyResponse:
+        """Do what the request's type asks for; errors as `identify_contact`.
+
+        A mapping with an ``amount`` is a revenue event, any other with an ``identifier`` a custom
+        event, one with tags to add or to remove is tracked, and any other identifies a contact.
+        """
+        operation: Operation[Any, AnyResponse]
+        operation = operation_for(request)
+        return (await self._call(operation, request, **per_call)).data
+
+    def send_many(
+        self,
+        source: Iterable[AnyRequest | _Mapping] | AsyncIterable[AnyRequest | _Mapping],
+        *,
+        concurrency: int = 8,
+        batch_size: int = MOST_IN_BULK,
+        patience: float | None = 300.0,
+    ) -> AsyncOutcomeStream:
+        """Send any number of requests, each contact's in order, and wait out outages.
+
+        Use it as ``async with client.send_many(source) as outcomes: async for outcome in
+        outcomes: ...``. The source is read only as fast as outcomes are taken, so iterate to the
+        end; leaving early stops everything, and ``outcomes.unsent`` tells what wasn't sent.
+
+        Requests about the same contact (the same address in any case, either address of a rename)
+        are never under way at once, and are sent in the source's order. Contacts that are safe to
+        identify twice share requests to the bulk endpoint; if SendX refuses such a request its
+        contacts are sent one by one. What isn't safe to repeat travels alone, and is never sent
+        again once it may have been applied.
+
+        When SendX can't be reached, asks to slow down or fails for three different contacts in a
+        row, everything pauses until it answers again, and ``on_event`` is told. A request that
+        fails while others succeed is repeated as often as the client's ``retry`` allows, then it
+        fails alone. The client's ``timeout`` holds for each attempt, ``deadline`` not at all; for
+        other values use ``client.with_options(timeout=...).send_many(...)``.
+
+        Args:
+            source: Requests of all kinds, models or mappings as for `send`: an iterable, which is
+                read in the event loop and must not block it, or an asynchronous one. Where rows may
+                be bad give mappings: what raises in your generator, as a model does, ends it and
+                so the stream, once all before is sent. When you leave early it is not closed, and
+                an iterator can be read on; but an asynchronous generator that is waiting then is
+                cancelled, which finishes it. Read ahead are at most two batches for each request
+                that may be under way.
+            concurrency: How many requests may be under way at once, at most ``max_connections``.
+                Default 8.
+            batch_size: How many contacts may share a request, 1 to 25. Default 25.
+            patience: Seconds that an outage may last; None for no limit. Default 300.
+
+        Returns:
+            An asynchronous context manager that gives an `AsyncOutcomeStream`; see there for the
+            errors. A request that can't be sent is an `Outcome` with an error, and ends nothing.
+
+        Raises:
+            ConfigurationError: An option is out of range.
+            InvalidRequestError: ``source`` can't be read.
+        """
+        return AsyncOutcomeStream(
+            self._make_dispatcher(
+                check_source(source, Iterable, AsyncIterable),
+                concurrency=concurrency,
+                batch_size=batch_size,
+                patience=patience,
+            )
+        )
+
+    def _make_dispatcher(self, source: Source, **options: Unpack[DispatchOptions]) -> Dispatcher:
+        """Give what sends a source with this client's settings; an outbox has one, too."""
+        return make_dispatcher(self._shared, self._settings, self._targets, source, **options)
+
+    async def identify_contact_with_http_info(
+        self, identify_request: IdentifyRequest | _Mapping, **per_call: Unpack[PerCall]
+    ) -> ApiResponse[IdentifyResponse]:
+        """As `identify_contact`, with the status and headers of the answer."""
+        return (await self._call(IDENTIFY, identify_request, **per_call)).with_http_info()
+
+    async def track_contact_with_http_info(
+        self, track_request: TrackRequest | _Mapping, **per_call: Unpack[PerCall]
+    ) -> ApiResponse[TrackResponse]:
+        """As `track_contact`, with the status and headers of the answer."""
+        return (await self._call(TRACK, track_request, **per_call)).with_http_info()
+
+    async def track_custom_event_with_http_info(
+        self, custom_event_request: CustomEventRequest | _Mapping, **per_call: Unpack[PerCall]
+    ) -> ApiResponse[EventResponse]:
+        """As `track_custom_event`, with the status and headers of the answer."""
+        return (await self._call(CUSTOM_EVENT, custom_event_request, **per_call)).with_http_info()
+
+    async def track_revenue_event_with_http_info(
+        self, revenue_event_request: RevenueEventRequest | _Mapping, **per_call: Unpack[PerCall]
+    ) -> ApiResponse[EventResponse]:
+        """As `track_revenue_event`, with the status and headers of the answer."""
+        return (await self._call(REVENUE_EVENT, revenue_event_request, **per_call)).with_http_info()
+
+    async def identify_contacts_with_http_info(
+        self,
+        identify_requests: Iterable[IdentifyRequest | _Mapping],
+        **per_call: Unpack[PerCall],
+    ) -> ApiResponse[IdentifyResponse]:
+        """As `identify_contacts`, with the status and headers of the answer."""
+        return (await self._call(IDENTIFY_BULK, identify_requests, **per_call)).with_http_info()
+
+    async def _call(
+        self,
+        operation: Operation[Any, ResponseT],
+        given: object,
+        **per_call: Unpack[PerCall],
+    ) -> Answer[ResponseT]:
+        settings = for_this_call(self._settings, per_call) if per_call else self._settings
+        request = make_request(operation, given)
+        if (
+            self._batcher is not None
+            and operation is IDENTIFY
+            and per_call.keys() <= {"deadline"}
+            and operation.is_replay_safe(request)
+        ):
+            shared = await self._batcher.identify(request, deadline=settings.deadline)
+            return cast("Answer[ResponseT]", shared)
+        target = self._targets[operation.path]
+        return await Call(self._shared, settings, operation, request, target).run()
+
+    def with_options(self, **changes: Unpack[ClientOptions]) -> Self:
+        """Give a copy with other settings that shares connections, pace and retry budget.
+
+        The copy needs no closing: it ends with the client that it was made from. When SendX asks
+        to slow down, they all do, whichever key or address they use.
+
+        Args:
+            **changes: ``api_key``, ``api_key_prefix``, ``base_url``, ``timeout``, ``deadline``,
+                ``retry``, ``headers``, ``on_event``, ``batch_identify``; as for the client itself.
+                ``headers`` are added to those of the client.
+
+        Raises:
+            ConfigurationError: A setting is wrong.
+            TypeError: It is none that a copy can have of its own.
+        """
+        try:
+            settings = changed(self._settings, **changes)
+        except ConfigurationError as error:
+            raise error.with_traceback(None)  # noqa: B904 - it is the same error
+        finally:
+            del changes  # this frame holds it, too
+        targets = _targets_at(settings.base_url)
+        copy = object.__new__(type(self))
+        copy.__dict__.update(self.__dict__)  # whatever else a subclass keeps
+        copy._is_owner = False
+        copy._owner = self  # which is what gets closed, so it lives as long
+        copy._settings = settings
+        copy._targets = targets
+        copy._batcher = make_batcher(self._shared, settings, targets)
+        return copy
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the client, or the one it was copied from, is closed."""
+        return self._shared.is_closed
+
+    async def aclose(self) -> None:
+        """Close the client and its connections; calls under way may end, new ones are refused.
+
+        Closing it again does nothing; neither does closing a copy. A borrowed ``http_client``
+        stays open.
+        """
+        if self._is_owner:
+            self._close_without_a_loop()
+            if not self._shared.is_borrowed:
+                await self._shared.http.aclose()
+
+    def _close_without_a_loop(self) -> None:
+        """Refuse further calls; enough where there is no event loop that could hold sockets."""
+        self._shared.is_closed = self._shared.is_closed or self._is_owner
+
+    def _refuse_if_closed(self) -> None:
+        if self._shared.is_closed:
+            raise ClientClosedError("the client is closed: make a new one")
+
+    async def __aenter__(self) -> Self:
+        self._refuse_if_closed()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        await self.aclose()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"{type(self).__name__} can't be pickled or copied: share it, use with_options(), or "
+            "make a new one in the other process"
+        )
+
+    def __repr__(self) -> str:
+        if not hasattr(self, "_settings"):
+            return f"<{type(self).__name__}, incomplete>"
+        state = " (closed)" if self._shared.is_closed else ""
+        return f"<{type(self).__name__} for {self._settings.base_url}{state}>"
+
+    def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
+        # A client that was never used has nothing to close, so it may be forgotten.
+        if (
+            getattr(self, "_is_owner", False)
+            and self._shared.is_used
+            and not (self._shared.is_closed or self._shared.is_borrowed)
+        ):
+            _warn(
+                f"a client for {self._settings.base_url} was never closed: open it in a "
+                "`with` or `async with` statement",
+                ResourceWarning,
+                source=self,
+                stacklevel=2,
+            )
+
+
+def _targets_at(base_url: str) -> dict[str, Target]:
+    try:
+        return {path: Target.at(base_url + path) for path in PATHS}
+    except (httpx.InvalidURL, ValueError):
+        raise ConfigurationError(f"base_url must be a URL such as {options.PRODUCTION}") from None

@@ -1,0 +1,1 @@
+"""Requests, answers, errors and options: pure values and functions, without any I/O."""

@@ -1,0 +1,207 @@
+"""From a caller's request to the bytes of a body, and from an answer to a response or an error."""
+
+import itertools
+import json
+import math
+from collections.abc import Iterable, Mapping
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeVar, cast
+
+from sendx_async._core.converter import converter
+from sendx_async._core.errors import InvalidRequestError, ResponseDecodeError, api_error_class
+from sendx_async._core.operations import (
+    CUSTOM_EVENT,
+    IDENTIFY,
+    MOST_IN_BULK,
+    REVENUE_EVENT,
+    SINGLE_OPERATIONS,
+    TRACK,
+    Operation,
+)
+from sendx_async._core.validation import type_name
+
+RequestT = TypeVar("RequestT")
+ResponseT = TypeVar("ResponseT")
+
+_UNAVAILABLE = 503
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_TO_JSON = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+# Models can't be subclassed, so their types tell.
+_BY_MODEL = {operation.takes: operation for operation in SINGLE_OPERATIONS}
+_KEYS_OF_TRACK = {"add_tags", "addTags", "remove_tags", "removeTags"}
+_HINTS: Mapping[int, str] = {
+    401: "Check the API key: Settings, then Team API Key, in SendX.",
+    404: "The contact is unknown to SendX, or base_url is wrong.",
+    429: "Send less at a time, or set rate.",
+}
+
+
+def make_request(operation: Operation[RequestT, Any], given: Any) -> RequestT:
+    """Make what the operation takes of what a caller gave: models or mappings.
+
+    Raises:
+        InvalidRequestError: It is something else, or a value in it can't be sent.
+    """
+    if not operation.takes_several:
+        return cast("RequestT", _make_one(operation, given))
+    if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
+        problem = f"must be given an iterable of requests, got {type_name(cast('object', given))}"
+        raise InvalidRequestError.of(operation.name, [problem])
+    made: list[Any] = []
+    problems: list[str] = []
+    # One too many is enough to refuse them: the iterable may have no end.
+    items = itertools.islice(cast("Iterable[object]", given), MOST_IN_BULK + 1)
+    for index, item in enumerate(items):
+        try:
+            made.append(_make_one(operation, item))
+        except InvalidRequestError as error:
+            problems.extend(f"[{index}] {problem}" for problem in error.problems)
+    if not problems and not 1 <= len(made) <= MOST_IN_BULK:
+        problems.append(f"takes 1 to {MOST_IN_BULK} contacts, got {'more' if made else 'none'}")
+    if problems:
+        raise InvalidRequestError.of(operation.name, problems)
+    return cast("RequestT", tuple(made))
+
+
+def _make_one(operation: Operation[Any, Any], given: Any) -> Any:
+    if isinstance(given, operation.takes):
+        return given
+    if isinstance(given, Mapping):
+        return converter().structure(given, operation.takes)
+    name = operation.takes.__name__
+    problem = f"must be given one {name} or a mapping, got {type_name(given)}"
+    raise InvalidRequestError.of(operation.name, [problem])
+
+
+def operation_for(request: object) -> Operation[Any, Any]:
+    """Give the operation that takes a request: a model, or a mapping that is like one.
+
+    A mapping with an ``amount`` is for `REVENUE_EVENT`, any other with an ``identifier`` for
+    `CUSTOM_EVENT`, one with tags to add or remove for `TRACK`, and what is left for `IDENTIFY`.
+
+    Raises:
+        InvalidRequestError: It is neither a model nor a mapping.
+    """
+    operation = _BY_MODEL.get(type(request))
+    if operation is not None:
+        return operation
+    if isinstance(request, Mapping):
+        keys = cast("Mapping[object, object]", request).keys()
+        if "amount" in keys:
+            return REVENUE_EVENT
+        if "identifier" in keys:
+            return CUSTOM_EVENT
+        return IDENTIFY if keys.isdisjoint(_KEYS_OF_TRACK) else TRACK
+    names = ", ".join(operation.takes.__name__ for operation in SINGLE_OPERATIONS)
+    problem = f"must be given one of {names} or a mapping, got {type_name(request)}"
+    raise InvalidRequestError.of("send", [problem])
+
+
+def encode(request: Any) -> bytes:
+    """Give the body for a request, or for a tuple of requests."""
+    return _TO_JSON(converter().unstructure(request)).encode("ascii")
+
+
+def decode(
+    operation: Operation[Any, ResponseT],
+    status_code: int,
+    headers: Mapping[str, str],
+    body: bytes | None,
+    *,
+    now: float,
+) -> ResponseT:
+    """Give the response that an answer carries.
+
+    Args:
+        operation: What was asked for.
+        status_code: The HTTP status; every 2xx is a success, since documents disagree on which.
+        headers: The answer's headers, names in lower case.
+        body: The answer's body; None if it could not be decompressed.
+        now: Unix seconds, to make sense of a ``Retry-After`` that is a date.
+
+    Raises:
+        ResponseDecodeError: A success with a body that isn't JSON.
+        ApiError: Any other status; the class says which.
+    """
+    succeeded = 200 <= status_code < 300  # noqa: PLR2004 - the definition of a 2xx
+    answer: object = None
+    is_readable = body is not None
+    body = body or b""
+    try:
+        text = body.removeprefix(_BYTE_ORDER_MARK).decode()
+        answer = {} if not text or text.isspace() else json.loads(text)
+    except (ValueError, RecursionError):
+        is_readable = False
+    if succeeded:
+        if not is_readable:
+            raise ResponseDecodeError(
+                f"SendX answered with HTTP {status_code}, so the request was delivered, but the "
+                "body is not JSON: does base_url lead to SendX itself?",
+                status_code=status_code,
+                headers=headers,
+                body=body,
+                maybe_delivered=True,
+            )
+        return converter().structure(answer, operation.gives)
+    retry_after = parse_retry_after(headers.get("retry-after"), headers.get("date"), now=now)
+    refused = status_code < 500 or (status_code == _UNAVAILABLE and retry_after is not None)  # noqa: PLR2004 - the definition of a 5xx
+    raise api_error_class(status_code)(
+        _message_of(answer),
+        status_code=status_code,
+        headers=headers,
+        body=body,
+        retry_after=retry_after,
+        maybe_delivered=not refused,
+        hint=_HINTS.get(status_code, _redirect_hint(status_code)),
+    )
+
+
+def _redirect_hint(status_code: int) -> str:
+    if 300 <= status_code < 400:  # noqa: PLR2004 - the definition of a 3xx
+        return "Redirects are never followed, they would hand on the API key: check base_url."
+    return ""
+
+
+def _message_of(answer: object) -> str | None:
+    """Find the server's words in any of the shapes that SendX is known to use for errors."""
+    if not isinstance(answer, Mapping):
+        return None
+    fields = cast("Mapping[str, Any]", answer)
+    error = fields.get("error")
+    if isinstance(error, Mapping):
+        error = cast("Mapping[str, Any]", error).get("message")
+    for text in (fields.get("message"), error):
+        if isinstance(text, str) and text:
+            return text
+    return None
+
+
+def parse_retry_after(value: str | None, date: str | None, *, now: float) -> float | None:
+    """Give the seconds to wait that a ``Retry-After`` header asks for, or None.
+
+    Args:
+        value: The header: seconds, or an HTTP date.
+        date: The answer's ``Date``; against it a date is free of the difference between clocks.
+        now: Unix seconds here, used when there is no ``Date``.
+    """
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        until = _timestamp(value)
+        if until is None:
+            return None
+        start = _timestamp(date)
+        seconds = until - (now if start is None else start)
+    return max(0.0, seconds) if math.isfinite(seconds) else None
+
+
+def _timestamp(value: str | None) -> float | None:
+    try:
+        moment = parsedate_to_datetime(value or "")
+        # Whatever it says of zones, an HTTP date is in UTC.
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,165 @@
+"""Requests that were read and not finished: each contact's in order, the others side by side."""
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Any, Self
+
+from sendx_async._core.operations import IDENTIFY, Operation, contacts_of
+from sendx_async._core.protocol import make_request, operation_for
+
+
+class Message:
+    """A request on its way.
+
+    Args:
+        index: Its place in the source.
+        operation: What is asked for.
+        request: What the operation takes.
+        contacts: Whom it is about; what is about the same contact is sent in order.
+        replay_safe: Whether applying it twice is harmless.
+        is_alone: Whether it must not share a request with others.
+
+    Attributes:
+        contact: The first of its contacts.
+        failures: How often it failed while others succeeded.
+        spell: The latest spell of trouble in which it failed.
+        spells: In how many it failed.
+        attempts: How often it was sent, or tried to be.
+        maybe_delivered: Whether SendX may have applied it, in any attempt.
+    """
+
+    __slots__ = (
+        "attempts", "contact", "contacts", "failures", "followers", "index", "is_alone",
+        "maybe_delivered", "operation", "replay_safe", "request", "spell", "spells", "waits_for",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        index: int,
+        operation: Operation[Any, Any],
+        request: Any,
+        contacts: tuple[str, ...],
+        *,
+        replay_safe: bool,
+        is_alone: bool,
+    ) -> None:
+        self.index = index
+        self.operation = operation
+        self.request = request
+        self.contacts = contacts
+        self.contact = contacts[0]
+        self.replay_safe = replay_safe
+        self.is_alone = is_alone
+        self.failures = 0
+        self.spell = -1
+        self.spells = 0
+        self.attempts = 0
+        self.maybe_delivered = False
+        self.waits_for = 0
+        self.followers: list[Message] | None = None
+
+    @classmethod
+    def of(cls, index: int, given: object) -> Self:
+        """Make one of what a source gave: a model or a mapping.
+
+        Raises:
+            InvalidRequestError: It is neither, or no good one.
+        """
+        operation = operation_for(given)
+        request = make_request(operation, given)
+        replay_safe = operation.is_replay_safe(request)
+        return cls(
+            index,
+            operation,
+            request,
+            contacts_of(request),
+            replay_safe=replay_safe,
+            is_alone=not replay_safe or operation is not IDENTIFY,
+        )
+
+
+class Backlog:
+    """Messages in the order of their source; gives out those that may be sent now.
+
+    A message is ready when all earlier ones about its contacts are finished, so that two of one
+    contact are never out at once.
+
+    Args:
+        batch_size: How many messages may share a request.
+    """
+
+    def __init__(self, batch_size: int) -> None:
+        self.batch_size = batch_size
+        self._latest: dict[str, Message] = {}  # by contact: whom the next one has to wait for
+        self._shareable: deque[Message] = deque()
+        self._alone: deque[Message] = deque()
+        self.unfinished: dict[int, Message] = {}
+
+    @property
+    def ready(self) -> int:
+        """How many messages may be sent now."""
+        return len(self._shareable) + len(self._alone)
+
+    def add(self, message: Message) -> None:
+        """Put a message behind all others."""
+        self.unfinished[message.index] = message
+        latest = self._latest
+        for contact in message.contacts:
+            before = latest.get(contact)
+            latest[contact] = message
+            if before is not None and before is not message:
+                message.waits_for += 1
+                if before.followers is None:
+                    before.followers = []
+                before.followers.append(message)
+        if not message.waits_for:
+            self._queue_of(message).append(message)
+
+    def take(self) -> list[Message]:
+        """Give out the next message, with others that may share its request; none if none is ready.
+
+        They have to come back, with `finish` or `give_back`.
+        """
+        shareable, alone = self._shareable, self._alone
+        if alone and (not shareable or alone[0].index < shareable[0].index):
+            return [alone.popleft()]
+        return self._take_shareable()
+
+    def _take_shareable(self) -> list[Message]:
+        queue = self._shareable
+        return [queue.popleft() for _ in range(min(len(queue), self.batch_size))]
+
+    def take_for_trial(self, *, alone: bool) -> list[Message]:
+        """Give out what an outage is tried with: if there is any, something that may fail.
+
+        Args:
+            alone: Whether it has to be a single message, if there is one.
+        """
+        if self._shareable and not alone:
+            return self._take_shareable()
+        for place, message in enumerate(self._alone):
+            if message.replay_safe:
+                del self._alone[place]
+                return [message]
+        if self._shareable:
+            return [self._shareable.popleft()]
+        return [self._alone.popleft()] if self._alone else []
+
+    def give_back(self, messages: Iterable[Message]) -> None:
+        """Take messages back that have to be sent again; others go first, lest they block them."""
+        for message in messages:
+            self._queue_of(message).append(message)
+
+    def finish(self, message: Message) -> None:
+        """Forget a message, and let those that waited for it go on."""
+        del self.unfinished[message.index]
+        for contact in message.contacts:
+            if self._latest.get(contact) is message:
+                del self._latest[contact]
+        for follower in message.followers or ():
+            follower.waits_for -= 1
+            if not follower.waits_for:
+                self._queue_of(follower).append(follower)
+
+    def _queue_of(self, message: Message) -> deque[Message]:
+        return self._alone if message.is_alone else self._shareable

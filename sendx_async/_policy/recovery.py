@@ -1,0 +1,219 @@
+"""What follows when a stream's request was answered or has failed: pure, the clock passed in."""
+
+import enum
+from collections.abc import Sequence
+
+import attrs
+
+from sendx_async._core.errors import ApiError, RateLimitError, SendXError
+from sendx_async._policy.failures import (
+    Outage,
+    PlainSuspect,
+    Verdict,
+    is_endpoint_missing,
+    judge,
+    may_be_found_later,
+)
+from sendx_async._policy.ordering import Backlog, Message
+from sendx_async._policy.retry import RetryPolicy, backoff
+from sendx_async._policy.throttle import Throttle
+
+_OUTAGES_THAT_SPEAK_AGAINST_BATCHES = 2
+_MOST_UNKNOWN = 100_000
+
+
+class Step(enum.Enum):
+    """What becomes of the messages whose request failed."""
+
+    FINISH = "this is the end of them"
+    AGAIN = "send them again when it is their turn"
+    APART = "send them again, each in a request of its own"
+    LATER = "send it again after a wait"
+    STOP = "keep them, and send nothing more"
+
+
+@attrs.frozen
+class Decision:
+    """What to do after a request failed.
+
+    Attributes:
+        step: What becomes of its messages.
+        wait: Seconds until the message is sent again; for `Step.LATER` only.
+        pause: Seconds that everything pauses for, ``math.inf`` if that is longer than there is
+            patience; None for no pause.
+        ends_outage: Whether the failure shows that SendX is well again.
+    """
+
+    step: Step
+    wait: float = 0.0
+    pause: float | None = None
+    ends_outage: bool = False
+
+
+class Recovery:
+    """Decides what is sent, when, and how often, while requests fail and succeed.
+
+    Args:
+        backlog: Where the messages are kept.
+        policy: The longest waits, and how often one message may fail while others succeed.
+        patience: Seconds that an outage may last.
+        most_at_once: How many requests may be under way when all is well.
+        now: The time.
+        is_outbox: Whether nobody waits for the messages. Then a contact that SendX doesn't know is
+            asked for as often as the policy allows, though only for the first of its messages, and
+            the first request goes alone, since nobody knows how SendX is.
+    """
+
+    def __init__(
+        self,
+        backlog: Backlog,
+        policy: RetryPolicy,
+        *,
+        patience: float,
+        most_at_once: int,
+        now: float,
+        is_outbox: bool = False,
+    ) -> None:
+        self._backlog = backlog
+        self._policy = policy
+        self._patience = patience
+        self._is_outbox = is_outbox
+        self._unknown: set[str] = set()
+        self._outage = Outage(
+            policy,
+            patience=patience,
+            most_at_once=most_at_once,
+            at_first=1 if is_outbox else None,
+        )
+        self._throttle = Throttle(now)
+        self._batches_fail = False
+        self._outages_without_batches = 0
+
+    @property
+    def resumes_at(self) -> float:
+        """When the next request may be tried in an outage."""
+        return self._outage.resumes_at
+
+    def allows(self, now: float) -> int:
+        """Say how many requests may be under way."""
+        return self._outage.allows(now)
+
+    def wait(self, now: float) -> float:
+        """Give the seconds until the next request may begin; if there are none, it begins now."""
+        if self._outage.is_on:
+            self._throttle.begin(now)  # an outage is tried after its own waits
+            return 0.0
+        return self._throttle.wait(now)
+
+    def take(self) -> list[Message]:
+        """Take the messages of the next request from the backlog; none if none is ready."""
+        if self._outage.is_on:
+            return self._backlog.take_for_trial(alone=self._batches_fail)
+        return self._backlog.take()
+
+    def note_answer(self, messages: Sequence[Message], *, begun: float, now: float) -> bool:
+        """Note that a request has succeeded; tells whether that ends an outage.
+
+        Args:
+            messages: What the request carried.
+            begun: When it began.
+            now: The time.
+        """
+        if self._unknown:
+            self._unknown.difference_update(*(message.contacts for message in messages))
+        return self._note_reaction(messages, begun=begun, now=now)
+
+    def _note_reaction(self, messages: Sequence[Message], *, begun: float, now: float) -> bool:
+        self._throttle.succeed(now)
+        ends_outage = self._outage.succeed(begun=begun)
+        if len(messages) > 1:
+            self._outages_without_batches = 0
+        elif ends_outage and self._batches_fail:
+            self._outages_without_batches += 1
+            if self._outages_without_batches == _OUTAGES_THAT_SPEAK_AGAINST_BATCHES:
+                self._backlog.batch_size = 1
+        self._batches_fail = False
+        return ends_outage
+
+    def decide(
+        self,
+        messages: Sequence[Message],
+        error: SendXError,
+        *,
+        jitter: float,
+        begun: float,
+        now: float,
+    ) -> Decision:
+        """Decide what follows a failure, and remember it.
+
+        Args:
+            messages: What the request carried.
+            error: How it failed.
+            jitter: A random number from 0 to 1.
+            begun: When the request began.
+            now: The time.
+        """
+        verdict = judge(error, replay_safe=messages[0].replay_safe)
+        if verdict is Verdict.HALT:
+            return Decision(Step.STOP)
+        if verdict not in {Verdict.REJECTED, Verdict.DELIVERED}:
+            return self._after_trouble(
+                messages, verdict, error, jitter=jitter, begun=begun, now=now
+            )
+        ends_outage = self._note_reaction(messages, begun=begun, now=now)
+        if len(messages) == 1 or verdict is Verdict.DELIVERED:
+            first = messages[0]
+            if self._is_outbox and may_be_found_later(error) and self._may_find(first):
+                wait = self._backoff(first, jitter)
+                return Decision(Step.LATER, wait=wait, ends_outage=ends_outage)
+            return Decision(Step.FINISH, ends_outage=ends_outage)
+        if is_endpoint_missing(error):
+            self._backlog.batch_size = 1
+        return Decision(Step.APART, ends_outage=ends_outage)
+
+    def _after_trouble(
+        self,
+        messages: Sequence[Message],
+        verdict: Verdict,
+        error: SendXError,
+        *,
+        jitter: float,
+        begun: float,
+        now: float,
+    ) -> Decision:
+        first, is_single = messages[0], len(messages) == 1
+        told = error.retry_after if isinstance(error, ApiError) else None
+        was_on = self._outage.is_on
+        was_trial = was_on and begun >= self._outage.resumes_at
+        # For whose fault it was, several that failed together count as one.
+        suspect = first if is_single else PlainSuspect(first.contact)
+        pause = self._outage.fail(suspect, verdict, told=told, jitter=jitter, begun=begun, now=now)
+        if pause is not None and not was_on and isinstance(error, RateLimitError):
+            self._throttle.refuse(now, pause=pause)
+        if verdict is Verdict.UNCERTAIN or (
+            is_single and first.failures > self._policy.max_retries
+        ):
+            return Decision(Step.FINISH, pause=pause)
+        if not is_single and verdict is Verdict.AGAIN and (was_trial or not was_on):
+            # One of them may be what the server fails at, or it fails at batches.
+            self._batches_fail = self._outage.is_on
+            return Decision(Step.APART, pause=pause)
+        if self._outage.is_on:
+            return Decision(Step.AGAIN, pause=pause)
+        if (told or 0) > self._patience:
+            return Decision(Step.FINISH)
+        return Decision(Step.LATER, wait=self._backoff(first, jitter) if told is None else told)
+
+    def _may_find(self, message: Message) -> bool:
+        """Count that a contact isn't known; tell whether it may be later."""
+        message.failures += 1
+        if message.contact in self._unknown:
+            return False  # all that is about it would wait as long, and hold up others in the end
+        if message.failures <= self._policy.max_retries:
+            return True
+        if len(self._unknown) < _MOST_UNKNOWN:
+            self._unknown.add(message.contact)
+        return False
+
+    def _backoff(self, message: Message, jitter: float) -> float:
+        return backoff(self._policy, retries_done=message.failures - 1, jitter=jitter)

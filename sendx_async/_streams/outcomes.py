@@ -1,0 +1,166 @@
+"""What became of a stream's requests, and the queue where that waits to be taken."""
+
+from collections import deque
+from typing import Any
+
+import anyio
+import attrs
+
+from sendx_async._core.errors import InvalidRequestError, NotSentError, SendXError
+from sendx_async._core.models import AnyRequest, AnyResponse
+from sendx_async._core.protocol import operation_for
+from sendx_async._policy.failures import Verdict, judge
+
+_PASSING = {Verdict.AGAIN, Verdict.OUTAGE, Verdict.HALT}
+
+
+@attrs.frozen(repr=False, eq=False)
+class Outcome:
+    """What became of one request that `send_many` read from its source.
+
+    Attributes:
+        index: The request's place in the source, from 0.
+        request: The request as a model; what the source gave, if no model was made of it. Both
+            can be given to another stream, and ``attrs.asdict`` makes a mapping of a model that
+            JSON can carry and ``send_many`` takes.
+        response: What SendX said, or None if there is an ``error``. Contacts that travelled in one
+            request to the bulk endpoint share its response.
+        error: Why it failed, or None. ``error.maybe_delivered`` says whether SendX may have applied
+            the request all the same, and `is_retryable` whether to give it to another stream.
+    """
+
+    index: int
+    request: Any
+    response: AnyResponse | None = None
+    error: SendXError | None = None
+
+    @property
+    def is_retryable(self) -> bool:
+        """Whether sending the request again may succeed and can't do anything twice.
+
+        True for what was not sent, or failed for a reason that may pass, if it was certainly not
+        applied or may be applied twice; False for a success, for what SendX refused for good, and
+        for what may have been applied and must not be again, such as an event.
+        """
+        error = self.error
+        if error is None or isinstance(error, InvalidRequestError):
+            return False
+        replay_safe = isinstance(self.request, AnyRequest) and (
+            operation_for(self.request).is_replay_safe(self.request)
+        )
+        if error.maybe_delivered and not replay_safe:
+            return False
+        verdict = judge(error, replay_safe=replay_safe)
+        return isinstance(error, NotSentError) or verdict in _PASSING
+
+    def __repr__(self) -> str:
+        # A model hides personal data; what is none may be a mapping full of it.
+        hides = isinstance(self.request, AnyRequest)
+        request = repr(self.request) if hides else f"<{type(self.request).__name__}>"
+        result = self.response if self.error is None else self.error
+        return f"Outcome(index={self.index}, request={request}, {result!r})"
+
+
+class OutcomeQueue:
+    """Outcomes from the loop that sends to whoever takes them, who may be in another thread.
+
+    What was read and not taken is bounded, so that a slow taker slows the reading down.
+
+    Args:
+        most: How many requests may be read whose outcome was not taken.
+        step: How many outcomes have to be taken before reading goes on.
+
+    Attributes:
+        read: How many requests were read.
+        delivered: How many of them succeeded.
+        failed: How many of them failed.
+        is_closed: Whether no further outcome will come.
+    """
+
+    def __init__(self, *, most: int, step: int) -> None:
+        self._most = most
+        self._step = step
+        self._waiting: deque[Outcome] = deque()
+        self._taken = 0
+        self._news: anyio.Event | None = None
+        self._room: anyio.Event | None = None
+        self._failure: Exception | None = None
+        self.read = self.delivered = self.failed = 0
+        self.is_closed = False
+
+    # Whoever takes outcomes
+
+    def take(self) -> Outcome | None:
+        """Take the next outcome, if there is one; from any thread, but one at a time."""
+        if not self._waiting:
+            return None
+        self._taken += 1
+        return self._waiting.popleft()
+
+    async def arrival(self) -> bool:
+        """Wait for an outcome; tells whether there is one, or none will come any more.
+
+        Raises:
+            Exception: What the queue was closed with; every outcome before it has been taken.
+        """
+        self.make_room()
+        while not self._waiting:
+            if self.is_closed:
+                if self._failure is not None:
+                    raise self._failure
+                return False
+            await self._wait_for_news()
+        return True
+
+    async def end(self) -> None:
+        """Wait until the queue is closed."""
+        while not self.is_closed:
+            await self._wait_for_news()
+
+    async def _wait_for_news(self) -> None:
+        if self._news is None:
+            self._news = anyio.Event()
+        await self._news.wait()
+
+    def make_room(self) -> None:
+        """Let the reading go on if enough outcomes were taken."""
+        if self._room is not None and self.read - self._taken <= self._most - self._step:
+            self._room.set()
+            self._room = None
+
+    def rest(self) -> list[Outcome]:
+        """Give the outcomes that nobody took."""
+        return list(self._waiting)
+
+    # Whoever reads requests and sends them
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no further request may be read now."""
+        return self.read - self._taken >= self._most
+
+    async def wait_for_room(self) -> None:
+        """Wait until another request may be read."""
+        while self.is_full:
+            self._room = anyio.Event()
+            await self._room.wait()
+
+    def put(self, outcome: Outcome) -> None:
+        """Add an outcome; `tell` wakes whoever waits for it."""
+        if outcome.error is None:
+            self.delivered += 1
+        else:
+            self.failed += 1
+        self._waiting.append(outcome)
+
+    def tell(self) -> None:
+        """Wake whoever waits, if there is something to take."""
+        if self._news is not None and (self._waiting or self.is_closed):
+            self._news.set()
+            self._news = None
+
+    def close(self, failure: Exception | None) -> None:
+        """Let no further outcome come; the failure is raised behind the last one."""
+        self._failure = failure
+        self.is_closed = True
+        self.tell()

@@ -1,0 +1,139 @@
+"""Where a stream's requests come from: any iterable, read in the event loop or in a thread."""
+
+import contextlib
+import contextvars
+import threading
+from collections import deque
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from typing import Any
+
+import anyio
+
+from sendx_async._core.errors import InvalidRequestError
+from sendx_async._core.operations import SINGLE_OPERATIONS
+from sendx_async._core.validation import type_name
+
+Source = Iterable[Any] | AsyncIterable[Any]
+
+
+def check_source(source: object, *kinds: type) -> Any:
+    """Give a source back if it is of one of these kinds, and no single request or text.
+
+    Raises:
+        InvalidRequestError: It isn't.
+    """
+    given: Any = source
+    if not isinstance(given, kinds) or isinstance(given, (str, bytes, Mapping)):
+        names = " or ".join(kind.__name__ for kind in kinds)
+        problem = f"source must be an {names} of requests, got {type_name(source)}"
+        if isinstance(source, AsyncIterable):
+            problem += ": use AsyncTrackingClient"
+        elif callable(source):
+            problem += ": call it"
+        elif isinstance(source, (Mapping, *(each.takes for each in SINGLE_OPERATIONS))):
+            problem += ": put it in a list, or use send"
+        raise InvalidRequestError.of("send_many", [problem])
+    return source
+
+
+class ThreadedSource:
+    """An asynchronous iterator over an iterable that is read in a daemon thread.
+
+    The thread starts when the first item is asked for, and stops reading when it is told to, or
+    when `limit` items wait to be taken.
+
+    Args:
+        iterable: What to read.
+        call_soon: Has a function called in the event loop, without waiting for it.
+        limit: How many items may be read ahead.
+    """
+
+    def __init__(
+        self,
+        iterable: Iterable[Any],
+        call_soon: Callable[[Callable[[], object]], None],
+        *,
+        limit: int,
+    ) -> None:
+        self._iterable = iterable
+        self._call_soon = call_soon
+        self._limit = limit
+        self._context = contextvars.copy_context()
+        self._items: deque[Any] = deque()
+        self._changed = threading.Condition()
+        self._arrived: anyio.Event | None = None
+        self._thread = threading.Thread(
+            target=self._context.run, args=(self._read,), name="sendx_async source", daemon=True
+        )
+        self._error: BaseException | None = None
+        self._is_done = False
+        self._is_stopped = False
+
+    def stop(self) -> None:
+        """Read no more; an item that the iterable is about to give is kept all the same."""
+        with self._changed:
+            self._is_stopped = True
+            self._changed.notify()
+
+    def join(self, seconds: float) -> None:
+        """Wait until the thread has ended, but not for longer than so many seconds."""
+        with contextlib.suppress(RuntimeError):  # it was never started
+            self._thread.join(seconds)
+
+    def rest(self) -> list[Any]:
+        """Give the items that were read and not taken."""
+        return list(self._items)
+
+    def __aiter__(self) -> "ThreadedSource":
+        return self
+
+    async def __anext__(self) -> Any:
+        if self._thread.ident is None:
+            self._thread.start()
+        while True:
+            with self._changed:
+                if self._items:
+                    if len(self._items) == self._limit // 2 + 1:
+                        self._changed.notify()
+                    return self._items.popleft()
+                if self._is_done:
+                    break
+                self._arrived = arrived = anyio.Event()
+            await arrived.wait()
+        self._raise_error()
+        raise StopAsyncIteration
+
+    def _raise_error(self) -> None:
+        error = self._error
+        if isinstance(error, Exception) and not isinstance(error, StopAsyncIteration):
+            raise error
+        if error is not None:
+            # It would end the event loop that all synchronous clients share, or nothing but this.
+            raise RuntimeError(f"the source raised {type(error).__name__}") from error
+
+    def _read(self) -> None:
+        try:
+            for item in self._iterable:
+                with self._changed:
+                    self._items.append(item)
+                self._tell_arrival()
+                with self._changed:
+                    while len(self._items) >= self._limit and not self._is_stopped:
+                        self._changed.wait()
+                    if self._is_stopped:
+                        break
+        except BaseException as error:  # noqa: BLE001 - whoever reads the items gets it
+            self._error = error
+        finally:
+            with self._changed:
+                self._is_done = True
+            self._tell_arrival()
+
+    def _tell_arrival(self) -> None:
+        # Not while holding the lock: the loop, which may be waiting for it, has locks of its own.
+        with self._changed:
+            arrived, self._arrived = self._arrived, None
+        if arrived is not None:
+            # A loop that has ended has nobody who waits.
+            with contextlib.suppress(RuntimeError):
+                self._call_soon(arrived.set)

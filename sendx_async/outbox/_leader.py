@@ -1,0 +1,95 @@
+"""Who drains an outbox: one process at a time, and another one as soon as that one is gone."""
+
+import contextlib
+import os
+import sqlite3
+import weakref
+
+from sendx_async._core.forks import ForkSafeLock, around_forks
+from sendx_async.outbox._schema import make_private
+
+
+class Candidate:
+    """Someone who may become the drainer of an outbox, and stays it until he resigns or dies.
+
+    What makes him the drainer is a lock of the operating system on a file beside the outbox, taken
+    by SQLite, which knows how on each system. It ends with the process, however that ends.
+
+    Args:
+        path: The outbox's file.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = _lock_file(path)
+        self._connection: sqlite3.Connection | None = None
+        _CANDIDATES.add(self)
+
+    def stand(self) -> bool:
+        """Become the drainer, if there is none.
+
+        Raises:
+            sqlite3.Error, OSError: The lock's file can't be used.
+        """
+        with _QUIET.current:
+            connection = _connect(self._path)
+            try:
+                connection.execute("BEGIN EXCLUSIVE")
+            except sqlite3.Error as error:
+                connection.close()
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                    raise
+                return False
+            self._connection = connection
+            return True
+
+    def resign(self) -> None:
+        """Let another one be the drainer; nothing happens if he isn't it."""
+        with _QUIET.current:
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                connection.close()
+
+
+def has_drainer(path: str) -> bool:
+    """Tell whether any process drains the outbox.
+
+    Raises:
+        sqlite3.Error, OSError: The lock's file can't be used.
+    """
+    if not os.path.exists(_lock_file(path)):  # noqa: PTH110 - a str is all there is
+        return False
+    with _QUIET.current:
+        connection = _connect(_lock_file(path))
+        try:
+            connection.execute("SELECT 1 FROM sqlite_master").fetchall()
+        except sqlite3.Error as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+            return True
+        finally:
+            connection.close()
+    return False
+
+
+def _lock_file(path: str) -> str:
+    return f"{path}-drainer"
+
+
+def _connect(path: str) -> sqlite3.Connection:
+    with contextlib.suppress(FileExistsError):
+        make_private(path)
+    return sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+
+
+_CANDIDATES: weakref.WeakSet[Candidate] = weakref.WeakSet()
+# Whoever is within SQLite in the moment of a fork leaves its inner locks held in the child.
+_QUIET = ForkSafeLock()
+
+
+def _after_in_child() -> None:
+    # The lock is the parent's; with the connection open SQLite would believe that it is held here.
+    for candidate in list(_CANDIDATES):
+        candidate.resign()
+
+
+around_forks(before=_QUIET.hold, after_in_parent=_QUIET.release, after_in_child=_after_in_child)

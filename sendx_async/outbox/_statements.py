@@ -1,0 +1,283 @@
+"""What waits in an outbox's file, and every statement that reads or changes it."""
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+import attrs
+
+from sendx_async._core.errors import InvalidRequestError, OutboxError
+from sendx_async._core.models import AnyRequest
+from sendx_async._core.operations import contacts_of
+from sendx_async._core.stored import from_payload
+from sendx_async.outbox._capacity import Room
+from sendx_async.outbox._entry import Entry
+
+FailureKind = Literal["dead", "uncertain"]
+_ROWS_AT_A_TIME = 1000
+
+
+@attrs.frozen
+class Row:
+    """A request that waits for its delivery.
+
+    Attributes:
+        id: Its place.
+        delivery_id: What its caller knows it by.
+        has_given_id: Whether that is an id of the caller's own.
+        request: The request; None if what is stored can't be read.
+        error: Why it can't.
+    """
+
+    id: int
+    delivery_id: str
+    has_given_id: bool
+    request: AnyRequest | None
+    error: InvalidRequestError | None = None
+
+
+@attrs.frozen
+class Failure:
+    """A delivery that has failed for good."""
+
+    row: Row
+    kind: FailureKind
+    error: str
+    attempts: int
+
+
+def insert(connection: sqlite3.Connection, entry: Entry, room: Room, path: str) -> str:
+    """Store a request, unless its id was used before; give its delivery id.
+
+    With a given id it needs a transaction around it.
+
+    Raises:
+        InvalidRequestError: The id was given to another request.
+        OutboxFullError: There is no room.
+    """
+    if entry.given_id is not None:
+        _refuse_made_up(entry.given_id, name_of(connection))
+        if _is_known(connection, entry.given_id, entry.digest):
+            return entry.given_id
+    if not room.is_certain:
+        room.look(connection, path, now=time.monotonic())
+    done = connection.execute(
+        "INSERT INTO pending(put_at, payload, given_id, digest) VALUES(?, ?, ?, ?)",
+        (entry.put_at, entry.payload, entry.given_id, entry.digest),
+    )
+    room.last = done.lastrowid or 0
+    return entry.given_id or str(done.lastrowid)
+
+
+def _refuse_made_up(given_id: str, name: str) -> None:
+    if given_id.startswith(f"{name}-"):
+        raise InvalidRequestError.of(
+            "put",
+            ["delivery_id looks like one that this outbox has made up: give one of your own"],
+        )
+
+
+def _is_known(connection: sqlite3.Connection, given_id: str, digest: bytes | None) -> bool:
+    found = connection.execute(
+        "SELECT digest FROM pending WHERE given_id = :id UNION ALL "
+        "SELECT digest FROM failed WHERE given_id = :id UNION ALL "
+        "SELECT digest FROM delivered WHERE given_id = :id",
+        {"id": given_id},
+    ).fetchone()
+    if found is not None and found[0] != digest:
+        raise InvalidRequestError.of(
+            "put",
+            ["delivery_id was given to another request before: give each request its own"],
+        )
+    return found is not None
+
+
+def name_of(connection: sqlite3.Connection) -> str:
+    """Give what tells this outbox's delivery ids from those of others."""
+    name: str = _about(connection, "name")
+    return name
+
+
+def read(connection: sqlite3.Connection, *, after: int, most: int) -> list[Row]:
+    """Give the requests behind a place, in the order in which they were put."""
+    return _rows(
+        connection,
+        "SELECT id, given_id, payload FROM pending WHERE id > ? ORDER BY id LIMIT ?",
+        (after, most),
+    )
+
+
+def interrupted(connection: sqlite3.Connection) -> list[Row]:
+    """Give the requests that were under way when the last drainer came to its end."""
+    return _rows(
+        connection,
+        "SELECT id, given_id, payload FROM pending WHERE is_under_way = 1 ORDER BY id",
+        (),
+    )
+
+
+def _rows(connection: sqlite3.Connection, query: str, values: tuple[int, ...]) -> list[Row]:
+    prefix = f"{name_of(connection)}-"
+    found: list[Row] = []
+    for place, given_id, payload in connection.execute(query, values).fetchall():
+        try:
+            request, error = _request_of(payload)
+        except OutboxError:
+            if not found:
+                raise
+            break  # what stands before it can be sent, at least
+        found.append(
+            Row(place, given_id or f"{prefix}{place}", given_id is not None, request, error)
+        )
+    return found
+
+
+def _request_of(payload: str) -> tuple[AnyRequest | None, InvalidRequestError | None]:
+    try:
+        return from_payload(json.loads(payload)), None
+    except InvalidRequestError as error:
+        return None, error
+    except OutboxError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with it, it stands in nobody's way
+        problem = f"can't be read: {type(error).__name__}"
+        return None, InvalidRequestError.of("stored request", [problem])
+
+
+def request_if_readable(payload: str) -> AnyRequest | None:
+    """Give the stored request, or None if it can't be read here."""
+    try:
+        return _request_of(payload)[0]
+    except OutboxError:  # of a later form
+        return None
+
+
+def note_under_way(
+    connection: sqlite3.Connection, place: int, drainer: str, *, is_under_way: bool
+) -> None:
+    """Note that a request is about to be sent that must not be sent twice, or that it was not.
+
+    It does nothing if another one has become the drainer.
+    """
+    connection.execute(
+        "UPDATE pending SET is_under_way = ? "
+        "WHERE id = ? AND (SELECT value FROM about WHERE name = 'drainer') = ?",
+        (1 if is_under_way else None, place, drainer),
+    )
+
+
+def are_there(connection: sqlite3.Connection, places: Sequence[int], drainer: str) -> bool:
+    """Tell whether requests are still to be delivered, by this drainer.
+
+    Args:
+        connection: The connection.
+        places: Where they are.
+        drainer: What the drainer has written down as its own name.
+    """
+    marks = ", ".join("?" * len(places))
+    (count,) = connection.execute(
+        f"SELECT count(*) FROM pending WHERE id IN ({marks}) "  # noqa: S608 - marks only
+        "AND (SELECT value FROM about WHERE name = 'drainer') = ?",
+        (*places, drainer),
+    ).fetchone()
+    return bool(count == len(places))
+
+
+def note_drainer(connection: sqlite3.Connection, drainer: str) -> None:
+    """Write down who drains, so that nobody else who believes to do so goes on."""
+    connection.execute("INSERT OR REPLACE INTO about VALUES('drainer', ?)", (drainer,))
+
+
+def note_delivered(connection: sqlite3.Connection, rows: Iterable[Row], *, now: float) -> None:
+    """Forget requests that were delivered, but for the ids that their callers gave."""
+    rows = list(rows)
+    for row in rows:
+        if row.has_given_id:
+            connection.execute(
+                "INSERT OR REPLACE INTO delivered "
+                "SELECT given_id, digest, ? FROM pending WHERE id = ?",
+                (now, row.id),
+            )
+    connection.executemany("DELETE FROM pending WHERE id = ?", [(row.id,) for row in rows])
+
+
+def note_failed(connection: sqlite3.Connection, failures: Iterable[Failure], *, now: float) -> None:
+    """Put requests aside that have failed for good."""
+    for failure in failures:
+        connection.execute(
+            "INSERT INTO failed "
+            "SELECT id, ?, put_at, ?, ?, ?, payload, given_id, digest FROM pending WHERE id = ?",
+            (failure.kind, now, failure.attempts, failure.error, failure.row.id),
+        )
+        connection.execute("DELETE FROM pending WHERE id = ?", (failure.row.id,))
+
+
+def forget_delivered(connection: sqlite3.Connection, *, before: float) -> None:
+    """Forget the ids of requests that were delivered before a moment."""
+    connection.execute("DELETE FROM delivered WHERE at < ?", (before,))
+
+
+def find_about(
+    connection: sqlite3.Connection, table: str, contact: str, *, after: int
+) -> tuple[list[int], int | None]:
+    """Look through some rows for what is about a contact.
+
+    Args:
+        connection: The connection.
+        table: ``pending`` or ``failed``.
+        contact: The address, case-folded.
+        after: The place behind which to look.
+
+    Returns:
+        The places that were found, and the last place that was looked at; None at the end.
+    """
+    rows = connection.execute(
+        f"SELECT id, payload FROM {table} WHERE id > ? ORDER BY id LIMIT ?",  # noqa: S608 - ours
+        (after, _ROWS_AT_A_TIME),
+    ).fetchall()
+    places = [place for place, payload in rows if _is_about(payload, contact)]
+    return places, rows[-1][0] if rows else None
+
+
+def _is_about(payload: str, contact: str) -> bool:
+    request = request_if_readable(payload)
+    # In what can't be read, whoever is named in it counts.
+    return contact in (contacts_of(request) if request is not None else payload.casefold())
+
+
+def delete(connection: sqlite3.Connection, table: str, places: Iterable[int]) -> int:
+    """Throw rows away; tells how many there still were.
+
+    Args:
+        connection: In a transaction.
+        table: ``pending`` or ``failed``.
+        places: Which ones.
+    """
+    statement = f"DELETE FROM {table} WHERE id = ?"  # noqa: S608 - ours
+    return connection.executemany(statement, [(place,) for place in places]).rowcount
+
+
+def note_trouble(connection: sqlite3.Connection, trouble: str | None) -> None:
+    """Keep what the drainer can't get over by itself, for whoever looks; None if all is well."""
+    connection.execute("INSERT OR REPLACE INTO about VALUES('trouble', ?)", (trouble,))
+
+
+def trouble(connection: sqlite3.Connection) -> str | None:
+    """Give what the drainer noted."""
+    noted: str | None = _about(connection, "trouble")
+    return noted
+
+
+def _about(connection: sqlite3.Connection, name: str) -> Any:
+    found = connection.execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()
+    return None if found is None else found[0]
+
+
+def count(connection: sqlite3.Connection) -> tuple[int, int, int, float | None]:
+    """Count what waits, is dead and is uncertain, and tell when the first that waits was put."""
+    (pending,) = connection.execute("SELECT count(*) FROM pending").fetchone()
+    kinds = dict(connection.execute("SELECT kind, count(*) FROM failed GROUP BY kind").fetchall())
+    first = connection.execute("SELECT put_at FROM pending ORDER BY id LIMIT 1").fetchone()
+    return pending, kinds.get("dead", 0), kinds.get("uncertain", 0), first and first[0]

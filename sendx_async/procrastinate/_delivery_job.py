@@ -1,0 +1,150 @@
+"""A request as a job holds it: what is stored when it is put, and what a worker gets to see."""
+
+import hashlib
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, cast
+
+import attrs
+from procrastinate.jobs import Job
+
+from sendx_async._core.errors import InvalidRequestError
+from sendx_async._core.masking import mask_addresses
+from sendx_async._core.operations import contacts_of
+from sendx_async._core.protocol import make_request, operation_for
+from sendx_async._core.stored import stamped, to_payload
+from sendx_async._core.validation import check_name
+
+FailureKind = Literal["rejected", "exhausted", "uncertain"]
+
+_LONGEST_LOCK = 300  # characters; PostgreSQL's indexes take no more than 2,700 bytes
+_LARGEST = 2.0**1023  # jsonb gives a larger double back as an integer that fits no double
+_NUL = "has the character U+0000, which PostgreSQL can't store: remove it"
+
+
+@attrs.frozen
+class Stored:
+    """What a job is made of.
+
+    Attributes:
+        args: Its arguments, as JSON.
+        lock: What keeps it in order with others.
+    """
+
+    args: dict[str, Any]
+    lock: str
+
+
+def store(given: object, *, queue: str, key: str | None) -> Stored:
+    """Make what is stored of what a caller gave: a model, or a mapping like one.
+
+    Args:
+        given: The request.
+        queue: The name of the queue; its locks begin with it.
+        key: What keeps it in order with others, if not its contact.
+
+    Raises:
+        InvalidRequestError: It can't be sent, can't be stored, or can't be kept in order.
+    """
+    operation = operation_for(given)
+    request = make_request(operation, given)
+    problems = [
+        problem
+        for name in attrs.fields_dict(operation.takes)
+        for problem in _problems(getattr(request, name), name)
+    ]
+    if key is not None and (problem := check_name(key) or ("\0" in key and _NUL)):
+        problems.append(f"key {problem}")
+    contact, *others = contacts_of(request)
+    if key is None and others:
+        problems.append(
+            "new_email makes this a rename, which has to keep its place among the requests about "
+            "two addresses, and a job can do so among those of one only: give key=..., the same "
+            "for all that you put about this person, such as your own id of the user"
+        )
+    if problems:
+        raise InvalidRequestError.of(operation.takes.__name__, problems)
+    lock = f"{queue}:{key or contact}"
+    if len(lock) > _LONGEST_LOCK:
+        lock = f"{queue}:{hashlib.sha256(lock.encode()).hexdigest()}"
+    return Stored(to_payload(stamped(request, now=time.time())), lock)
+
+
+def _problems(value: object, place: str) -> Iterator[str]:
+    """Find what JSON can carry and PostgreSQL's jsonb can't."""
+    if isinstance(value, str):
+        if "\0" in value:
+            yield f"{place} {_NUL}"
+    elif isinstance(value, float):
+        if abs(value) >= _LARGEST:
+            yield f"{place} is too large a number for PostgreSQL to give it back"
+    elif isinstance(value, Mapping):
+        for name, item in cast("Mapping[str, object]", value).items():
+            if "\0" in name:
+                yield f"{place} has a name that {_NUL}"
+            else:
+                yield from _problems(item, f"{place}[{mask_addresses(name)!r}]")
+    elif isinstance(value, (list, tuple)):
+        for index, item in enumerate(cast("Sequence[object]", value)):
+            yield from _problems(item, f"{place}[{index}]")
+
+
+class Parcel(str):
+    """A delivery that a worker has fetched; shows the operation only, wherever it is written.
+
+    It is a string because Procrastinate logs the arguments of each job, and passes them on to
+    whatever writes its log, as JSON perhaps.
+
+    Attributes:
+        job_id: The job's id.
+        worker_id: Which worker has it.
+        attempts: How often it has failed by its own fault, as far as is known.
+        payload: What is stored of the request.
+        is_counted: Whether this try counts, if it fails.
+        is_under_way: Whether it is being sent, and must not be sent twice.
+        failure: Why it has failed for good, as JSON that is kept with the job.
+    """
+
+    __slots__ = (
+        "attempts", "failure", "is_counted", "is_under_way", "job_id", "payload", "worker_id",
+    )  # fmt: skip
+
+    job_id: int
+    worker_id: int
+    attempts: int
+    payload: dict[str, Any]
+    is_counted: bool
+    is_under_way: bool
+    failure: dict[str, str] | None
+
+    @classmethod
+    def of(cls, job: Job) -> "Parcel":
+        """Make one of a job as it is stored."""
+        parcel = cls(job.task_kwargs.get("operation", "unknown"))
+        parcel.job_id = cast("int", job.id)
+        parcel.worker_id = cast("int", job.worker_id)
+        parcel.attempts = job.attempts
+        parcel.payload = job.task_kwargs
+        parcel.is_counted = True
+        parcel.is_under_way = False
+        parcel.failure = None
+        return parcel
+
+    def hide_in(self, job: Job) -> Job:
+        """Give the job without personal data: with this parcel for its arguments."""
+        return job.evolve(task_kwargs={"delivery": self}, lock="***")
+
+    @staticmethod
+    def hidden_in(job: Job) -> "Parcel | None":
+        """Give the parcel of a job that holds one."""
+        held = job.task_kwargs.get("delivery")
+        return held if isinstance(held, Parcel) else None
+
+    def fail(self, kind: FailureKind, text: str) -> None:
+        """Note why it has failed for good."""
+        self.failure = failure(kind, text)
+
+
+def failure(kind: FailureKind, text: str) -> dict[str, str]:
+    """Give what is kept with a job that has failed for good."""
+    return {"kind": kind, "error": mask_addresses(text.replace("\0", ""))}

@@ -1,0 +1,91 @@
+"""What is stored for a request, and that it can be read again."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from sendx_async import (
+    CustomEventRequest,
+    IdentifyRequest,
+    InvalidRequestError,
+    OutboxError,
+    RevenueEventRequest,
+    TrackRequest,
+)
+from sendx_async._core.stored import from_payload, stamped, to_payload
+
+NOW = 1_764_000_000.9
+
+REQUESTS: list[Any] = [
+    IdentifyRequest("jane@example.com"),
+    IdentifyRequest(
+        "jane@example.com", first_name="Jané", last_name="", company=None, tags=["a", "b"],
+        custom_fields={"Role": "Engineer", "Seats": "++2"}, lists=[], new_email="j@example.com",
+        extra={"birthday": "2000-01-02"},
+    ),
+    TrackRequest(None),
+    TrackRequest("jane@example.com", add_tags=["vip"], remove_tags=[], extra={"x": [1, None]}),
+    CustomEventRequest("jane@example.com", "signup", data={"plan": {"seats": 2}}, time=17),
+    RevenueEventRequest("jane@example.com", 12.5, source="shop", time=datetime.now(tz=UTC)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("request_", REQUESTS, ids=lambda each: type(each).__name__)
+def test_a_request_is_read_as_it_was_stored(request_: Any) -> None:
+    stored = json.loads(json.dumps(to_payload(request_), allow_nan=False))
+    assert from_payload(stored) == request_
+    assert type(from_payload(stored)) is type(request_)
+
+
+def test_the_form_of_version_1_stays_readable() -> None:
+    stored = {
+        "version": 1,
+        "operation": "identify_contact",
+        "request": {"email": "jane@example.com", "firstName": "Jane", "tags": ["vip"]},
+    }
+    request = IdentifyRequest("jane@example.com", first_name="Jane", tags=["vip"])
+    assert from_payload(stored) == request
+    assert json.loads(json.dumps(to_payload(request))) == stored
+
+
+class TestTime:
+    def test_an_event_gets_the_moment_it_was_stored(self) -> None:
+        event = stamped(CustomEventRequest("jane@example.com", "signup"), now=NOW)
+        assert event == CustomEventRequest("jane@example.com", "signup", time=1_764_000_000)
+        revenue = stamped(RevenueEventRequest("jane@example.com", 1), now=NOW)
+        assert revenue == RevenueEventRequest("jane@example.com", 1, time=1_764_000_000)
+
+    def test_a_time_that_was_given_is_kept(self) -> None:
+        event = CustomEventRequest("jane@example.com", "signup", time=0)
+        assert stamped(event, now=NOW) is event
+
+    def test_only_events_have_one(self) -> None:
+        request = IdentifyRequest("jane@example.com")
+        assert stamped(request, now=NOW) is request
+
+
+@pytest.mark.parametrize(
+    "stored,problem",
+    [
+        ([], "must be a JSON object, got list"),
+        ({}, "version must be 1, got None"),
+        ({"version": "1"}, "version must be 1, got str"),
+        ({"version": 1}, "operation must be one of identify_contact, track_contact"),
+        ({"version": 1, "operation": "drop"}, "operation must be one of"),
+        (
+            {"version": 1, "operation": "track_contact", "request": "x"},
+            "request must be a JSON object, got str",
+        ),
+        ({"version": 1, "operation": "identify_contact", "request": {}}, "email is missing"),
+    ],
+)
+def test_what_cannot_be_read_is_told(stored: object, problem: str) -> None:
+    with pytest.raises(InvalidRequestError, match=problem):
+        from_payload(stored)
+
+
+def test_a_form_of_a_later_version_is_no_fault_of_the_request() -> None:
+    with pytest.raises(OutboxError, match=r"form 2, .* reads forms up to 1: upgrade it"):
+        from_payload({"version": 2, "something": "new"})

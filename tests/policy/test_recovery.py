@@ -1,0 +1,197 @@
+"""What follows an answer or a failure: decided without a network, a loop or a clock."""
+
+import math
+
+import pytest
+
+from sendx_async import (
+    AuthenticationError,
+    ConnectError,
+    IdentifyRequest,
+    NotFoundError,
+    RateLimitError,
+    ResponseDecodeError,
+    RetryPolicy,
+    SendXError,
+    ServerError,
+    UnprocessableEntityError,
+)
+from sendx_async._policy.ordering import Backlog, Message
+from sendx_async._policy.recovery import Decision, Recovery, Step
+
+EVENT = {"identifier": "jane@example.com", "name": "signup"}
+
+
+class Stream:
+    """A backlog and what decides about it, at moments that are given."""
+
+    def __init__(self, *requests: object, patience: float = 60.0) -> None:
+        self.backlog = Backlog(25)
+        for index, request in enumerate(requests):
+            self.backlog.add(Message.of(index, request))
+        policy = RetryPolicy(1, base=8, cap=8)
+        self.recovery = Recovery(self.backlog, policy, patience=patience, most_at_once=8, now=0.0)
+
+    def fails(self, error: SendXError, now: float = 1.0) -> Decision:
+        """Let the next request fail that is due at ``now``, and be sent again if it is to be."""
+        messages = self.recovery.take()
+        decision = self.recovery.decide(messages, error, jitter=0.5, begun=now, now=now)
+        if decision.step in {Step.AGAIN, Step.APART, Step.LATER}:
+            for message in messages:
+                message.is_alone = message.is_alone or decision.step is Step.APART
+            self.backlog.give_back(messages)
+        return decision
+
+    def succeeds(self, now: float) -> bool:
+        return self.recovery.note_answer(self.recovery.take(), begun=now, now=now)
+
+
+def contacts(count: int) -> list[IdentifyRequest]:
+    return [IdentifyRequest(f"c{number}@example.com") for number in range(count)]
+
+
+@pytest.mark.parametrize(
+    "requests,error,step",
+    [
+        (contacts(1), UnprocessableEntityError(status_code=422), Step.FINISH),
+        (contacts(2), UnprocessableEntityError(status_code=422), Step.APART),
+        (contacts(2), NotFoundError(status_code=404), Step.APART),
+        (contacts(2), ResponseDecodeError(status_code=200), Step.FINISH),
+        (contacts(1), AuthenticationError(status_code=401), Step.STOP),
+        (contacts(2), AuthenticationError(status_code=401), Step.STOP),
+        (contacts(1), ServerError(status_code=500), Step.LATER),
+        (contacts(2), ServerError(status_code=500), Step.APART),
+        ([EVENT], ServerError(status_code=500), Step.FINISH),
+        (contacts(1), ConnectError(), Step.AGAIN),
+        (contacts(2), RateLimitError(status_code=429), Step.AGAIN),
+        ([EVENT], RateLimitError(status_code=429), Step.AGAIN),
+    ],
+)
+def test_the_first_failure(requests: list[object], error: SendXError, step: Step) -> None:
+    decision = Stream(*requests).fails(error)
+    assert decision.step is step
+    assert (decision.pause is not None) == (step is Step.AGAIN)
+    assert decision.wait == (4.0 if step is Step.LATER else 0.0)
+    assert not decision.ends_outage
+
+
+def test_what_sendx_asks_for_is_waited() -> None:
+    error = ServerError(status_code=500, retry_after=7.0)
+    assert Stream(*contacts(1)).fails(error).wait == 7.0
+    assert Stream(*contacts(1), patience=6.0).fails(error).step is Step.FINISH
+    refusal = RateLimitError(status_code=429, retry_after=7.0)
+    assert Stream(*contacts(1)).fails(refusal).pause == 7.0
+    assert Stream(*contacts(1), patience=6.0).fails(refusal).pause == math.inf
+
+
+def test_a_message_that_fails_too_often_is_finished() -> None:
+    stream = Stream(*contacts(1))
+    assert stream.fails(ServerError(status_code=500)).step is Step.LATER
+    assert stream.fails(ServerError(status_code=500)).step is Step.FINISH
+
+
+def test_an_endpoint_that_is_missing_is_not_asked_again() -> None:
+    stream = Stream(*contacts(40))
+    stream.fails(NotFoundError(status_code=404))
+    assert stream.backlog.batch_size == 1
+
+
+def test_an_outage_is_tried_by_one_and_ends_with_an_answer() -> None:
+    stream = Stream(*contacts(30))
+    assert stream.recovery.allows(1.0) == 8
+    assert stream.fails(RateLimitError(status_code=429, retry_after=5.0)).pause == 5.0
+    assert stream.recovery.resumes_at == 6.0
+    assert stream.recovery.allows(5.9) == 0
+    assert stream.recovery.allows(6.0) == 1
+    assert stream.recovery.wait(6.0) == 0.0
+    assert stream.succeeds(6.0)
+    assert stream.recovery.allows(6.0) == 2
+    assert stream.recovery.wait(6.1) > 0  # the rate that the refusal has taught
+    assert not stream.succeeds(7.0)
+
+
+def test_a_refusal_ends_an_outage_too() -> None:
+    stream = Stream(*contacts(2))
+    assert stream.fails(ConnectError()).pause == 4.0
+    assert stream.fails(UnprocessableEntityError(status_code=422), 5.0) == Decision(
+        Step.APART, ends_outage=True
+    )
+
+
+def test_a_server_that_fails_at_batches_only_gets_single_contacts() -> None:
+    stream = Stream(*contacts(200))
+    now = 1.0
+    for spell in range(2):
+        assert stream.fails(ConnectError(), now).step is Step.AGAIN
+        now = stream.recovery.resumes_at
+        assert stream.fails(ServerError(status_code=500), now).step is Step.APART
+        now = stream.recovery.resumes_at
+        assert stream.backlog.batch_size == 25, spell
+        assert stream.succeeds(now)  # a contact by itself
+    assert stream.backlog.batch_size == 1
+
+
+class TestUnknownContact:
+    """Who waits for nobody asks again for a contact that SendX doesn't know."""
+
+    @staticmethod
+    def stream(is_outbox: bool) -> Stream:
+        stream = Stream(*contacts(2))
+        stream.backlog.batch_size = 1
+        stream.recovery = Recovery(
+            stream.backlog, RetryPolicy(2, base=8, cap=8), patience=60, most_at_once=8, now=0,
+            is_outbox=is_outbox,
+        )  # fmt: skip
+        return stream
+
+    def test_a_few_times(self) -> None:
+        stream = self.stream(is_outbox=True)
+        error = NotFoundError(status_code=404)
+        assert stream.fails(error) == Decision(Step.LATER, wait=4.0)
+        stream.succeeds(1.0)
+        assert stream.fails(error) == Decision(Step.LATER, wait=4.0)
+        assert stream.fails(error) == Decision(Step.FINISH)
+
+    def test_not_in_a_stream(self) -> None:
+        assert self.stream(is_outbox=False).fails(NotFoundError(status_code=404)) == Decision(
+            Step.FINISH
+        )
+
+    def test_not_after_another_refusal(self) -> None:
+        error = UnprocessableEntityError(status_code=422)
+        assert self.stream(is_outbox=True).fails(error) == Decision(Step.FINISH)
+
+    def test_only_for_the_first_of_its_messages(self) -> None:
+        stream = self.stream(is_outbox=True)
+        error = NotFoundError(status_code=404)
+        message = Message.of(7, {"email": "c0@example.com"})
+        steps = [self.decide(stream, message, error) for _ in range(3)]
+        assert steps == [Step.LATER, Step.LATER, Step.FINISH]
+        follower = Message.of(8, {"email": "c0@example.com"})
+        assert self.decide(stream, follower, error) is Step.FINISH
+        stream.recovery.note_answer([follower], begun=1, now=1)  # it is known now
+        assert self.decide(stream, Message.of(9, {"email": "c0@example.com"}), error) is Step.LATER
+
+    @staticmethod
+    def decide(stream: Stream, message: Message, error: SendXError) -> Step:
+        return stream.recovery.decide([message], error, jitter=0, begun=1, now=1).step
+
+    def test_there_is_a_limit_to_what_is_remembered(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("sendx_async._policy.recovery._MOST_UNKNOWN", 0)
+        stream = self.stream(is_outbox=True)
+        error = NotFoundError(status_code=404)
+        for index in (7, 8):
+            message = Message.of(index, {"email": "c0@example.com"})
+            steps = [self.decide(stream, message, error) for _ in range(3)]
+            assert steps == [Step.LATER, Step.LATER, Step.FINISH]
+
+
+def test_an_outbox_begins_with_one_request() -> None:
+    recovery = Recovery(
+        Backlog(25), RetryPolicy(), patience=60, most_at_once=8, now=0, is_outbox=True
+    )
+    allowed = [recovery.allows(0)]
+    for now in range(1, 5):
+        recovery.note_answer([Message.of(now, EVENT)], begun=now, now=now)
+        allowed.append(recovery.allows(now))
+    assert allowed == [1, 2, 4, 8, 8]

@@ -1,0 +1,127 @@
+"""Learning how fast SendX lets requests in, by a clock that the tests set."""
+
+import pytest
+
+from sendx_async._policy.throttle import Throttle
+
+
+class Server:
+    """A server that lets in so many requests a second, and a client that is throttled."""
+
+    def __init__(self, per_second: float, *, burst: int = 1, retry_after: float = 1.0) -> None:
+        self.now = 1000.0
+        self.throttle = Throttle(self.now)
+        self._per_second = per_second
+        self._burst = burst
+        self._retry_after = retry_after
+        self._tokens = float(burst)
+        self._filled_at = self.now
+        self.accepted = 0
+        self.refused = 0
+
+    def run(self, seconds: float) -> float:
+        """Send as fast as the throttle lets; gives the accepted requests per second."""
+        until, before, began = self.now + seconds, self.accepted, self.now
+        while self.now < until:
+            wait = self.throttle.wait(self.now)
+            if wait > 0:
+                self.now += wait
+            else:
+                self._send()
+        return (self.accepted - before) / (self.now - began)
+
+    def _send(self) -> None:
+        self.now += 0.001
+        passed = self.now - self._filled_at
+        self._tokens = min(self._burst, self._tokens + passed * self._per_second)
+        self._filled_at = self.now
+        if self._tokens >= 1:
+            self._tokens -= 1
+            self.accepted += 1
+            self.throttle.succeed(self.now)
+        else:
+            self.refused += 1
+            self.throttle.refuse(self.now, pause=self._retry_after)
+            self.now += self._retry_after
+
+
+def test_without_a_refusal_nobody_waits() -> None:
+    throttle = Throttle(100.0)
+    for _ in range(1000):
+        assert throttle.wait(100.0) == 0
+        throttle.succeed(100.0)
+
+
+@pytest.mark.parametrize("per_second", [2, 20, 300])
+@pytest.mark.parametrize("burst", [1, 10])
+def test_it_comes_to_send_most_of_what_is_let_in(per_second: int, burst: int) -> None:
+    server = Server(per_second, burst=burst)
+    server.run(60)
+    refused = server.refused
+    rate = server.run(200)
+    assert 0.75 * per_second <= rate <= 1.01 * per_second
+    assert server.refused - refused < 30
+
+
+def test_a_window_that_is_filled_at_once_is_spread_over_its_length() -> None:
+    # 300 requests in the first second, then 59 seconds of waiting: 300 a minute, then.
+    throttle = Throttle(0.0)
+    for _ in range(300):
+        throttle.succeed(1.0)
+    throttle.refuse(1.0, pause=59.0)
+    assert throttle.wait(1.0) == pytest.approx(59.0)
+    assert throttle.wait(60.0) == 0
+    assert throttle.wait(60.0) == pytest.approx(0.2)
+
+
+def test_a_server_that_becomes_faster_is_followed() -> None:
+    server = Server(10)
+    server.run(100)
+    server._per_second = 40
+    server.run(300)
+    assert server.run(100) > 30
+
+
+def test_however_often_it_is_refused_one_a_second_is_tried() -> None:
+    throttle = Throttle(0.0)
+    for _ in range(50):
+        throttle.refuse(1.0, pause=1.0)
+    assert throttle.wait(2.0) == 0
+    assert throttle.wait(2.0) == pytest.approx(1.0)
+
+
+def test_time_in_which_nothing_was_sent_makes_nobody_wait() -> None:
+    throttle = Throttle(0.0)
+    for number in range(200):
+        throttle.succeed(number / 100)
+    for number in range(200):
+        throttle.succeed(3600 + number / 100)
+    throttle.refuse(3602.0, pause=1.0)
+    assert throttle.wait(3603.0) == 0
+    assert throttle.wait(3603.0) == pytest.approx(3 / 200, rel=0.1)
+    # And after an idle hour it doesn't grow beyond all measure.
+    throttle.succeed(7200.0)
+    assert throttle.wait(7200.0) == 0
+    assert throttle.wait(7200.0) > 0.009
+
+
+@pytest.mark.parametrize("pause", [0.0, 1.0, 3600.0])
+def test_a_refusal_of_the_very_first_request(pause: float) -> None:
+    throttle = Throttle(0.0)
+    throttle.refuse(0.0, pause=pause)
+    if pause:
+        assert throttle.wait(0.0) == pause
+    assert throttle.wait(pause) == 0
+    assert throttle.wait(pause) == pytest.approx(0.2)
+
+
+def test_a_rate_that_was_never_near_a_limit_is_forgotten() -> None:
+    throttle = Throttle(0.0)
+    for number in range(100):
+        throttle.succeed(number / 100)
+    throttle.refuse(1.0, pause=0.0)
+    now = 1.0
+    while (wait := throttle.wait(now)) or throttle.wait(now):
+        now += wait
+        throttle.succeed(now)
+        assert now < 60
