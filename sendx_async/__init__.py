@@ -3,6 +3,7 @@
 Start with `AsyncTrackingClient`, or with `TrackingClient` where nothing is awaited.
 """
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from sendx_async._version import __version__
@@ -47,9 +48,8 @@ if TYPE_CHECKING:
         TrackRequest,
         TrackResponse,
     )
-    from sendx_async._core.options import Rate, Timeout
+    from sendx_async._core.options import Rate, RetryPolicy, Timeout
     from sendx_async._core.settings import ClientOptions, PerCall
-    from sendx_async._policy.retry import RetryPolicy
     from sendx_async._streams.outcomes import Outcome
     from sendx_async._streams.stream import AsyncOutcomeStream
 
@@ -99,7 +99,7 @@ __all__ = [
     "__version__",
 ]
 
-# Every public name that isn't here is an error.
+# Every other public name is an error.
 _MODULES = {
     "ApiResponse": "_core.models",
     "AsyncOutcomeStream": "_streams.stream",
@@ -127,13 +127,18 @@ if not TYPE_CHECKING:  # else type checkers would believe that every name exists
 
     def __getattr__(name: str) -> Any:
         """Import a public name when it is first used, so that the package costs little."""
-        if name not in __all__:
+        if name not in __all__ and name != "_restored":  # which older pickles of errors call
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module  # noqa: PLC0415 - no work at import
 
         module = import_module(f"{__name__}.{_MODULES.get(name, '_core.errors')}")
         globals()[name] = found = getattr(module, name)
         return found
+
+
+# Pickles that were made before the modules lay in packages name these.
+for _moved in ("_errors", "_events", "_models", "_options", "_outcome", "_retry"):
+    sys.modules[f"{__name__}.{_moved}"] = sys.modules[__name__]
 
 
 def __dir__() -> list[str]:

@@ -15,7 +15,7 @@ from sendx_async._core.errors import (
 )
 from sendx_async._core.settings import Settings
 from sendx_async._runtime.loops import is_asyncio
-from sendx_async._transport.http1 import DELIVERY, Delivery, RawAnswer, Target, read_body
+from sendx_async._transport.http1 import EXCHANGE, Exchange, RawAnswer, Target, read_body
 
 _NOTHING_SENT = (
     httpx.ConnectError,
@@ -42,23 +42,23 @@ async def attempt(
         request: As `build_request` made it.
         limit: Seconds that everything may take, the wait for a free connection included.
     """
-    delivery: Delivery = request.extensions[DELIVERY]
+    exchange: Exchange = request.extensions[EXCHANGE]
     try:
         # asyncio's own timeout costs half of a cancel scope, and every call needs one.
         if is_asyncio():
             async with asyncio.timeout(limit):
-                return await _send(http, request, delivery)
+                return await _send(http, request, exchange)
         with anyio.fail_after(limit):
-            return await _send(http, request, delivery)
+            return await _send(http, request, exchange)
     except (httpx.RequestError, httpx.InvalidURL) as error:
-        if delivery.head is not None and delivery.head.is_redirect():
+        if exchange.head is not None and exchange.head.is_redirect():
             # httpx prepares to follow a redirect although it is told not to.
-            return delivery.head
-        return _transport_error(error, delivery)
+            return exchange.head
+        return _transport_error(error, exchange)
     except TimeoutError:
-        return _timed_out(delivery, f"within the timeout of {limit:g} s")
+        return _timed_out(exchange, f"within the timeout of {limit:g} s")
     except OSError as error:
-        return ResponseLost(f"the connection broke: {error}", maybe_delivered=delivery.sent)
+        return ResponseLost(f"the connection broke: {error}", maybe_delivered=exchange.sent)
     except SendXError as error:
         return error
 
@@ -75,7 +75,7 @@ def build_request(
         is_borrowed: Whether the application's own httpx client will send it.
     """
     timeout = settings.timeout
-    delivery = Delivery(target, sent=is_borrowed)
+    exchange = Exchange(target, sent=is_borrowed)
     extensions: dict[str, Any] = {
         "timeout": {
             "connect": timeout.connect,
@@ -83,10 +83,10 @@ def build_request(
             "write": timeout.write,
             "pool": timeout.total,
         },
-        DELIVERY: delivery,
+        EXCHANGE: exchange,
     }
     if is_borrowed:
-        extensions["trace"] = delivery.trace
+        extensions["trace"] = exchange.trace
     return httpx.Request(
         "POST",
         target.url,
@@ -102,7 +102,7 @@ def build_request(
 
 
 async def _send(
-    http: httpx.AsyncClient, request: httpx.Request, delivery: Delivery
+    http: httpx.AsyncClient, request: httpx.Request, exchange: Exchange
 ) -> RawAnswer | SendXError:
     try:
         response = await http.send(request, stream=True, auth=None, follow_redirects=False)
@@ -111,8 +111,8 @@ async def _send(
         answer = error.response
         content = answer.content if answer.is_stream_consumed else None
         return RawAnswer(answer.status_code, answer.headers.raw, content)
-    if delivery.answer is not None:
-        return delivery.answer
+    if exchange.answer is not None:
+        return exchange.answer
     # Not our transport but the application's, or a mock.
     body: bytes | None
     try:
@@ -124,24 +124,24 @@ async def _send(
     return RawAnswer(response.status_code, response.headers.raw, body)
 
 
-def _timed_out(delivery: Delivery, when: str) -> AttemptTimeout:
-    where = "was sent and not answered" if delivery.sent else "could not be sent"
-    return AttemptTimeout(f"the request {where} {when}", maybe_delivered=delivery.sent)
+def _timed_out(exchange: Exchange, when: str) -> AttemptTimeout:
+    where = "was sent and not answered" if exchange.sent else "could not be sent"
+    return AttemptTimeout(f"the request {where} {when}", maybe_delivered=exchange.sent)
 
 
 def _transport_error(
-    error: httpx.RequestError | httpx.InvalidURL, delivery: Delivery
+    error: httpx.RequestError | httpx.InvalidURL, exchange: Exchange
 ) -> TransportError:
     """Translate httpx's error, and say whether the request may have been applied."""
     if isinstance(error, _NOTHING_SENT):
-        delivery.sent = False
+        exchange.sent = False
     reason = type(error).__name__
     # The text of a protocol error quotes the answer, which may echo the request.
     if str(error) and not isinstance(error, (httpx.ProtocolError, httpx.InvalidURL)):
         reason += f": {error}"
     if isinstance(error, httpx.TimeoutException):
-        return _timed_out(delivery, f"in time ({reason})")
-    if not delivery.sent:
+        return _timed_out(exchange, f"in time ({reason})")
+    if not exchange.sent:
         return ConnectError(f"SendX can't be reached, so this attempt sent nothing ({reason})")
     return ResponseLost(
         f"the connection was lost before the answer was complete ({reason})", maybe_delivered=True

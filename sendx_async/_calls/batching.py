@@ -23,7 +23,7 @@ from sendx_async._core.operations import (
     contacts_of,
 )
 from sendx_async._core.settings import Settings
-from sendx_async._policy.failures import Verdict, is_endpoint_missing, judge
+from sendx_async._policy.failures import FailureClass, classify, is_endpoint_missing
 from sendx_async._runtime.loops import current_loop
 from sendx_async._transport.http1 import Target
 
@@ -71,7 +71,7 @@ class _Ticket:
         self.answered.set()
 
     def earlier(self) -> Earlier:
-        """Say what was done for it so far."""
+        """Return what was done for it so far."""
         call = self.call
         if call is None:
             return Earlier(self.began, 0, maybe_delivered=False)
@@ -256,8 +256,8 @@ class Batcher:
 
     def _after_failure(self, tickets: list[_Ticket], error: SendXError) -> None:
         """Tell each caller, or let each try alone if it may be the fault of one of them."""
-        verdict = judge(error, replay_safe=True)
-        if verdict in {Verdict.REJECTED, Verdict.AGAIN}:
+        failure_class = classify(error, replay_safe=True)
+        if failure_class in {FailureClass.REJECTED, FailureClass.AGAIN}:
             if is_endpoint_missing(error):
                 self._is_off = True
             return
@@ -306,7 +306,7 @@ def _spawn(
 def make_batcher(
     shared: Shared, settings: Settings, targets: Mapping[str, Target]
 ) -> Batcher | None:
-    """Give the batcher of a client with these settings, or None if they don't ask for one."""
+    """Return the batcher of a client with these settings, or None if they don't ask for one."""
     if not settings.batch_identify:
         return None
 

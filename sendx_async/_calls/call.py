@@ -11,7 +11,7 @@ import attrs
 import httpx
 
 from sendx_async._calls.attempt import attempt, build_request
-from sendx_async._calls.pacing import Pace
+from sendx_async._calls.rate_limiter import RateLimiter
 from sendx_async._core.errors import (
     ApiError,
     AttemptTimeout,
@@ -25,8 +25,9 @@ from sendx_async._core.models import ApiResponse
 from sendx_async._core.operations import Operation
 from sendx_async._core.protocol import decode, encode
 from sendx_async._core.settings import Settings
-from sendx_async._policy.retry import RetryBudget, backoff, decide, pause_for_everyone
-from sendx_async._transport.http1 import DELIVERY, Delivery, RawAnswer, Target
+from sendx_async._policy.failures import pause_for_everyone
+from sendx_async._policy.retry import RetryBudget, backoff, decide
+from sendx_async._transport.http1 import EXCHANGE, Exchange, RawAnswer, Target
 
 ResponseT = TypeVar("ResponseT")
 
@@ -39,16 +40,21 @@ class Shared:
     Args:
         http: The httpx client that sends.
         is_borrowed: Whether the application owns ``http``.
-        pace: When requests may begin.
+        rate_limiter: When requests may begin.
         most_at_once: How many requests can be under way in one event loop.
     """
 
     def __init__(
-        self, http: httpx.AsyncClient, *, is_borrowed: bool, pace: Pace, most_at_once: float
+        self,
+        http: httpx.AsyncClient,
+        *,
+        is_borrowed: bool,
+        rate_limiter: RateLimiter,
+        most_at_once: float,
     ) -> None:
         self.http = http
         self.is_borrowed = is_borrowed
-        self.pace = pace
+        self.rate_limiter = rate_limiter
         self.most_at_once = most_at_once
         self.budget = RetryBudget()
         self.is_used = False
@@ -66,7 +72,7 @@ class Answer(Generic[ResponseT]):
     elapsed: float
 
     def with_http_info(self) -> ApiResponse[ResponseT]:
-        """Give the response with what HTTP said."""
+        """Return the response with what HTTP said."""
         return ApiResponse(
             data=self.data,
             status_code=self.raw.status_code,
@@ -140,7 +146,7 @@ class Call(Generic[ResponseT]):
         self._attempts = self._attempts_before = 0 if earlier is None else earlier.attempts
         self._maybe_delivered = earlier is not None and earlier.maybe_delivered
         self._before_attempt = before_attempt
-        self._under_way: Delivery | None = None
+        self._under_way: Exchange | None = None
         self._id: str | None = None
         self._tells = settings.on_event is not None or logger.isEnabledFor(logging.DEBUG)
 
@@ -208,20 +214,20 @@ class Call(Generic[ResponseT]):
 
     async def _wait_for_the_moment(self, last: SendXError | None) -> None:
         """Wait for the rate and for pauses, unless that would pass the deadline."""
-        pace = self._shared.pace
+        rate_limiter = self._shared.rate_limiter
         now = time.monotonic()
-        place = pace.reserve(now)
+        place = rate_limiter.reserve(now)
         may_be_moved = True
         try:
-            while (due := pace.due(place)) > now + _RESOLUTION:
+            while (due := rate_limiter.due(place)) > now + _RESOLUTION:
                 if due > self._ends:
-                    raise self._too_late(last or pace.cause)  # noqa: TRY301 - its place is freed
+                    raise self._too_late(last or rate_limiter.cause)  # noqa: TRY301 - its place is freed
                 await anyio.sleep(due - now)
                 now = time.monotonic()
-                if may_be_moved and pace.is_missed(place, now):
-                    place, may_be_moved = pace.reserve(now), False
+                if may_be_moved and rate_limiter.is_missed(place, now):
+                    place, may_be_moved = rate_limiter.reserve(now), False
         except BaseException:
-            pace.give_back(place)
+            rate_limiter.give_back(place)
             raise
         if self._shared.is_closed or self._shared.http.is_closed:
             raise self._describe(
@@ -234,7 +240,7 @@ class Call(Generic[ResponseT]):
     async def _attempt(self, limit: float) -> RawAnswer | SendXError:
         is_borrowed = self._shared.is_borrowed
         request = build_request(self._settings, self._target, self._body, is_borrowed=is_borrowed)
-        self._under_way = request.extensions[DELIVERY]
+        self._under_way = request.extensions[EXCHANGE]
         came = await attempt(self._shared.http, request, limit=limit)
         # Only after an attempt that was cancelled is it still needed.
         self._under_way = None
@@ -266,7 +272,7 @@ class Call(Generic[ResponseT]):
         wait = backoff(settings.retry, retries_done=retries_done, jitter=jitter)
         if isinstance(error, ApiError):
             pause = pause_for_everyone(error, otherwise=wait)
-            if pause is not None and shared.pace.pause(pause, error):
+            if pause is not None and shared.rate_limiter.pause(pause, error):
                 self._tell("paused", error, delay=pause)
         now = time.monotonic()
         return decide(

@@ -51,7 +51,7 @@ def check(
     timeout: Timeout = None,
     deadline: Deadline = None,
 ) -> int:
-    """Tell whether the key is accepted, and how long a call takes."""
+    """Return whether the key is accepted, and how long a call takes."""
     with errors_as_json(json):
         from sendx_async._core.options import make_base_url  # noqa: PLC0415 - --help does without it
 
@@ -96,7 +96,7 @@ async def _try(
     client: "AsyncTrackingClient", contact: str | None, calls: int, url: str
 ) -> tuple[int, list[float]]:
     """Make the calls, and give the status of the first and the seconds of each."""
-    from sendx_async._policy.retry import RetryPolicy  # noqa: PLC0415 - --help does without it
+    from sendx_async._core.options import RetryPolicy  # noqa: PLC0415 - --help does without it
 
     async with client:
         once = client.with_options(retry=RetryPolicy(0))
@@ -127,7 +127,7 @@ async def _call(client: "AsyncTrackingClient", contact: str | None, url: str) ->
 
 
 def _is_of_sendx(error: NotFoundError) -> bool:
-    """Tell whether an answer is JSON in one of the forms that SendX has for errors."""
+    """Return whether an answer is JSON in one of the forms that SendX has for errors."""
     if error.message is None:
         return False
     fields = cast("dict[str, Any]", json_.loads(error.body.decode("utf-8-sig")))

@@ -92,7 +92,7 @@ async def _drain_until_stopped(
 async def _drain_until_empty(
     outbox: "Outbox", client: "AsyncTrackingClient", concurrency: int
 ) -> signal.Signals | None:
-    """Give the first signal that ended it early, or None."""
+    """Return the first signal that ended it early, or None."""
     signals: list[int] = []
     async with client:
         task = asyncio.create_task(outbox.drain(client, concurrency=concurrency))

@@ -35,7 +35,7 @@ _TOO_SOON = {408, 425, 429}
 
 
 def status_of(error: SendXError) -> int:
-    """Give the exit status for an error.
+    """Return the exit status for an error.
 
     Args:
         error: What ended the command.

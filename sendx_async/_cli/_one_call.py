@@ -74,7 +74,7 @@ def _as_json(operation: str, answer: "ApiResponse[Any]") -> dict[str, Any]:
 
 
 def _said(body: bytes) -> Any:
-    """Give what the server said; an empty body is None."""
+    """Return what the server said; an empty body is None."""
     text = body.decode("utf-8-sig").strip()
     # JSON knows neither NaN nor infinity, though Python reads and writes them.
     return json_.loads(text, parse_constant=lambda _: None, parse_float=_finite) if text else None

@@ -50,7 +50,7 @@ def complain(text: str) -> None:
 
 
 def printable(text: str, *, instead: str = "?") -> str:
-    """Give the text without what could steer a terminal or begin another line.
+    """Return the text without what could steer a terminal or begin another line.
 
     Args:
         text: Any text.
@@ -60,7 +60,7 @@ def printable(text: str, *, instead: str = "?") -> str:
 
 
 def is_terminal() -> bool:
-    """Tell whether a person sees what is written to stderr."""
+    """Return whether a person sees what is written to stderr."""
     # Without stderr there is None; a stream that was closed can't be asked.
     return sys.stderr is not None and not sys.stderr.closed and sys.stderr.isatty()
 

@@ -10,7 +10,7 @@ from sendx_async._core.errors import ApiError, ResponseDecodeError, SendXError
 
 
 def in_words(error: SendXError) -> str:
-    """Give the line that tells a person what happened, and what it means for the request.
+    """Return the line that tells a person what happened, and what it means for the request.
 
     Args:
         error: What ended the command.
@@ -30,7 +30,7 @@ def in_words(error: SendXError) -> str:
 
 
 def of_a_file(error: OSError) -> str:
-    """Give the line that tells a person why a file can't be used.
+    """Return the line that tells a person why a file can't be used.
 
     Args:
         error: What the system said.
@@ -40,7 +40,7 @@ def of_a_file(error: OSError) -> str:
 
 
 def as_json(error: SendXError) -> dict[str, Any]:
-    """Give what a program is told about an error.
+    """Return what a program is told about an error.
 
     Args:
         error: What ended the command.

@@ -10,7 +10,7 @@ import httpx
 
 from sendx_async._calls.batching import make_batcher
 from sendx_async._calls.call import Answer, Call, Shared
-from sendx_async._calls.pacing import Pace
+from sendx_async._calls.rate_limiter import RateLimiter
 from sendx_async._core import options
 from sendx_async._core.errors import ClientClosedError, ConfigurationError
 from sendx_async._core.events import Event
@@ -36,7 +36,7 @@ from sendx_async._core.operations import (
     TRACK,
     Operation,
 )
-from sendx_async._core.options import Rate, Timeout
+from sendx_async._core.options import Rate, RetryPolicy, Timeout
 from sendx_async._core.protocol import make_request, operation_for
 from sendx_async._core.secret import make_secret
 from sendx_async._core.settings import (
@@ -49,7 +49,6 @@ from sendx_async._core.settings import (
     make_headers,
     make_listener,
 )
-from sendx_async._policy.retry import RetryPolicy
 from sendx_async._streams.dispatcher import Dispatcher
 from sendx_async._streams.source import Source, check_source
 from sendx_async._streams.stream import AsyncOutcomeStream, DispatchOptions, make_dispatcher
@@ -99,6 +98,8 @@ class AsyncTrackingClient:
         ConfigurationError: A setting is missing or wrong.
     """
 
+    __module__ = "sendx_async"
+
     _owner: "AsyncTrackingClient | None" = None
 
     def __init__(
@@ -136,7 +137,7 @@ class AsyncTrackingClient:
         )
         max_connections = options.make_count("max_connections", max_connections)
         pool = ShardedTransport(max_connections=max_connections)
-        pace = Pace(options.make_rate(rate))
+        rate_limiter = RateLimiter(options.make_rate(rate))
         targets = _targets_at(settings.base_url)
         if http_client is not None and not isinstance(http_client, httpx.AsyncClient):
             raise ConfigurationError(
@@ -145,7 +146,7 @@ class AsyncTrackingClient:
         self._shared = Shared(
             http_client or HttpClient(transport=pool),
             is_borrowed=http_client is not None,
-            pace=pace,
+            rate_limiter=rate_limiter,
             most_at_once=max_connections if http_client is None else math.inf,
         )
         self._settings = settings
@@ -277,7 +278,7 @@ class AsyncTrackingClient:
         )
 
     def _make_dispatcher(self, source: Source, **options: Unpack[DispatchOptions]) -> Dispatcher:
-        """Give what sends a source with this client's settings; an outbox has one, too."""
+        """Return what sends a source with this client's settings; an outbox has one, too."""
         return make_dispatcher(self._shared, self._settings, self._targets, source, **options)
 
     async def identify_contact_with_http_info(
@@ -332,7 +333,7 @@ class AsyncTrackingClient:
         return await Call(self._shared, settings, operation, request, target).run()
 
     def with_options(self, **changes: Unpack[ClientOptions]) -> Self:
-        """Give a copy with other settings that shares connections, pace and retry budget.
+        """Return a copy with other settings that shares connections, pace and retry budget.
 
         The copy needs no closing: it ends with the client that it was made from. When SendX asks
         to slow down, they all do, whichever key or address they use.

@@ -29,9 +29,8 @@ from sendx_async._core.models import (
     TrackResponse,
 )
 from sendx_async._core.operations import MOST_IN_BULK
-from sendx_async._core.options import Rate, Timeout
+from sendx_async._core.options import Rate, RetryPolicy, Timeout
 from sendx_async._core.settings import ClientOptions, PerCall
-from sendx_async._policy.retry import RetryPolicy
 from sendx_async._runtime.loop_thread import portals
 from sendx_async._streams.source import ThreadedSource, check_source
 
@@ -68,6 +67,8 @@ class TrackingClient:
     Raises:
         ConfigurationError: A setting is missing or wrong.
     """
+
+    __module__ = "sendx_async"
 
     def __init__(
         self,
@@ -241,7 +242,7 @@ class TrackingClient:
         )
 
     def with_options(self, **changes: Unpack[ClientOptions]) -> Self:
-        """Give a copy with other settings, as `AsyncTrackingClient.with_options`."""
+        """Return a copy with other settings, as `AsyncTrackingClient.with_options`."""
         copy = object.__new__(type(self))
         copy._backend = self._backend
         copy._has_warned = self._has_warned

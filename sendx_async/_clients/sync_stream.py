@@ -29,6 +29,8 @@ class OutcomeStream:
         run: Runs a coroutine function there, and waits for it.
     """
 
+    __module__ = "sendx_async"
+
     def __init__(
         self,
         stream: AsyncOutcomeStream,
@@ -94,7 +96,7 @@ class OutcomeStream:
         return self
 
     def __next__(self) -> Outcome:
-        """Give the next outcome, waiting for it; errors as `AsyncOutcomeStream.__anext__`."""
+        """Return the next outcome, waiting for it; errors as `AsyncOutcomeStream.__anext__`."""
         if self._process is None:
             raise RuntimeError("open the stream first: with client.send_many(...) as outcomes")
         if self._process != os.getpid():

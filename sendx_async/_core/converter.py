@@ -30,7 +30,7 @@ _RESPONSES = (IdentifyResponse, TrackResponse, EventResponse)
 
 @functools.cache
 def converter() -> cattrs.Converter:
-    """Give the converter, made at the first call.
+    """Return the converter, made at the first call.
 
     It unstructures requests to their JSON objects; structures requests from a mapping with
     snake_case or wire names (an unknown key is refused) and responses from any JSON value.
@@ -118,7 +118,7 @@ def _from_mapping(mapping: Any, kind: type[ModelT]) -> ModelT:
 
 @functools.cache
 def _names_of(kind: type) -> Mapping[object, str]:
-    """Give the field for each name that a caller may use: Python's, or that on the wire."""
+    """Return the field for each name that a caller may use: Python's, or that on the wire."""
     names: dict[object, str] = {"extra": "extra"}
     for field in _own_fields(kind):
         names[field] = names[wire_name(field)] = field

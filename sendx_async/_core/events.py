@@ -37,6 +37,8 @@ class Event:
             a success it has. None if a stream tells of itself.
     """
 
+    __module__ = "sendx_async"
+
     kind: EventKind
     operation: str
     call_id: str

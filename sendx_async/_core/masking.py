@@ -11,7 +11,7 @@ _ADDRESS = re.compile(r"(?<!\S)(\S)\S*(?:@|%40)")
 
 
 def mask_address(address: str) -> str:
-    """Give an address of which only the first character and the domain can be read.
+    """Return an address of which only the first character and the domain can be read.
 
     Text without an ``@`` (a contact id) keeps its first character only.
     """
@@ -20,7 +20,7 @@ def mask_address(address: str) -> str:
 
 
 def mask_addresses(text: str) -> str:
-    """Give the text fit to be shown: every e-mail address masked, in one line, and not too long."""
+    """Return the text fit to be shown: every e-mail address masked, in one line, and not too long."""
     shown = "".join(c if c.isprintable() else " " for c in text[:_LONGEST_SHOWN])
     if len(text) > _LONGEST_SHOWN:
         # The last word may be the beginning of an address.

@@ -26,7 +26,7 @@ __all__ = [
 
 
 def wire_name(field: str) -> str:
-    """Give the name on the wire of a model's field: ``first_name`` becomes ``firstName``."""
+    """Return the name on the wire of a model's field: ``first_name`` becomes ``firstName``."""
     first, *others = field.split("_")
     return first + "".join(word.capitalize() for word in others)
 
@@ -43,7 +43,7 @@ class _Request:
     )
 
     def __init_subclass__(cls) -> None:
-        if cls.__module__ != __name__:
+        if cls.__module__ != "sendx_async":
             raise TypeError(
                 "requests can't be subclassed: fields that this version doesn't know go in extra"
             )
@@ -115,6 +115,8 @@ class IdentifyRequest(_Request):
         InvalidRequestError: A value can't be sent; ``problems`` names each of them.
     """
 
+    __module__ = "sendx_async"
+
     email: str
     first_name: str | None = attrs.field(kw_only=True, default=None)
     last_name: str | None = attrs.field(kw_only=True, default=None)
@@ -159,6 +161,8 @@ class TrackRequest(_Request):
         InvalidRequestError: A value can't be sent; ``problems`` names each of them.
     """
 
+    __module__ = "sendx_async"
+
     email: str | None
     add_tags: tuple[str, ...] | None = attrs.field(
         kw_only=True, default=None, converter=validation.to_strings
@@ -191,6 +195,8 @@ class CustomEventRequest(_Request):
         InvalidRequestError: A value can't be sent; ``problems`` names each of them.
     """
 
+    __module__ = "sendx_async"
+
     identifier: str
     name: str
     data: Mapping[str, Any] | None = attrs.field(
@@ -222,6 +228,8 @@ class RevenueEventRequest(_Request):
     Raises:
         InvalidRequestError: A value can't be sent; ``problems`` names each of them.
     """
+
+    __module__ = "sendx_async"
 
     identifier: str
     amount: int | float = attrs.field(converter=validation.to_number)
@@ -266,15 +274,21 @@ class _Response:
 class IdentifyResponse(_Response):
     __doc__ = _Response.__doc__
 
+    __module__ = "sendx_async"
+
 
 @attrs.frozen(repr=False)
 class TrackResponse(_Response):
     __doc__ = _Response.__doc__
 
+    __module__ = "sendx_async"
+
 
 @attrs.frozen(repr=False)
 class EventResponse(_Response):
     __doc__ = _Response.__doc__
+
+    __module__ = "sendx_async"
 
 
 AnyRequest = IdentifyRequest | TrackRequest | CustomEventRequest | RevenueEventRequest
@@ -295,6 +309,8 @@ class ApiResponse(Generic[ResponseT_co]):
         attempts: How many requests the call took.
         elapsed: Seconds that the call took, waits included.
     """
+
+    __module__ = "sendx_async"
 
     data: ResponseT_co
     status_code: int

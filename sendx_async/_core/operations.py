@@ -102,7 +102,7 @@ REVENUE_EVENT: Operation[RevenueEventRequest, EventResponse] = Operation(
 
 
 def contacts_of(request: AnyRequest) -> tuple[str, ...]:
-    """Give the contacts that a request is about, case-folded; a rename is about two.
+    """Return the contacts that a request is about, case-folded; a rename is about two.
 
     Requests about the same contact have to be sent in order. An event may name its contact by
     SendX's id, and nothing here knows which address that is.

@@ -10,7 +10,6 @@ import attrs
 
 from sendx_async._core.errors import ConfigurationError
 from sendx_async._core.validation import described, type_name
-from sendx_async._policy.retry import RetryPolicy
 
 PRODUCTION = "https://api.sendx.io/api/v1/rest"
 """The base URL of the production server (OpenAPI document of SendX)."""
@@ -44,6 +43,8 @@ class Timeout:
         ConfigurationError: A value is not a number above 0.
     """
 
+    __module__ = "sendx_async"
+
     total: float = 10.0
     connect: float | None = attrs.field(default=5.0, kw_only=True)
     read: float | None = attrs.field(default=None, kw_only=True)
@@ -69,6 +70,8 @@ class Rate:
         ConfigurationError: ``per_second`` is not above 0, or ``burst`` is not at least 1.
     """
 
+    __module__ = "sendx_async"
+
     per_second: float
     burst: int = attrs.field(default=1, kw_only=True)
 
@@ -82,6 +85,59 @@ def _check_count(name: str, value: object, *, most: float = _LONGEST) -> None:
         raise ConfigurationError(
             f"{name} must be an int of at least 1, at most {most:g}, got {described(value)}"
         )
+
+
+def _check_amount(instance: object, attribute: "attrs.Attribute[float]", value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _LONGEST:
+        raise ConfigurationError(
+            f"{type(instance).__name__}: {attribute.name} must be a number from 0 to {_LONGEST:g}, "
+            f"got {described(value)}"
+        )
+
+
+def _check_reserve(instance: object, attribute: "attrs.Attribute[float]", value: object) -> None:
+    if value != math.inf:
+        _check_amount(instance, attribute, value)
+
+
+def _check_retries(instance: object, attribute: "attrs.Attribute[int]", value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _LONGEST:
+        raise ConfigurationError(
+            f"{type(instance).__name__}: {attribute.name} must be an int from 0 to {_LONGEST:g}, "
+            f"got {described(value)}"
+        )
+
+
+@attrs.frozen
+class RetryPolicy:
+    """How often a call is repeated and how long it waits in between.
+
+    The wait before retry *n* is random between 0 and ``min(cap, base * 2**n)`` seconds, unless the
+    server says how long to wait. Only what is safe to repeat is repeated:
+    docs/guarantees.md has a table.
+
+    Args:
+        max_retries: How many times a call is repeated at most. Default 3; 0 for never.
+        base: Seconds, the longest wait before the first retry. Default 0.5.
+        cap: Seconds, the longest wait before any retry. Default 8.
+        budget: How many retries all calls of a client together may have in reserve, so that an
+            outage isn't multiplied by retries. Default 20; ``math.inf`` for no limit. A retry takes
+            one from it, unless the server itself said when to come back.
+        refill: How many retries a second come back into the budget, up to ``budget``. Default 1.
+        refill_per_call: What part of a retry each call brings into the budget. Default 0.2.
+
+    Raises:
+        ConfigurationError: A value is negative, or not a number.
+    """
+
+    __module__ = "sendx_async"
+
+    max_retries: int = attrs.field(default=3, validator=_check_retries)
+    base: float = attrs.field(default=0.5, validator=_check_amount, kw_only=True)
+    cap: float = attrs.field(default=8.0, validator=_check_amount, kw_only=True)
+    budget: float = attrs.field(default=20.0, validator=_check_reserve, kw_only=True)
+    refill: float = attrs.field(default=1.0, validator=_check_amount, kw_only=True)
+    refill_per_call: float = attrs.field(default=0.2, validator=_check_amount, kw_only=True)
 
 
 def make_base_url(value: object) -> str:
@@ -120,7 +176,7 @@ def _split(url: str) -> SplitResult | None:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host is this machine itself."""
+    """Return whether a host is this machine itself."""
     if host.rstrip(".").lower() == "localhost":
         return True
     try:

@@ -75,7 +75,7 @@ def _make_one(operation: Operation[Any, Any], given: Any) -> Any:
 
 
 def operation_for(request: object) -> Operation[Any, Any]:
-    """Give the operation that takes a request: a model, or a mapping that is like one.
+    """Return the operation that takes a request: a model, or a mapping that is like one.
 
     A mapping with an ``amount`` is for `REVENUE_EVENT`, any other with an ``identifier`` for
     `CUSTOM_EVENT`, one with tags to add or remove for `TRACK`, and what is left for `IDENTIFY`.
@@ -99,7 +99,7 @@ def operation_for(request: object) -> Operation[Any, Any]:
 
 
 def encode(request: Any) -> bytes:
-    """Give the body for a request, or for a tuple of requests."""
+    """Return the body for a request, or for a tuple of requests."""
     return _TO_JSON(converter().unstructure(request)).encode("ascii")
 
 
@@ -111,7 +111,7 @@ def decode(
     *,
     now: float,
 ) -> ResponseT:
-    """Give the response that an answer carries.
+    """Return the response that an answer carries.
 
     Args:
         operation: What was asked for.
@@ -178,7 +178,7 @@ def _message_of(answer: object) -> str | None:
 
 
 def parse_retry_after(value: str | None, date: str | None, *, now: float) -> float | None:
-    """Give the seconds to wait that a ``Retry-After`` header asks for, or None.
+    """Return the seconds to wait that a ``Retry-After`` header asks for, or None.
 
     Args:
         value: The header: seconds, or an HTTP date.

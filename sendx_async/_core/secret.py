@@ -30,13 +30,13 @@ class Secret:
         )
 
     def changed(self, **changes: object) -> "Secret":
-        """Give the secret with another ``api_key``, another ``api_key_prefix``, or both."""
+        """Return the secret with another ``api_key``, another ``api_key_prefix``, or both."""
         return make_secret(
             changes.get("api_key", self._key), changes.get("api_key_prefix", self._prefix)
         )
 
     def header(self) -> tuple[bytes, bytes]:
-        """Give the header to put on the wire."""
+        """Return the header to put on the wire."""
         return self._header
 
     def redact(self, answer: bytes) -> bytes:

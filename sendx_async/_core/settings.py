@@ -11,10 +11,9 @@ import attrs
 from sendx_async._core import options
 from sendx_async._core.errors import ConfigurationError
 from sendx_async._core.events import Event
-from sendx_async._core.options import Timeout
+from sendx_async._core.options import RetryPolicy, Timeout
 from sendx_async._core.secret import KEY_HEADER, Secret, header_text
 from sendx_async._core.validation import type_name
-from sendx_async._policy.retry import RetryPolicy
 from sendx_async._version import __version__
 
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -44,6 +43,9 @@ class PerCall(TypedDict, total=False):
     headers: Mapping[str, str]
 
 
+PerCall.__module__ = "sendx_async"
+
+
 class ClientOptions(TypedDict, total=False):
     """What `with_options` can change; what isn't named stays.
 
@@ -68,6 +70,9 @@ class ClientOptions(TypedDict, total=False):
     headers: Mapping[str, str]
     on_event: Callable[[Event], object] | None
     batch_identify: bool
+
+
+ClientOptions.__module__ = "sendx_async"
 
 
 @attrs.frozen
@@ -151,7 +156,7 @@ def make_headers(
 
 
 def default_headers() -> tuple[tuple[bytes, bytes], ...]:
-    """Give the headers that every request has, besides the key."""
+    """Return the headers that every request has, besides the key."""
     return (
         (b"Accept", b"application/json"),
         (b"Content-Type", b"application/json"),

@@ -18,7 +18,7 @@ _SUBJECT = "stored request"
 
 
 def stamped(request: AnyRequest, *, now: float) -> AnyRequest:
-    """Give the request with the moment it was accepted, if it is an event that has no time.
+    """Return the request with the moment it was accepted, if it is an event that has no time.
 
     Without one SendX takes the time of arrival, which for a stored request may be hours later.
 
@@ -31,8 +31,8 @@ def stamped(request: AnyRequest, *, now: float) -> AnyRequest:
     return request
 
 
-def to_payload(request: AnyRequest) -> dict[str, Any]:
-    """Give the JSON object that is stored for a request."""
+def to_stored(request: AnyRequest) -> dict[str, Any]:
+    """Return the JSON object that is stored for a request."""
     return {
         "version": _VERSION,
         "operation": operation_for(request).name,
@@ -40,8 +40,8 @@ def to_payload(request: AnyRequest) -> dict[str, Any]:
     }
 
 
-def from_payload(payload: object) -> AnyRequest:
-    """Give the request that a stored JSON object stands for.
+def from_stored(payload: object) -> AnyRequest:
+    """Return the request that a stored JSON object stands for.
 
     Raises:
         InvalidRequestError: It is no such object, or was damaged.

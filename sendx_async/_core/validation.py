@@ -73,7 +73,7 @@ def check_identifier(value: Any) -> str | None:
 
 
 def check_address(value: Any) -> str | None:
-    """What looks enough like an e-mail address for the server to judge the rest."""
+    """What looks enough like an e-mail address for the server to classify the rest."""
     if problem := check_identifier(value):
         return problem
     if len(value) > _LONGEST_ADDRESS:

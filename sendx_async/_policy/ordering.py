@@ -22,15 +22,15 @@ class Message:
     Attributes:
         contact: The first of its contacts.
         failures: How often it failed while others succeeded.
-        spell: The latest spell of trouble in which it failed.
-        spells: In how many it failed.
+        streak: The latest streak of trouble in which it failed.
+        streaks: In how many it failed.
         attempts: How often it was sent, or tried to be.
         maybe_delivered: Whether SendX may have applied it, in any attempt.
     """
 
     __slots__ = (
         "attempts", "contact", "contacts", "failures", "followers", "index", "is_alone",
-        "maybe_delivered", "operation", "replay_safe", "request", "spell", "spells", "waits_for",
+        "maybe_delivered", "operation", "replay_safe", "request", "streak", "streaks", "waits_for",
     )  # fmt: skip
 
     def __init__(
@@ -51,8 +51,8 @@ class Message:
         self.replay_safe = replay_safe
         self.is_alone = is_alone
         self.failures = 0
-        self.spell = -1
-        self.spells = 0
+        self.streak = -1
+        self.streaks = 0
         self.attempts = 0
         self.maybe_delivered = False
         self.waits_for = 0
@@ -78,7 +78,7 @@ class Message:
         )
 
 
-class Backlog:
+class OrderedQueue:
     """Messages in the order of their source; gives out those that may be sent now.
 
     A message is ready when all earlier ones about its contacts are finished, so that two of one
@@ -116,7 +116,7 @@ class Backlog:
             self._queue_of(message).append(message)
 
     def take(self) -> list[Message]:
-        """Give out the next message, with others that may share its request; none if none is ready.
+        """Return out the next message, with others that may share its request; none if none is ready.
 
         They have to come back, with `finish` or `give_back`.
         """
@@ -130,7 +130,7 @@ class Backlog:
         return [queue.popleft() for _ in range(min(len(queue), self.batch_size))]
 
     def take_for_trial(self, *, alone: bool) -> list[Message]:
-        """Give out what an outage is tried with: if there is any, something that may fail.
+        """Return out what an outage is tried with: if there is any, something that may fail.
 
         Args:
             alone: Whether it has to be a single message, if there is one.

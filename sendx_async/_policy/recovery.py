@@ -6,23 +6,23 @@ from collections.abc import Sequence
 import attrs
 
 from sendx_async._core.errors import ApiError, RateLimitError, SendXError
+from sendx_async._core.options import RetryPolicy
+from sendx_async._policy.adaptive_rate import AdaptiveRate
+from sendx_async._policy.circuit_breaker import CircuitBreaker, FailureHistory
 from sendx_async._policy.failures import (
-    Outage,
-    PlainSuspect,
-    Verdict,
+    FailureClass,
+    classify,
     is_endpoint_missing,
-    judge,
     may_be_found_later,
 )
-from sendx_async._policy.ordering import Backlog, Message
-from sendx_async._policy.retry import RetryPolicy, backoff
-from sendx_async._policy.throttle import Throttle
+from sendx_async._policy.ordering import Message, OrderedQueue
+from sendx_async._policy.retry import backoff
 
 _OUTAGES_THAT_SPEAK_AGAINST_BATCHES = 2
 _MOST_UNKNOWN = 100_000
 
 
-class Step(enum.Enum):
+class NextStep(enum.Enum):
     """What becomes of the messages whose request failed."""
 
     FINISH = "this is the end of them"
@@ -38,13 +38,13 @@ class Decision:
 
     Attributes:
         step: What becomes of its messages.
-        wait: Seconds until the message is sent again; for `Step.LATER` only.
+        wait: Seconds until the message is sent again; for `NextStep.LATER` only.
         pause: Seconds that everything pauses for, ``math.inf`` if that is longer than there is
             patience; None for no pause.
         ends_outage: Whether the failure shows that SendX is well again.
     """
 
-    step: Step
+    step: NextStep
     wait: float = 0.0
     pause: float | None = None
     ends_outage: bool = False
@@ -54,7 +54,7 @@ class Recovery:
     """Decides what is sent, when, and how often, while requests fail and succeed.
 
     Args:
-        backlog: Where the messages are kept.
+        queue: Where the messages are kept.
         policy: The longest waits, and how often one message may fail while others succeed.
         patience: Seconds that an outage may last.
         most_at_once: How many requests may be under way when all is well.
@@ -66,7 +66,7 @@ class Recovery:
 
     def __init__(
         self,
-        backlog: Backlog,
+        queue: OrderedQueue,
         policy: RetryPolicy,
         *,
         patience: float,
@@ -74,42 +74,42 @@ class Recovery:
         now: float,
         is_outbox: bool = False,
     ) -> None:
-        self._backlog = backlog
+        self._queue = queue
         self._policy = policy
         self._patience = patience
         self._is_outbox = is_outbox
         self._unknown: set[str] = set()
-        self._outage = Outage(
+        self._breaker = CircuitBreaker(
             policy,
             patience=patience,
             most_at_once=most_at_once,
             at_first=1 if is_outbox else None,
         )
-        self._throttle = Throttle(now)
+        self._adaptive_rate = AdaptiveRate(now)
         self._batches_fail = False
         self._outages_without_batches = 0
 
     @property
     def resumes_at(self) -> float:
         """When the next request may be tried in an outage."""
-        return self._outage.resumes_at
+        return self._breaker.resumes_at
 
     def allows(self, now: float) -> int:
-        """Say how many requests may be under way."""
-        return self._outage.allows(now)
+        """Return how many requests may be under way."""
+        return self._breaker.allows(now)
 
     def wait(self, now: float) -> float:
-        """Give the seconds until the next request may begin; if there are none, it begins now."""
-        if self._outage.is_on:
-            self._throttle.begin(now)  # an outage is tried after its own waits
+        """Return the seconds until the next request may begin; if there are none, it begins now."""
+        if self._breaker.is_open:
+            self._adaptive_rate.begin(now)  # an outage is tried after its own waits
             return 0.0
-        return self._throttle.wait(now)
+        return self._adaptive_rate.wait(now)
 
     def take(self) -> list[Message]:
-        """Take the messages of the next request from the backlog; none if none is ready."""
-        if self._outage.is_on:
-            return self._backlog.take_for_trial(alone=self._batches_fail)
-        return self._backlog.take()
+        """Take the messages of the next request from the queue; none if none is ready."""
+        if self._breaker.is_open:
+            return self._queue.take_for_trial(alone=self._batches_fail)
+        return self._queue.take()
 
     def note_answer(self, messages: Sequence[Message], *, begun: float, now: float) -> bool:
         """Note that a request has succeeded; tells whether that ends an outage.
@@ -124,14 +124,14 @@ class Recovery:
         return self._note_reaction(messages, begun=begun, now=now)
 
     def _note_reaction(self, messages: Sequence[Message], *, begun: float, now: float) -> bool:
-        self._throttle.succeed(now)
-        ends_outage = self._outage.succeed(begun=begun)
+        self._adaptive_rate.succeed(now)
+        ends_outage = self._breaker.succeed(begun=begun)
         if len(messages) > 1:
             self._outages_without_batches = 0
         elif ends_outage and self._batches_fail:
             self._outages_without_batches += 1
             if self._outages_without_batches == _OUTAGES_THAT_SPEAK_AGAINST_BATCHES:
-                self._backlog.batch_size = 1
+                self._queue.batch_size = 1
         self._batches_fail = False
         return ends_outage
 
@@ -153,28 +153,28 @@ class Recovery:
             begun: When the request began.
             now: The time.
         """
-        verdict = judge(error, replay_safe=messages[0].replay_safe)
-        if verdict is Verdict.HALT:
-            return Decision(Step.STOP)
-        if verdict not in {Verdict.REJECTED, Verdict.DELIVERED}:
+        failure_class = classify(error, replay_safe=messages[0].replay_safe)
+        if failure_class is FailureClass.HALT:
+            return Decision(NextStep.STOP)
+        if failure_class not in {FailureClass.REJECTED, FailureClass.DELIVERED}:
             return self._after_trouble(
-                messages, verdict, error, jitter=jitter, begun=begun, now=now
+                messages, failure_class, error, jitter=jitter, begun=begun, now=now
             )
         ends_outage = self._note_reaction(messages, begun=begun, now=now)
-        if len(messages) == 1 or verdict is Verdict.DELIVERED:
+        if len(messages) == 1 or failure_class is FailureClass.DELIVERED:
             first = messages[0]
             if self._is_outbox and may_be_found_later(error) and self._may_find(first):
                 wait = self._backoff(first, jitter)
-                return Decision(Step.LATER, wait=wait, ends_outage=ends_outage)
-            return Decision(Step.FINISH, ends_outage=ends_outage)
+                return Decision(NextStep.LATER, wait=wait, ends_outage=ends_outage)
+            return Decision(NextStep.FINISH, ends_outage=ends_outage)
         if is_endpoint_missing(error):
-            self._backlog.batch_size = 1
-        return Decision(Step.APART, ends_outage=ends_outage)
+            self._queue.batch_size = 1
+        return Decision(NextStep.APART, ends_outage=ends_outage)
 
     def _after_trouble(
         self,
         messages: Sequence[Message],
-        verdict: Verdict,
+        failure_class: FailureClass,
         error: SendXError,
         *,
         jitter: float,
@@ -182,27 +182,32 @@ class Recovery:
         now: float,
     ) -> Decision:
         first, is_single = messages[0], len(messages) == 1
-        told = error.retry_after if isinstance(error, ApiError) else None
-        was_on = self._outage.is_on
-        was_trial = was_on and begun >= self._outage.resumes_at
+        retry_after = error.retry_after if isinstance(error, ApiError) else None
+        was_on = self._breaker.is_open
+        was_trial = was_on and begun >= self._breaker.resumes_at
         # For whose fault it was, several that failed together count as one.
-        suspect = first if is_single else PlainSuspect(first.contact)
-        pause = self._outage.fail(suspect, verdict, told=told, jitter=jitter, begun=begun, now=now)
+        failing = first if is_single else FailureHistory(first.contact)
+        pause = self._breaker.fail(
+            failing, failure_class, retry_after=retry_after, jitter=jitter, begun=begun, now=now
+        )
         if pause is not None and not was_on and isinstance(error, RateLimitError):
-            self._throttle.refuse(now, pause=pause)
-        if verdict is Verdict.UNCERTAIN or (
+            self._adaptive_rate.refuse(now, pause=pause)
+        if failure_class is FailureClass.UNCERTAIN or (
             is_single and first.failures > self._policy.max_retries
         ):
-            return Decision(Step.FINISH, pause=pause)
-        if not is_single and verdict is Verdict.AGAIN and (was_trial or not was_on):
+            return Decision(NextStep.FINISH, pause=pause)
+        if not is_single and failure_class is FailureClass.AGAIN and (was_trial or not was_on):
             # One of them may be what the server fails at, or it fails at batches.
-            self._batches_fail = self._outage.is_on
-            return Decision(Step.APART, pause=pause)
-        if self._outage.is_on:
-            return Decision(Step.AGAIN, pause=pause)
-        if (told or 0) > self._patience:
-            return Decision(Step.FINISH)
-        return Decision(Step.LATER, wait=self._backoff(first, jitter) if told is None else told)
+            self._batches_fail = self._breaker.is_open
+            return Decision(NextStep.APART, pause=pause)
+        if self._breaker.is_open:
+            return Decision(NextStep.AGAIN, pause=pause)
+        if (retry_after or 0) > self._patience:
+            return Decision(NextStep.FINISH)
+        return Decision(
+            NextStep.LATER,
+            wait=self._backoff(first, jitter) if retry_after is None else retry_after,
+        )
 
     def _may_find(self, message: Message) -> bool:
         """Count that a contact isn't known; tell whether it may be later."""

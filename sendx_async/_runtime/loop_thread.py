@@ -64,7 +64,7 @@ class _Portal:
             await anyio.sleep_forever()
 
     def is_current(self) -> bool:
-        """Tell whether it is this thread that asks."""
+        """Return whether it is this thread that asks."""
         return threading.current_thread() is self._thread
 
     def start(self, function: Callable[[], Awaitable[None]]) -> None:
@@ -189,12 +189,12 @@ class Portals:
         self._get(backend).call_soon(function)
 
     def is_running(self, backend: str) -> bool:
-        """Tell whether this process has a portal of that kind already."""
+        """Return whether this process has a portal of that kind already."""
         self._notice_fork()
         return backend in self._running
 
     def is_current(self, backend: str) -> bool:
-        """Tell whether this is the thread of that portal, which can't wait for itself."""
+        """Return whether this is the thread of that portal, which can't wait for itself."""
         self._notice_fork()
         portal = self._running.get(backend)
         return portal is not None and portal.is_current()

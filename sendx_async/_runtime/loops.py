@@ -7,7 +7,7 @@ from typing import Any
 
 
 def is_asyncio() -> bool:
-    """Tell whether the running event loop is asyncio's."""
+    """Return whether the running event loop is asyncio's."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -16,7 +16,7 @@ def is_asyncio() -> bool:
 
 
 def current_loop() -> Any:
-    """Give what stands for the running event loop: asyncio's loop, or trio's token."""
+    """Return what stands for the running event loop: asyncio's loop, or trio's token."""
     if is_asyncio():
         return asyncio.get_running_loop()
     import trio.lowlevel  # noqa: PLC0415 - an optional dependency
@@ -25,7 +25,7 @@ def current_loop() -> Any:
 
 
 def run_soon_in_this_loop() -> Callable[..., object]:
-    """Give what has a function called in the loop, from any thread, without waiting for it."""
+    """Return what has a function called in the loop, from any thread, without waiting for it."""
     loop = current_loop()
     if not is_asyncio():
         run_sync_soon: Callable[..., object] = loop.run_sync_soon

@@ -20,13 +20,13 @@ from sendx_async._core.errors import (
     SendXError,
 )
 from sendx_async._core.events import Event, EventKind, tell
-from sendx_async._policy.ordering import Backlog, Message
-from sendx_async._policy.recovery import Recovery, Step
-from sendx_async._policy.retry import RetryPolicy
+from sendx_async._core.options import RetryPolicy
+from sendx_async._policy.ordering import Message, OrderedQueue
+from sendx_async._policy.recovery import NextStep, Recovery
 from sendx_async._streams.leftovers import describe, of_the_unfinished, of_the_unread
 from sendx_async._streams.outcomes import Outcome, OutcomeQueue
 from sendx_async._streams.source import Source, ThreadedSource
-from sendx_async._streams.store import Keeper
+from sendx_async._streams.store import DeliveryStore
 
 _SECONDS_TO_FINISH = 1.0
 _SECONDS_TO_FINISH_AN_OUTBOX = 30.0  # a request that is cut off may have to be put aside
@@ -69,16 +69,16 @@ class Dispatcher:
         concurrency: int,
         batch_size: int,
         patience: float,
-        outbox: Keeper | None,
+        outbox: DeliveryStore | None,
     ) -> None:
         self._source = source
         self._begin_call = begin_call
         self._on_event = on_event
         self._patience = patience
-        self._backlog = Backlog(batch_size)
+        self._queue = OrderedQueue(batch_size)
         self._began = time.monotonic()
         self._recovery = Recovery(
-            self._backlog, retry, patience=patience, most_at_once=concurrency, now=self._began,
+            self._queue, retry, patience=patience, most_at_once=concurrency, now=self._began,
             is_outbox=outbox is not None,
         )  # fmt: skip
         self._name = "send_many" if outbox is None else "outbox"
@@ -113,7 +113,7 @@ class Dispatcher:
         finally:
             if isinstance(self._source, ThreadedSource):
                 self._source.stop()
-            self._left = of_the_unfinished(self._backlog.unfinished.values())
+            self._left = of_the_unfinished(self._queue.unfinished.values())
             is_complete = self._has_read_all and not self._left
             if self._failure is None and not is_complete and not self._is_ending:
                 self._failure = NotSentError("the stream was cancelled from outside")
@@ -147,7 +147,7 @@ class Dispatcher:
             self._tasks.cancel_scope.cancel()
 
     def unclaimed(self) -> list[Outcome]:
-        """Give the outcomes of all that was read and not taken, in the source's order.
+        """Return the outcomes of all that was read and not taken, in the source's order.
 
         Raises:
             RuntimeError: It has not come to its end.
@@ -158,11 +158,11 @@ class Dispatcher:
         return sorted(self.outcomes.rest() + behind, key=lambda outcome: outcome.index)
 
     def unsent(self) -> list[Outcome]:
-        """Give those of `unclaimed` that were certainly not applied; errors as there."""
+        """Return those of `unclaimed` that were certainly not applied; errors as there."""
         return [each for each in self.unclaimed() if isinstance(each.error, NotSentError)]
 
     def _read_ahead(self) -> list[Any]:
-        """Give what a thread has read from the source, and nobody from the thread."""
+        """Return what a thread has read from the source, and nobody from the thread."""
         return self._source.rest() if isinstance(self._source, ThreadedSource) else []
 
     async def _read_source(self) -> None:
@@ -198,12 +198,12 @@ class Dispatcher:
             self.outcomes.put(Outcome(index, given, error=error.with_traceback(None)))
             self.outcomes.tell()
         else:
-            self._backlog.add(message)
+            self._queue.add(message)
 
     def _dispatch(self) -> None:
         """Start as many workers as may be under way and will find something to send."""
         while (
-            self._backlog.ready > self._starting * self._backlog.batch_size
+            self._queue.ready > self._starting * self._queue.batch_size
             and self._workers < self._allowed()
         ):
             self._workers += 1
@@ -256,7 +256,7 @@ class Dispatcher:
             if self._recovery.note_answer(messages, begun=begun, now=time.monotonic()):
                 self._tell("resumed")
             for message in messages:
-                self._backlog.finish(message)
+                self._queue.finish(message)
                 self.outcomes.put(Outcome(message.index, message.request, answer.data))
 
     def _note_interruption(self, messages: list[Message], call: Call[Any] | None) -> None:
@@ -276,28 +276,31 @@ class Dispatcher:
         )
         if decision.ends_outage:
             self._tell("resumed")
-        if decision.step is Step.FINISH:
+        if decision.step is NextStep.FINISH:
             for message in messages:
                 self._finish(message, error)
-        elif decision.step is Step.LATER:
+        elif decision.step is NextStep.LATER:
             self._note_unsent(messages)
             self._start(self._give_back_later, messages[0], decision.wait)
         else:
             for message in messages:
-                message.is_alone = message.is_alone or decision.step is Step.APART
+                message.is_alone = message.is_alone or decision.step is NextStep.APART
             self._note_unsent(messages)
-            self._backlog.give_back(messages)
-        if decision.step is Step.STOP:
+            self._queue.give_back(messages)
+        if decision.step is NextStep.STOP:
             self._end(error)
         if decision.pause is not None:
             self._after_pause_began(decision.pause, error)
 
     def _after_pause_began(self, pause: float, error: SendXError) -> None:
-        told = error.retry_after if isinstance(error, ApiError) else None
+        retry_after = error.retry_after if isinstance(error, ApiError) else None
         if pause == math.inf:
             text = f"SendX failed for longer than the patience of {self._patience:g} s"
-            if told is not None:
-                text = f"SendX asks to wait {told:g} s, but the patience is {self._patience:g} s"
+            if retry_after is not None:
+                text = (
+                    f"SendX asks to wait {retry_after:g} s, but the patience is "
+                    f"{self._patience:g} s"
+                )
             self._end(OutageError(f"{text}: {error}", last=error))
             return
         self._tell("paused", error, delay=pause)
@@ -311,7 +314,7 @@ class Dispatcher:
 
     async def _give_back_later(self, message: Message, delay: float) -> None:
         await anyio.sleep(delay)
-        self._backlog.give_back([message])
+        self._queue.give_back([message])
         self._dispatch()
 
     async def _resume(self) -> None:
@@ -326,7 +329,7 @@ class Dispatcher:
         cast("anyio.abc.TaskGroup", self._tasks).start_soon(function, *arguments)
 
     def _finish(self, message: Message, error: SendXError) -> None:
-        self._backlog.finish(message)
+        self._queue.finish(message)
         error = copy.copy(error)  # contacts may share one, and each tells of its own attempts
         error.attempts = message.attempts
         error.maybe_delivered = message.maybe_delivered

@@ -12,7 +12,7 @@ _UNKNOWN = "the stream ended before it was known whether this request was applie
 
 
 def of_the_unfinished(messages: Iterable[Message]) -> list[Outcome]:
-    """Give the outcomes of messages that were accepted, when nothing is under way any more."""
+    """Return the outcomes of messages that were accepted, when nothing is under way any more."""
     outcomes: list[Outcome] = []
     for message in messages:
         error: SendXError = NotSentError(_NOT_SENT)
@@ -24,7 +24,7 @@ def of_the_unfinished(messages: Iterable[Message]) -> list[Outcome]:
 
 
 def of_the_unread(given: Iterable[Any], *, first_index: int) -> list[Outcome]:
-    """Give the outcomes of what was read ahead, and looked at by nobody."""
+    """Return the outcomes of what was read ahead, and looked at by nobody."""
     return [
         Outcome(index, request, error=NotSentError(_NOT_SENT))
         for index, request in enumerate(given, first_index)

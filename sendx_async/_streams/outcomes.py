@@ -9,9 +9,9 @@ import attrs
 from sendx_async._core.errors import InvalidRequestError, NotSentError, SendXError
 from sendx_async._core.models import AnyRequest, AnyResponse
 from sendx_async._core.protocol import operation_for
-from sendx_async._policy.failures import Verdict, judge
+from sendx_async._policy.failures import FailureClass, classify
 
-_PASSING = {Verdict.AGAIN, Verdict.OUTAGE, Verdict.HALT}
+_PASSING = {FailureClass.AGAIN, FailureClass.OUTAGE, FailureClass.HALT}
 
 
 @attrs.frozen(repr=False, eq=False)
@@ -28,6 +28,8 @@ class Outcome:
         error: Why it failed, or None. ``error.maybe_delivered`` says whether SendX may have applied
             the request all the same, and `is_retryable` whether to give it to another stream.
     """
+
+    __module__ = "sendx_async"
 
     index: int
     request: Any
@@ -50,8 +52,8 @@ class Outcome:
         )
         if error.maybe_delivered and not replay_safe:
             return False
-        verdict = judge(error, replay_safe=replay_safe)
-        return isinstance(error, NotSentError) or verdict in _PASSING
+        failure_class = classify(error, replay_safe=replay_safe)
+        return isinstance(error, NotSentError) or failure_class in _PASSING
 
     def __repr__(self) -> str:
         # A model hides personal data; what is none may be a mapping full of it.
@@ -129,7 +131,7 @@ class OutcomeQueue:
             self._room = None
 
     def rest(self) -> list[Outcome]:
-        """Give the outcomes that nobody took."""
+        """Return the outcomes that nobody took."""
         return list(self._waiting)
 
     # Whoever reads requests and sends them

@@ -17,7 +17,7 @@ Source = Iterable[Any] | AsyncIterable[Any]
 
 
 def check_source(source: object, *kinds: type) -> Any:
-    """Give a source back if it is of one of these kinds, and no single request or text.
+    """Return a source back if it is of one of these kinds, and no single request or text.
 
     Raises:
         InvalidRequestError: It isn't.
@@ -81,7 +81,7 @@ class ThreadedSource:
             self._thread.join(seconds)
 
     def rest(self) -> list[Any]:
-        """Give the items that were read and not taken."""
+        """Return the items that were read and not taken."""
         return list(self._items)
 
     def __aiter__(self) -> "ThreadedSource":

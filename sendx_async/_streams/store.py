@@ -5,11 +5,11 @@ from typing import Protocol
 
 from sendx_async._core.errors import SendXError
 from sendx_async._core.events import Event
+from sendx_async._core.options import RetryPolicy
 from sendx_async._policy.ordering import Message
-from sendx_async._policy.retry import RetryPolicy
 
 
-class Keeper(Protocol):
+class DeliveryStore(Protocol):
     """Where requests are stored until they are delivered; nobody waits for them.
 
     Attributes:

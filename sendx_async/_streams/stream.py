@@ -19,7 +19,7 @@ from sendx_async._policy.ordering import Message
 from sendx_async._streams.dispatcher import Dispatcher
 from sendx_async._streams.outcomes import Outcome
 from sendx_async._streams.source import Source
-from sendx_async._streams.store import Keeper
+from sendx_async._streams.store import DeliveryStore
 from sendx_async._transport.http1 import Target
 
 _TAKEN_AT_A_TIME = 50
@@ -35,6 +35,8 @@ class AsyncOutcomeStream:
     Args:
         dispatcher: What reads the source and sends.
     """
+
+    __module__ = "sendx_async"
 
     def __init__(self, dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher
@@ -89,7 +91,7 @@ class AsyncOutcomeStream:
         return self
 
     async def __anext__(self) -> Outcome:
-        """Give the next outcome, waiting for it.
+        """Return the next outcome, waiting for it.
 
         Raises:
             StopAsyncIteration: The source has ended, and every outcome was handed out.
@@ -129,7 +131,7 @@ class DispatchOptions(TypedDict):
     concurrency: int
     batch_size: int
     patience: float | None
-    outbox: NotRequired[Keeper]
+    outbox: NotRequired[DeliveryStore]
 
 
 def make_dispatcher(
@@ -139,7 +141,7 @@ def make_dispatcher(
     source: Source,
     **how: Unpack[DispatchOptions],
 ) -> Dispatcher:
-    """Give what sends a source for a client with these settings.
+    """Return what sends a source for a client with these settings.
 
     Args:
         shared: What the client and its copies have in common.

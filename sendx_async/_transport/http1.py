@@ -72,21 +72,21 @@ class RawAnswer:
     body: bytes | None
 
     def is_redirect(self) -> bool:
-        """Tell whether the answer sends the caller elsewhere."""
+        """Return whether the answer sends the caller elsewhere."""
         return 300 <= self.status_code < 400  # noqa: PLR2004 - the definition of a 3xx
 
     def for_httpx(self) -> httpx.Response:
-        """Give what httpx needs to know: the status; neither a reason to log nor a redirect."""
+        """Return what httpx needs to know: the status; neither a reason to log nor a redirect."""
         return httpx.Response(self.status_code, stream=httpx.ByteStream(b""))
 
     def changed(self, change: Callable[[bytes], bytes]) -> "RawAnswer":
-        """Give the answer with something changed in the body and the headers' values."""
+        """Return the answer with something changed in the body and the headers' values."""
         headers = [(name, change(value)) for name, value in self.headers]
         body = None if self.body is None else change(self.body)
         return RawAnswer(self.status_code, headers, body)
 
     def header_texts(self) -> dict[str, str]:
-        """Give the headers with names in lower case; repeated ones are joined by commas."""
+        """Return the headers with names in lower case; repeated ones are joined by commas."""
         texts: dict[str, str] = {}
         for name_bytes, value_bytes in self.headers:
             name, value = name_bytes.decode("latin-1").lower(), value_bytes.decode("latin-1")
@@ -95,7 +95,7 @@ class RawAnswer:
 
 
 @attrs.define
-class Delivery:
+class Exchange:
     """What the transport tells the caller about one request; travels in its extensions.
 
     Attributes:
@@ -124,8 +124,8 @@ class Delivery:
             self.head = RawAnswer(status_code, headers, b"")
 
 
-DELIVERY = "sendx_async.delivery"
-"""The name of a request's extension that holds its `Delivery`."""
+EXCHANGE = "sendx_async.exchange"
+"""The name of a request's extension that holds its `Exchange`."""
 
 
 async def read_body(pieces: AsyncIterator[bytes]) -> bytes:
@@ -159,7 +159,7 @@ class Connection:
         self._http = h11.Connection(h11.CLIENT)
         self._idle_since = 0.0
 
-    async def exchange(self, request: httpx.Request, delivery: Delivery) -> httpx.Response:
+    async def exchange(self, request: httpx.Request, exchange: Exchange) -> httpx.Response:
         """Send a request and read its whole answer.
 
         Raises:
@@ -169,14 +169,14 @@ class Connection:
         """
         timeout: dict[str, float | None] = request.extensions["timeout"]
         stream = self._stream or await self._connect(timeout["connect"])
-        delivery.sent = True
+        exchange.sent = True
         # A server may refuse a request before it has read it all, and say why: read that.
         with contextlib.suppress(httpcore.WriteError):
             # As a view, since tools that show the variables of a traceback would show the bytes.
             data = cast("bytes", memoryview(self._encode(request)))
             await stream.write(data, timeout=timeout["write"])
         try:
-            return await self._read_answer(stream, timeout["read"], delivery)
+            return await self._read_answer(stream, timeout["read"], exchange)
         except h11.RemoteProtocolError as error:
             # h11 quotes the line, which may echo the request.
             raise httpcore.RemoteProtocolError("the answer is not valid HTTP") from error
@@ -205,7 +205,7 @@ class Connection:
         return b"".join(piece for piece in pieces if piece)
 
     async def _read_answer(
-        self, stream: httpcore.AsyncNetworkStream, timeout: float | None, delivery: Delivery
+        self, stream: httpcore.AsyncNetworkStream, timeout: float | None, exchange: Exchange
     ) -> httpx.Response:
         http = self._http
         answer: h11.Response | None = None
@@ -231,8 +231,8 @@ class Connection:
                 break
         head = cast("h11.Response", answer)
         headers = cast("Sequence[tuple[bytes, bytes]]", head.headers)
-        delivery.answer = RawAnswer(head.status_code, headers, bytes(body[:MOST_OF_A_BODY]))
-        return delivery.answer.for_httpx()
+        exchange.answer = RawAnswer(head.status_code, headers, bytes(body[:MOST_OF_A_BODY]))
+        return exchange.answer.for_httpx()
 
     def make_reusable(self) -> bool:
         """Get ready for the next request; tells whether there can be one."""
@@ -245,7 +245,7 @@ class Connection:
         return True
 
     def has_expired(self) -> bool:
-        """Tell whether the connection was idle for too long, or was closed by the server."""
+        """Return whether the connection was idle for too long, or was closed by the server."""
         if time.monotonic() - self._idle_since > KEEP_ALIVE:
             return True
         # An idle connection has nothing to say: what can be read is the end of it.

@@ -20,10 +20,10 @@ from sendx_async._core.errors import ConfigurationError
 from sendx_async._core.options import is_loopback
 from sendx_async._runtime.loops import current_loop, is_asyncio
 from sendx_async._transport.http1 import (
-    DELIVERY,
+    EXCHANGE,
     KEEP_ALIVE,
     Connection,
-    Delivery,
+    Exchange,
     OriginKey,
     RawAnswer,
     Target,
@@ -37,7 +37,7 @@ _SECONDS_BETWEEN_SWEEPS = 1.0
 class _Shard(Protocol):
     """One connection, or what stands for one."""
 
-    async def exchange(self, request: httpx.Request, delivery: Delivery) -> httpx.Response: ...
+    async def exchange(self, request: httpx.Request, exchange: Exchange) -> httpx.Response: ...
     def make_reusable(self) -> bool: ...
     def has_expired(self) -> bool: ...
     async def aclose(self) -> None: ...
@@ -66,23 +66,23 @@ class _ProxiedShard:
     def __init__(self, proxy: httpcore.AsyncHTTPProxy) -> None:
         self._proxy = proxy
 
-    async def exchange(self, request: httpx.Request, delivery: Delivery) -> httpx.Response:
-        delivery.sent = True  # until the trace knows better
+    async def exchange(self, request: httpx.Request, exchange: Exchange) -> httpx.Response:
+        exchange.sent = True  # until the trace knows better
         answer = await self._proxy.handle_async_request(
             httpcore.Request(
                 method=b"POST",
-                url=delivery.target.core_url,
+                url=exchange.target.core_url,
                 headers=request.headers.raw,
                 content=_Body(request.read()),
-                extensions={"timeout": request.extensions["timeout"], "trace": delivery.trace},
+                extensions={"timeout": request.extensions["timeout"], "trace": exchange.trace},
             )
         )
         try:
             body = await read_body(answer.aiter_stream())
         finally:
             await answer.aclose()
-        delivery.answer = RawAnswer(answer.status, answer.headers, body)
-        return delivery.answer.for_httpx()
+        exchange.answer = RawAnswer(answer.status, answer.headers, body)
+        return exchange.answer.for_httpx()
 
     def make_reusable(self) -> bool:
         return True
@@ -95,22 +95,22 @@ class _ProxiedShard:
 
 
 async def _exchange_by_stock(
-    request: httpx.Request, delivery: Delivery, ssl_context: ssl.SSLContext
+    request: httpx.Request, exchange: Exchange, ssl_context: ssl.SSLContext
 ) -> httpx.Response:
     """Send by httpx's own transport: tests put mocks in its place, or of the httpcore below it."""
-    delivery.sent = True
+    exchange.sent = True
     async with httpx.AsyncHTTPTransport(verify=ssl_context) as transport:
         response = await transport.handle_async_request(request)
         try:
             body = await read_body(response.aiter_bytes())
         finally:
             await response.aclose()
-    delivery.answer = RawAnswer(response.status_code, response.headers.raw, body)
-    return delivery.answer.for_httpx()
+    exchange.answer = RawAnswer(response.status_code, response.headers.raw, body)
+    return exchange.answer.for_httpx()
 
 
 def _is_mocked() -> bool:
-    """Tell whether a test has replaced how httpx sends: respx and pytest-httpx do."""
+    """Return whether a test has replaced how httpx sends: respx and pytest-httpx do."""
     return not (
         httpx.AsyncHTTPTransport.handle_async_request.__module__.startswith("httpx.")
         and httpcore.AsyncConnectionPool.handle_async_request.__module__.startswith("httpcore.")
@@ -174,17 +174,17 @@ class ShardedTransport(httpx.AsyncBaseTransport):
         self._closed = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request and read the whole answer, which stands in the request's `Delivery`."""
-        delivery: Delivery = request.extensions[DELIVERY]
+        """Send a request and read the whole answer, which stands in the request's `Exchange`."""
+        exchange: Exchange = request.extensions[EXCHANGE]
         if _is_mocked():
-            return await _exchange_by_stock(request, delivery, self._tls())
-        target = delivery.target
+            return await _exchange_by_stock(request, exchange, self._tls())
+        target = exchange.target
         loop = current_loop()
         state = self._states.get(loop) or await self._new_state(loop)
         async with state.gate:
             shard = await state.take(target.origin) or self._connect(target)
             try:
-                response = await shard.exchange(request, delivery)
+                response = await shard.exchange(request, exchange)
             except BaseException as error:
                 await _close(shard)
                 if isinstance(error, _CORE_ERRORS):
@@ -263,7 +263,7 @@ class ShardedTransport(httpx.AsyncBaseTransport):
 
 
 def _proxy_for(target: Target) -> httpx.Proxy | None:
-    """Give the proxy that the environment names for an origin, or None."""
+    """Return the proxy that the environment names for an origin, or None."""
     host = target.host_name
     proxies = getproxies()
     proxy = proxies.get(target.url.scheme) or proxies.get("all")
@@ -284,7 +284,7 @@ def _proxy_for(target: Target) -> httpx.Proxy | None:
 
 
 def _reason(error: BaseException) -> str:
-    """Give the first text along the causes of an error; trio's own have none."""
+    """Return the first text along the causes of an error; trio's own have none."""
     cause: BaseException | None = error
     while cause is not None and not str(cause):
         cause = cause.__cause__ or cause.__context__

@@ -119,6 +119,9 @@ def add_sendx_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(SendXError, _answer)
 
 
+add_sendx_error_handlers.__module__ = "sendx_async.fastapi"
+
+
 async def _answer(connection: HTTPConnection, error: Exception) -> JSONResponse:
     answer = _answer_for(error)
     if answer is None or not isinstance(connection, Request) or not isinstance(error, SendXError):
@@ -157,7 +160,7 @@ def _retry_after(error: SendXError) -> float | None:
 
 
 def _detail(answer: _Answer, error: SendXError) -> str | list[dict[str, Any]]:
-    """Give the detail; with 422 in the shape that each FastAPI application documents for it."""
+    """Return the detail; with 422 in the shape that each FastAPI application documents for it."""
     if answer.status != HTTPStatus.UNPROCESSABLE_ENTITY:
         return answer.detail
     if not isinstance(error, InvalidRequestError) or not error.problems:
@@ -169,7 +172,7 @@ def _detail(answer: _Answer, error: SendXError) -> str | list[dict[str, Any]]:
 
 
 def _place_of(problem: str) -> Iterator[int | str]:
-    """Give the field that a problem begins with, behind its place in a list if it has one."""
+    """Return the field that a problem begins with, behind its place in a list if it has one."""
     found = _PLACE.match(problem)
     if found is not None:
         index, field = found.groups()

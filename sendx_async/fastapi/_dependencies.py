@@ -13,7 +13,7 @@ FoundT = TypeVar("FoundT")
 
 
 async def get_sendx(connection: HTTPConnection) -> AsyncTrackingClient:
-    """Give the client that `sendx_lifespan` opened: the dependency behind the type `SendX`.
+    """Return the client that `sendx_lifespan` opened: the dependency behind the type `SendX`.
 
     A test puts another one in its place: ``app.dependency_overrides[get_sendx] = lambda: client``.
     Where nothing is injected, as in a middleware, call it: ``await get_sendx(request)``.
@@ -27,8 +27,11 @@ async def get_sendx(connection: HTTPConnection) -> AsyncTrackingClient:
     return _found(connection, "sendx", AsyncTrackingClient, call="sendx_lifespan()")
 
 
+get_sendx.__module__ = "sendx_async.fastapi"
+
+
 async def get_sendx_outbox(connection: HTTPConnection) -> Outbox:
-    """Give the outbox that `sendx_lifespan` opened: the dependency behind `SendXOutbox`.
+    """Return the outbox that `sendx_lifespan` opened: the dependency behind `SendXOutbox`.
 
     Args:
         connection: The request or the WebSocket.
@@ -37,6 +40,9 @@ async def get_sendx_outbox(connection: HTTPConnection) -> Outbox:
         ConfigurationError: The application has no outbox; the text says what to write.
     """
     return _found(connection, "sendx_outbox", Outbox, call="sendx_lifespan(outbox='sendx.db')")
+
+
+get_sendx_outbox.__module__ = "sendx_async.fastapi"
 
 
 SendX: TypeAlias = Annotated[AsyncTrackingClient, Depends(get_sendx)]

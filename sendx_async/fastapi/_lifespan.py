@@ -12,9 +12,8 @@ from fastapi import FastAPI
 from sendx_async._clients.async_client import AsyncTrackingClient
 from sendx_async._core.errors import ConfigurationError
 from sendx_async._core.events import Event
-from sendx_async._core.options import Rate, Timeout
+from sendx_async._core.options import Rate, RetryPolicy, Timeout
 from sendx_async._core.validation import type_name
-from sendx_async._policy.retry import RetryPolicy
 from sendx_async.outbox import Outbox
 
 
@@ -31,6 +30,9 @@ class SendXState(TypedDict):
 
     sendx: AsyncTrackingClient
     sendx_outbox: NotRequired[Outbox]
+
+
+SendXState.__module__ = "sendx_async.fastapi"
 
 
 class NewClientOptions(TypedDict, total=False):
@@ -128,6 +130,9 @@ def sendx_lifespan(
             yield state
 
     return opened
+
+
+sendx_lifespan.__module__ = "sendx_async.fastapi"
 
 
 class _Maker:

@@ -77,6 +77,8 @@ class Telemetry:
         ConfigurationError: An argument is of the wrong kind.
     """
 
+    __module__ = "sendx_async.otel"
+
     def __init__(
         self,
         *,

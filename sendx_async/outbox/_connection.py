@@ -125,7 +125,7 @@ class Database:
             )
 
     def _ready(self) -> sqlite3.Connection:
-        """Give the connection, for whoever holds `lock`."""
+        """Return the connection, for whoever holds `lock`."""
         if self._connection is None:
             if self.file.path in _LOST:
                 raise OutboxError(

@@ -27,6 +27,8 @@ class FailedDelivery:
         failed_at: When it was put aside, in Unix seconds.
     """
 
+    __module__ = "sendx_async.outbox"
+
     delivery_id: str
     kind: FailureKind
     request: AnyRequest | None
@@ -39,7 +41,7 @@ class FailedDelivery:
 def listed(
     connection: sqlite3.Connection, kind: FailureKind | None, most: int
 ) -> list[FailedDelivery]:
-    """Give what was put aside, latest first."""
+    """Return what was put aside, latest first."""
     prefix = f"{name_of(connection)}-"
     rows = connection.execute(
         "SELECT coalesce(given_id, ?1 || id), kind, payload, error, attempts, put_at, failed_at "
@@ -63,7 +65,7 @@ def listed(
 def find(
     connection: sqlite3.Connection, delivery_ids: Sequence[str] | None, kinds: Sequence[FailureKind]
 ) -> list[int]:
-    """Give the places of what was put aside: those with these ids, or all of these kinds.
+    """Return the places of what was put aside: those with these ids, or all of these kinds.
 
     Raises:
         OutboxError: There is none with one of the ids.

@@ -8,7 +8,7 @@ import attrs
 
 from sendx_async._core.errors import InvalidRequestError
 from sendx_async._core.protocol import make_request, operation_for
-from sendx_async._core.stored import stamped, to_payload
+from sendx_async._core.stored import stamped, to_stored
 from sendx_async._core.validation import type_name
 
 _TO_JSON = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
@@ -45,7 +45,7 @@ def make_entry(given: object, delivery_id: object) -> Entry:
     """
     request = make_request(operation_for(given), given)
     now = time.time()
-    payload = _TO_JSON(to_payload(stamped(request, now=now)))
+    payload = _TO_JSON(to_stored(stamped(request, now=now)))
     if delivery_id is None:
         return Entry(now, payload)
     if not isinstance(delivery_id, str):
@@ -55,5 +55,5 @@ def make_entry(given: object, delivery_id: object) -> Entry:
         problem = f"delivery_id must have 1 to {_LONGEST_ID} printable characters"
         raise InvalidRequestError.of("put", [problem])
     # Of what was asked for, without the moment: the same again is the same.
-    asked = _TO_SORTED_JSON(to_payload(request)).encode()
+    asked = _TO_SORTED_JSON(to_stored(request)).encode()
     return Entry(now, payload, delivery_id, hashlib.blake2b(asked, digest_size=16).digest())

@@ -37,6 +37,8 @@ class OutboxEvent:
         delay: Seconds until the next attempt, when everything pauses, else None.
     """
 
+    __module__ = "sendx_async.outbox"
+
     kind: OutboxEventKind
     path: str
     delivery_id: str | None = None

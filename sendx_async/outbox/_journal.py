@@ -26,7 +26,7 @@ _DIED = "the process that was sending it ended before it was known whether it wa
 
 
 def described(error: BaseException) -> str:
-    """Give an error as people are shown it: its kind and its text, without addresses."""
+    """Return an error as people are shown it: its kind and its text, without addresses."""
     return f"{type(error).__name__}: {error}"
 
 
@@ -96,13 +96,13 @@ class Ledger:
         return failures
 
     async def is_empty(self) -> bool:
-        """Tell whether nothing waits."""
+        """Return whether nothing waits."""
         return not await self._in_thread(
             lambda: self._database.read(lambda found: rows.read(found, after=0, most=1))
         )
 
     async def read(self, after: int) -> list[rows.Row]:
-        """Give the rows behind a place; those that can't be read are put aside as dead."""
+        """Return the rows behind a place; those that can't be read are put aside as dead."""
         while True:
             page, unreadable = await self._in_thread(functools.partial(self._read, after))
             self._tell_failures(unreadable)

@@ -51,7 +51,7 @@ class Candidate:
 
 
 def has_drainer(path: str) -> bool:
-    """Tell whether any process drains the outbox.
+    """Return whether any process drains the outbox.
 
     Raises:
         sqlite3.Error, OSError: The lock's file can't be used.

@@ -13,7 +13,7 @@ _NETWORK = frozenset(
 
 
 def network_file_system(path: str, mounts: str) -> str | None:
-    """Give the kind of network file system that a path lies on, or None for a local one.
+    """Return the kind of network file system that a path lies on, or None for a local one.
 
     Args:
         path: An absolute path without symbolic links.

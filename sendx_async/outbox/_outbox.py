@@ -15,9 +15,9 @@ from sendx_async._core import options
 from sendx_async._core.errors import ConfigurationError, InvalidRequestError, OutboxError
 from sendx_async._core.models import AnyRequest
 from sendx_async._core.operations import MOST_IN_BULK
+from sendx_async._core.options import RetryPolicy
 from sendx_async._core.settings import make_listener
 from sendx_async._core.validation import type_name
-from sendx_async._policy.retry import RetryPolicy
 from sendx_async.outbox import _dead_letters as aside
 from sendx_async.outbox import _statements as rows
 from sendx_async.outbox._capacity import Room
@@ -65,6 +65,8 @@ class Outbox:
     Raises:
         ConfigurationError: An option is wrong.
     """
+
+    __module__ = "sendx_async.outbox"
 
     def __init__(
         self,
@@ -247,7 +249,7 @@ class Outbox:
     def failed(
         self, kind: rows.FailureKind | None = None, *, limit: int = 100
     ) -> list[aside.FailedDelivery]:
-        """Give deliveries that were put aside, the latest first.
+        """Return deliveries that were put aside, the latest first.
 
         Args:
             kind: ``"dead"``, ``"uncertain"``, or None for both.

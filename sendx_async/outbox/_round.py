@@ -9,10 +9,10 @@ import anyio.lowlevel
 from sendx_async._clients.async_client import AsyncTrackingClient
 from sendx_async._core.errors import OutboxError, SendXError
 from sendx_async._core.events import Event
+from sendx_async._core.options import RetryPolicy
 from sendx_async._core.protocol import operation_for
-from sendx_async._policy.failures import Verdict, judge
+from sendx_async._policy.failures import FailureClass, classify
 from sendx_async._policy.ordering import Message
-from sendx_async._policy.retry import RetryPolicy
 from sendx_async._streams.outcomes import Outcome
 from sendx_async.outbox._journal import Ledger, described
 from sendx_async.outbox._reader import Arrival, RowSource
@@ -161,13 +161,13 @@ class Round:
 
 
 def _failure_of(row: Row, outcome: Outcome) -> Failure | None:
-    """Say how a delivery has failed; None if it has not."""
+    """Return how a delivery has failed; None if it has not."""
     error = outcome.error
     if error is None:
         return None
     replay_safe = operation_for(outcome.request).is_replay_safe(outcome.request)
-    verdict = judge(error, replay_safe=replay_safe)
-    if verdict is Verdict.DELIVERED:
+    failure_class = classify(error, replay_safe=replay_safe)
+    if failure_class is FailureClass.DELIVERED:
         return None
     is_uncertain = error.maybe_delivered and not replay_safe
     return Failure(row, "uncertain" if is_uncertain else "dead", described(error), error.attempts)

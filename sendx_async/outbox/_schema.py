@@ -122,7 +122,7 @@ def make_private(path: str) -> None:
 
 
 def _is_new(connection: sqlite3.Connection, path: str) -> bool:
-    """Tell whether the file is empty, and not an outbox yet."""
+    """Return whether the file is empty, and not an outbox yet."""
     # The mark last: another process may be making it one at this moment.
     has_tables = connection.execute("SELECT 1 FROM sqlite_master").fetchone() is not None
     (version,) = connection.execute("PRAGMA user_version").fetchone()

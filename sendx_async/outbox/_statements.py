@@ -11,7 +11,7 @@ import attrs
 from sendx_async._core.errors import InvalidRequestError, OutboxError
 from sendx_async._core.models import AnyRequest
 from sendx_async._core.operations import contacts_of
-from sendx_async._core.stored import from_payload
+from sendx_async._core.stored import from_stored
 from sendx_async.outbox._capacity import Room
 from sendx_async.outbox._entry import Entry
 
@@ -95,13 +95,13 @@ def _is_known(connection: sqlite3.Connection, given_id: str, digest: bytes | Non
 
 
 def name_of(connection: sqlite3.Connection) -> str:
-    """Give what tells this outbox's delivery ids from those of others."""
+    """Return what tells this outbox's delivery ids from those of others."""
     name: str = _about(connection, "name")
     return name
 
 
 def read(connection: sqlite3.Connection, *, after: int, most: int) -> list[Row]:
-    """Give the requests behind a place, in the order in which they were put."""
+    """Return the requests behind a place, in the order in which they were put."""
     return _rows(
         connection,
         "SELECT id, given_id, payload FROM pending WHERE id > ? ORDER BY id LIMIT ?",
@@ -110,7 +110,7 @@ def read(connection: sqlite3.Connection, *, after: int, most: int) -> list[Row]:
 
 
 def interrupted(connection: sqlite3.Connection) -> list[Row]:
-    """Give the requests that were under way when the last drainer came to its end."""
+    """Return the requests that were under way when the last drainer came to its end."""
     return _rows(
         connection,
         "SELECT id, given_id, payload FROM pending WHERE is_under_way = 1 ORDER BY id",
@@ -136,7 +136,7 @@ def _rows(connection: sqlite3.Connection, query: str, values: tuple[int, ...]) -
 
 def _request_of(payload: str) -> tuple[AnyRequest | None, InvalidRequestError | None]:
     try:
-        return from_payload(json.loads(payload)), None
+        return from_stored(json.loads(payload)), None
     except InvalidRequestError as error:
         return None, error
     except OutboxError:
@@ -147,7 +147,7 @@ def _request_of(payload: str) -> tuple[AnyRequest | None, InvalidRequestError | 
 
 
 def request_if_readable(payload: str) -> AnyRequest | None:
-    """Give the stored request, or None if it can't be read here."""
+    """Return the stored request, or None if it can't be read here."""
     try:
         return _request_of(payload)[0]
     except OutboxError:  # of a later form
@@ -169,7 +169,7 @@ def note_under_way(
 
 
 def are_there(connection: sqlite3.Connection, places: Sequence[int], drainer: str) -> bool:
-    """Tell whether requests are still to be delivered, by this drainer.
+    """Return whether requests are still to be delivered, by this drainer.
 
     Args:
         connection: The connection.
@@ -265,7 +265,7 @@ def note_trouble(connection: sqlite3.Connection, trouble: str | None) -> None:
 
 
 def trouble(connection: sqlite3.Connection) -> str | None:
-    """Give what the drainer noted."""
+    """Return what the drainer noted."""
     noted: str | None = _about(connection, "trouble")
     return noted
 

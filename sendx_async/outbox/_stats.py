@@ -23,6 +23,8 @@ class OutboxStats:
         trouble: What keeps requests from being delivered, in words, or None.
     """
 
+    __module__ = "sendx_async.outbox"
+
     pending: int
     dead: int
     uncertain: int

@@ -9,9 +9,10 @@ from collections import deque
 import attrs
 
 from sendx_async._core.errors import ApiError, RateLimitError, SendXError
-from sendx_async._policy.failures import Outage, PlainSuspect, Suspect, Verdict
-from sendx_async._policy.retry import RetryPolicy
-from sendx_async._policy.throttle import Throttle
+from sendx_async._core.options import RetryPolicy
+from sendx_async._policy.adaptive_rate import AdaptiveRate
+from sendx_async._policy.circuit_breaker import CircuitBreaker, FailingMessage, FailureHistory
+from sendx_async._policy.failures import FailureClass
 
 SHORTEST_HALT, LONGEST_HALT = 60.0, 300.0  # seconds between two tries when the key is refused
 
@@ -28,7 +29,7 @@ class _Waiting:
     changed: asyncio.Event = attrs.field(factory=asyncio.Event)
 
 
-class Gate:
+class Admission:
     """Lets deliveries be sent, one after the other or side by side, as SendX can take them.
 
     Args:
@@ -37,17 +38,17 @@ class Gate:
     """
 
     def __init__(self, policy: RetryPolicy, *, most_at_once: int) -> None:
-        self._outage = Outage(policy, patience=math.inf, most_at_once=most_at_once)
-        self._throttle = Throttle(time.monotonic())
+        self._breaker = CircuitBreaker(policy, patience=math.inf, most_at_once=most_at_once)
+        self._adaptive_rate = AdaptiveRate(time.monotonic())
         self._waiting: deque[_Waiting] = deque()
         self._under_way = 0
         self._halts = 0
         self._is_stopping = False
 
     @property
-    def is_shut(self) -> bool:
+    def is_in_trouble(self) -> bool:
         """Whether all of SendX is in trouble."""
-        return self._outage.is_on
+        return self._breaker.is_open
 
     async def enter(self, *, replay_safe: bool) -> float:
         """Wait until a delivery may be sent; `leave` has to follow.
@@ -65,7 +66,7 @@ class Gate:
         self._waiting.append(me)
         try:
             while True:
-                if self._is_stopping and self._outage.is_on:
+                if self._is_stopping and self._breaker.is_open:
                     raise StoppingError
                 now = time.monotonic()
                 left = self._left(now) if self._next() is me else math.inf
@@ -94,18 +95,18 @@ class Gate:
 
     def succeed(self, begun: float) -> bool:
         """Note that SendX has dealt with a request; tells whether that ends an outage."""
-        self._throttle.succeed(time.monotonic())
+        self._adaptive_rate.succeed(time.monotonic())
         self._halts = 0
-        return self._outage.succeed(begun=begun)
+        return self._breaker.succeed(begun=begun)
 
     def fail(
-        self, suspect: Suspect, verdict: Verdict, error: SendXError, begun: float
+        self, failing: FailingMessage, failure_class: FailureClass, error: SendXError, begun: float
     ) -> float | None:
         """Note that a request has failed.
 
         Args:
-            suspect: The delivery.
-            verdict: What its failure means for it.
+            failing: The delivery.
+            failure_class: What its failure means for it.
             error: How it failed.
             begun: When it began.
 
@@ -113,37 +114,39 @@ class Gate:
             Seconds of the pause that begins now, or None.
         """
         now = time.monotonic()
-        was_on = self._outage.is_on
-        told = error.retry_after if isinstance(error, ApiError) else None
+        was_on = self._breaker.is_open
+        retry_after = error.retry_after if isinstance(error, ApiError) else None
         jitter = random.random()  # noqa: S311 - jitter is no secret
-        if verdict is Verdict.HALT:
-            if not was_on or begun >= self._outage.resumes_at:
+        if failure_class is FailureClass.HALT:
+            if not was_on or begun >= self._breaker.resumes_at:
                 self._halts += 1
-            told = min(LONGEST_HALT, SHORTEST_HALT * 2.0 ** (self._halts - 1))
-            suspect, verdict = PlainSuspect(""), Verdict.OUTAGE  # it is nobody's fault
-        pause = self._outage.fail(suspect, verdict, told=told, jitter=jitter, begun=begun, now=now)
+            retry_after = min(LONGEST_HALT, SHORTEST_HALT * 2.0 ** (self._halts - 1))
+            failing, failure_class = FailureHistory(""), FailureClass.OUTAGE  # it is nobody's fault
+        pause = self._breaker.fail(
+            failing, failure_class, retry_after=retry_after, jitter=jitter, begun=begun, now=now
+        )
         if pause is not None and not was_on and isinstance(error, RateLimitError):
-            self._throttle.refuse(now, pause=pause)
+            self._adaptive_rate.refuse(now, pause=pause)
         return pause
 
     def _next(self) -> _Waiting:
-        if self._outage.is_on:
+        if self._breaker.is_open:
             for each in self._waiting:
                 if each.replay_safe:
                     return each
         return self._waiting[0]
 
     def _left(self, now: float) -> float:
-        """Give the seconds until the next one may begin; infinite until something changes."""
-        if not self._outage.is_on:
-            if self._under_way >= self._outage.allows(now):
+        """Return the seconds until the next one may begin; infinite until something changes."""
+        if not self._breaker.is_open:
+            if self._under_way >= self._breaker.allows(now):
                 return math.inf
-            return self._throttle.wait(now)
+            return self._adaptive_rate.wait(now)
         if self._under_way:
             return math.inf
-        if not self._outage.allows(now):
-            return self._outage.resumes_at - now
-        self._throttle.begin(now)  # an outage is tried after its own waits
+        if not self._breaker.allows(now):
+            return self._breaker.resumes_at - now
+        self._adaptive_rate.begin(now)  # an outage is tried after its own waits
         return 0.0
 
     def _tell(self) -> None:

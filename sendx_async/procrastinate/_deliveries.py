@@ -12,11 +12,11 @@ from sendx_async._clients.async_client import AsyncTrackingClient
 from sendx_async._core import options
 from sendx_async._core.errors import ConfigurationError, OutboxError
 from sendx_async._core.models import AnyRequest
-from sendx_async._policy.retry import RetryPolicy
+from sendx_async._core.options import RetryPolicy
 from sendx_async.procrastinate import _statements as sql
 from sendx_async.procrastinate._delivery_job import store
 from sendx_async.procrastinate._job_manager import Jobs
-from sendx_async.procrastinate._tasks import Couriers, make_tasks
+from sendx_async.procrastinate._tasks import DeliverySenders, make_tasks
 
 _RETRY = RetryPolicy(12, base=4.0, cap=3600.0)
 _LONGEST_QUEUE = 40  # characters; it becomes a part of the name of a channel, which may have 63
@@ -68,6 +68,8 @@ class Deliveries:
         procrastinate.exceptions.TaskAlreadyRegistered: The app has this queue already.
     """
 
+    __module__ = "sendx_async.procrastinate"
+
     INDEX_SQL: Final = sql.INDEX_SQL
 
     def __init__(
@@ -91,8 +93,8 @@ class Deliveries:
         self._app = app
         self._queue = queue
         self._jobs = _careful_manager_of(app)
-        couriers = Couriers(self._jobs, client, retry)
-        tasks = make_tasks(queue, self._jobs, couriers, rescue_after=rescue_after)
+        senders = DeliverySenders(self._jobs, client, retry)
+        tasks = make_tasks(queue, self._jobs, senders, rescue_after=rescue_after)
         app.add_tasks_from(tasks, namespace=queue)
         self._jobs.delivering.add(f"{queue}:deliver")
         self._jobs.rescuing.add(f"{queue}:rescue")

@@ -12,7 +12,7 @@ from sendx_async._core.errors import InvalidRequestError
 from sendx_async._core.masking import mask_addresses
 from sendx_async._core.operations import contacts_of
 from sendx_async._core.protocol import make_request, operation_for
-from sendx_async._core.stored import stamped, to_payload
+from sendx_async._core.stored import stamped, to_stored
 from sendx_async._core.validation import check_name
 
 FailureKind = Literal["rejected", "exhausted", "uncertain"]
@@ -67,7 +67,7 @@ def store(given: object, *, queue: str, key: str | None) -> Stored:
     lock = f"{queue}:{key or contact}"
     if len(lock) > _LONGEST_LOCK:
         lock = f"{queue}:{hashlib.sha256(lock.encode()).hexdigest()}"
-    return Stored(to_payload(stamped(request, now=time.time())), lock)
+    return Stored(to_stored(stamped(request, now=time.time())), lock)
 
 
 def _problems(value: object, place: str) -> Iterator[str]:
@@ -89,7 +89,7 @@ def _problems(value: object, place: str) -> Iterator[str]:
             yield from _problems(item, f"{place}[{index}]")
 
 
-class Parcel(str):
+class DeliveryJob(str):
     """A delivery that a worker has fetched; shows the operation only, wherever it is written.
 
     It is a string because Procrastinate logs the arguments of each job, and passes them on to
@@ -118,27 +118,27 @@ class Parcel(str):
     failure: dict[str, str] | None
 
     @classmethod
-    def of(cls, job: Job) -> "Parcel":
+    def of(cls, job: Job) -> "DeliveryJob":
         """Make one of a job as it is stored."""
-        parcel = cls(job.task_kwargs.get("operation", "unknown"))
-        parcel.job_id = cast("int", job.id)
-        parcel.worker_id = cast("int", job.worker_id)
-        parcel.attempts = job.attempts
-        parcel.payload = job.task_kwargs
-        parcel.is_counted = True
-        parcel.is_under_way = False
-        parcel.failure = None
-        return parcel
+        delivery = cls(job.task_kwargs.get("operation", "unknown"))
+        delivery.job_id = cast("int", job.id)
+        delivery.worker_id = cast("int", job.worker_id)
+        delivery.attempts = job.attempts
+        delivery.payload = job.task_kwargs
+        delivery.is_counted = True
+        delivery.is_under_way = False
+        delivery.failure = None
+        return delivery
 
     def hide_in(self, job: Job) -> Job:
-        """Give the job without personal data: with this parcel for its arguments."""
+        """Return the job without personal data: with this delivery for its arguments."""
         return job.evolve(task_kwargs={"delivery": self}, lock="***")
 
     @staticmethod
-    def hidden_in(job: Job) -> "Parcel | None":
-        """Give the parcel of a job that holds one."""
+    def hidden_in(job: Job) -> "DeliveryJob | None":
+        """Return the delivery of a job that holds one."""
         held = job.task_kwargs.get("delivery")
-        return held if isinstance(held, Parcel) else None
+        return held if isinstance(held, DeliveryJob) else None
 
     def fail(self, kind: FailureKind, text: str) -> None:
         """Note why it has failed for good."""
@@ -146,5 +146,5 @@ class Parcel(str):
 
 
 def failure(kind: FailureKind, text: str) -> dict[str, str]:
-    """Give what is kept with a job that has failed for good."""
+    """Return what is kept with a job that has failed for good."""
     return {"kind": kind, "error": mask_addresses(text.replace("\0", ""))}

@@ -15,7 +15,7 @@ from procrastinate.jobs import Job, Status
 from procrastinate.manager import JobManager
 
 from sendx_async.procrastinate import _statements as sql
-from sendx_async.procrastinate._delivery_job import Parcel, failure
+from sendx_async.procrastinate._delivery_job import DeliveryJob, failure
 
 _LONGEST_DATABASE_TROUBLE = 60.0  # seconds
 _SECONDS_BETWEEN_TRIES = 1.0
@@ -51,7 +51,7 @@ class Jobs(JobManager):
         job = await self._fetch(queues, worker_id)
         if job is None or job.task_name not in self.delivering:
             return job
-        return Parcel.of(job).hide_in(job)
+        return DeliveryJob.of(job).hide_in(job)
 
     async def _fetch(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
         for _ in range(_MOST_COLLISIONS):
@@ -65,17 +65,17 @@ class Jobs(JobManager):
 
     async def finish_job(self, job: Job, status: Status, delete_job: bool) -> None:  # noqa: FBT001 - as it is called
         """Note that a job has ended; one that rescues leaves no trace if all went well."""
-        parcel = Parcel.hidden_in(job)
-        if parcel is None:
+        delivery = DeliveryJob.hidden_in(job)
+        if delivery is None:
             is_rescue = job.task_name in self.rescuing and status is Status.SUCCEEDED
             await super().finish_job(job=job, status=status, delete_job=delete_job or is_rescue)
             return
-        if parcel.is_under_way:
-            parcel.fail("uncertain", UNCERTAIN)
+        if delivery.is_under_way:
+            delivery.fail("uncertain", UNCERTAIN)
             status = Status.FAILED
         # What failed is kept even by a worker that deletes all others: nobody else knows of it.
         delete_job = delete_job and status is not Status.FAILED
-        await self._settle(parcel, status, retry_at=None, delete_job=delete_job)
+        await self._settle(delivery, status, retry_at=None, delete_job=delete_job)
 
     async def retry_job(
         self,
@@ -86,28 +86,28 @@ class Jobs(JobManager):
         lock: str | None = None,
     ) -> None:
         """Put a job back; that costs a delivery an attempt only if it is at fault."""
-        parcel = Parcel.hidden_in(job)
-        if parcel is None:
+        delivery = DeliveryJob.hidden_in(job)
+        if delivery is None:
             await super().retry_job(job, retry_at, priority, queue, lock)
         else:
-            await self._settle(parcel, Status.TODO, retry_at=retry_at, delete_job=False)
+            await self._settle(delivery, Status.TODO, retry_at=retry_at, delete_job=False)
 
-    async def mark(self, parcel: Parcel) -> bool:
+    async def mark(self, delivery: DeliveryJob) -> bool:
         """Note that a delivery is about to be sent, and must not be sent twice.
 
         Returns:
             Whether it is still the worker's own; else it must not be sent.
         """
         rows = await self.connector.execute_query_all_async(
-            sql.MARK, id=parcel.job_id, worker=parcel.worker_id
+            sql.MARK, id=delivery.job_id, worker=delivery.worker_id
         )
-        parcel.is_under_way = bool(rows)
-        return parcel.is_under_way
+        delivery.is_under_way = bool(rows)
+        return delivery.is_under_way
 
-    async def unmark(self, parcel: Parcel) -> None:
+    async def unmark(self, delivery: DeliveryJob) -> None:
         """Note that a delivery was certainly not applied."""
         await self.connector.execute_query_all_async(
-            sql.UNMARK, id=parcel.job_id, worker=parcel.worker_id
+            sql.UNMARK, id=delivery.job_id, worker=delivery.worker_id
         )
 
     async def uncount(self, attempts: Mapping[int, int]) -> None:
@@ -134,7 +134,12 @@ class Jobs(JobManager):
                         logger.warning("delivery %d: taken over from a dead worker", job.id)
 
     async def _settle(
-        self, parcel: Parcel, status: Status, *, retry_at: dt.datetime | None, delete_job: bool
+        self,
+        delivery: DeliveryJob,
+        status: Status,
+        *,
+        retry_at: dt.datetime | None,
+        delete_job: bool,
     ) -> None:
         """Write down what became of a delivery, if need be when the database is back."""
         until = time.monotonic() + _LONGEST_DATABASE_TROUBLE
@@ -143,22 +148,22 @@ class Jobs(JobManager):
             try:
                 rows = await self._change(
                     sql.DELETE if delete_job else sql.SETTLE,
-                    id=parcel.job_id,
-                    worker=parcel.worker_id,
+                    id=delivery.job_id,
+                    worker=delivery.worker_id,
                     status=status.value,
-                    counts=int(parcel.is_counted),
+                    counts=int(delivery.is_counted),
                     retry_at=retry_at,
-                    note={} if parcel.failure is None else {"failure": parcel.failure},
+                    note={} if delivery.failure is None else {"failure": delivery.failure},
                 )
             except ConnectorException as error:
                 # Given up, it would stay this worker's for as long as the worker lives.
                 is_unreachable = isinstance(error.__cause__, _UNREACHABLE)
                 if not is_unreachable or time.monotonic() > until:
                     raise
-                logger.warning("delivery %d: the database can't be reached", parcel.job_id)
+                logger.warning("delivery %d: the database can't be reached", delivery.job_id)
                 await asyncio.sleep(_SECONDS_BETWEEN_TRIES)
         if not rows:
-            logger.warning("delivery %d: another worker has taken it over", parcel.job_id)
+            logger.warning("delivery %d: another worker has taken it over", delivery.job_id)
 
     async def _change(self, statement: LiteralString, **arguments: Any) -> list[dict[str, Any]]:
         message = json.dumps({"type": "job_inserted", "job_id": arguments["id"]})

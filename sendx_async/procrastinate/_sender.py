@@ -21,12 +21,14 @@ from sendx_async._core.errors import (
 from sendx_async._core.masking import mask_addresses
 from sendx_async._core.models import AnyRequest
 from sendx_async._core.operations import contacts_of
+from sendx_async._core.options import RetryPolicy
 from sendx_async._core.protocol import operation_for
-from sendx_async._core.stored import from_payload
-from sendx_async._policy.failures import PlainSuspect, Verdict, judge, may_be_found_later
-from sendx_async._policy.retry import RetryPolicy, backoff
-from sendx_async.procrastinate._admission import Gate, StoppingError
-from sendx_async.procrastinate._delivery_job import FailureKind, Parcel
+from sendx_async._core.stored import from_stored
+from sendx_async._policy.circuit_breaker import FailureHistory
+from sendx_async._policy.failures import FailureClass, classify, may_be_found_later
+from sendx_async._policy.retry import backoff
+from sendx_async.procrastinate._admission import Admission, StoppingError
+from sendx_async.procrastinate._delivery_job import DeliveryJob, FailureKind
 from sendx_async.procrastinate._job_manager import Jobs
 
 logger = logging.getLogger("sendx_async")
@@ -35,7 +37,7 @@ _ONCE = RetryPolicy(max_retries=0)
 _LONGEST_WAIT_IN_OUTAGE = 60.0  # seconds between two tries
 _MOST_TRIES_TO_FIND = 5
 _SECONDS_UNTIL_UPGRADED = 300.0
-_MOST_SUSPECTS = 10_000
+_MOST_REMEMBERED = 10_000
 
 
 class LaterError(Exception):
@@ -55,7 +57,7 @@ class DeliveryFailedError(Exception):
     """A delivery has failed for good, and is kept as failed."""
 
 
-class Courier:
+class DeliverySender:
     """Sends the deliveries of one worker, and waits for all of them when SendX is in trouble.
 
     Args:
@@ -81,8 +83,8 @@ class Courier:
         self._needs_new_client = False
         self._retry = retry
         cap = min(retry.cap, _LONGEST_WAIT_IN_OUTAGE)
-        self._gate = Gate(attrs.evolve(retry, cap=cap), most_at_once=most_at_once)
-        self._suspects: dict[int, PlainSuspect] = {}
+        self._admission = Admission(attrs.evolve(retry, cap=cap), most_at_once=most_at_once)
+        self._failing: dict[int, FailureHistory] = {}
         self._counted: list[int] = []  # since the last answer: they don't count in an outage
         self._delivering = 0
         self._idle = asyncio.Event()
@@ -94,7 +96,7 @@ class Courier:
         """Close the client when the worker has stopped, or its event loop ends."""
         try:
             await self._stopping.wait()
-            self._gate.stop()
+            self._admission.stop()
             # A job that was fetched at the last moment may have begun while the client was closed.
             while self._client is not None or not self._idle.is_set():
                 await self._idle.wait()
@@ -107,7 +109,7 @@ class Courier:
         """Whether its worker has stopped, and the client is closed."""
         return self._keeper.done()
 
-    async def deliver(self, parcel: Parcel) -> None:
+    async def deliver(self, delivery: DeliveryJob) -> None:
         """Deliver, however long SendX has to be waited for.
 
         Raises:
@@ -117,45 +119,47 @@ class Courier:
         self._delivering += 1
         self._idle.clear()
         try:
-            await self._deliver(parcel)
+            await self._deliver(delivery)
         finally:
             self._delivering -= 1
             if not self._delivering:
                 self._idle.set()
 
-    async def _deliver(self, parcel: Parcel) -> None:
-        request = self._read(parcel)
+    async def _deliver(self, delivery: DeliveryJob) -> None:
+        request = self._read(delivery)
         replay_safe = operation_for(request).is_replay_safe(request)
-        suspect = self._suspects.pop(parcel.job_id, None) or PlainSuspect(contacts_of(request)[0])
-        suspect.failures = parcel.attempts
+        failing = self._failing.pop(delivery.job_id, None) or FailureHistory(
+            contacts_of(request)[0]
+        )
+        failing.failures = delivery.attempts
         while True:
             try:
-                begun = await self._gate.enter(replay_safe=replay_safe)
+                begun = await self._admission.enter(replay_safe=replay_safe)
             except StoppingError:
-                parcel.is_counted = False
+                delivery.is_counted = False
                 raise LaterError("the worker stops while SendX is in trouble") from None
             try:
-                error = await self._send(parcel, request, replay_safe=replay_safe)
+                error = await self._send(delivery, request, replay_safe=replay_safe)
             finally:
-                self._gate.leave()
+                self._admission.leave()
             if error is None:
                 self._note_answer(begun)
                 return
-            if await self._after(parcel, error, suspect, begun=begun, replay_safe=replay_safe):
+            if await self._after(delivery, error, failing, begun=begun, replay_safe=replay_safe):
                 return
 
-    def _read(self, parcel: Parcel) -> AnyRequest:
+    def _read(self, delivery: DeliveryJob) -> AnyRequest:
         try:
-            return from_payload(parcel.payload)
+            return from_stored(delivery.payload)
         except InvalidRequestError as error:
-            raise self._failed(parcel, "rejected", str(error)) from None
+            raise self._failed(delivery, "rejected", str(error)) from None
         except OutboxError as error:
-            logger.error("delivery %d: %s", parcel.job_id, error)  # noqa: TRY400 - it says all
-            parcel.is_counted = False
+            logger.error("delivery %d: %s", delivery.job_id, error)  # noqa: TRY400 - it says all
+            delivery.is_counted = False
             raise LaterError(str(error), seconds=_SECONDS_UNTIL_UPGRADED) from None
 
     async def _send(
-        self, parcel: Parcel, request: AnyRequest, *, replay_safe: bool
+        self, delivery: DeliveryJob, request: AnyRequest, *, replay_safe: bool
     ) -> SendXError | None:
         """Send once; give how that failed, None if it didn't."""
         try:
@@ -163,7 +167,7 @@ class Courier:
         except Exception as error:  # noqa: BLE001 - the application's own
             text = mask_addresses(f"{type(error).__name__}: {error}")
             return ConfigurationError(f"no client could be made: {text}")
-        if not replay_safe and not await self._jobs.mark(parcel):
+        if not replay_safe and not await self._jobs.mark(delivery):
             raise DeliveryFailedError("another worker has taken it over, so it isn't sent here")
         try:
             # The gate waits for its moment, so nothing else has to.
@@ -175,55 +179,55 @@ class Courier:
             text = mask_addresses(f"{type(error).__name__}: {error}")
             return TransportError(f"sending failed with {text}", maybe_delivered=True)
         else:
-            parcel.is_under_way = False
+            delivery.is_under_way = False
             return None
 
     async def _after(
         self,
-        parcel: Parcel,
+        delivery: DeliveryJob,
         error: SendXError,
-        suspect: PlainSuspect,
+        failing: FailureHistory,
         *,
         begun: float,
         replay_safe: bool,
     ) -> bool:
-        """Tell whether it is done, or has to be sent again at its next turn; else raise."""
-        verdict = judge(error, replay_safe=replay_safe)
-        parcel.is_under_way = verdict is Verdict.UNCERTAIN
-        if verdict is Verdict.DELIVERED:
+        """Return whether it is done, or has to be sent again at its next turn; else raise."""
+        failure_class = classify(error, replay_safe=replay_safe)
+        delivery.is_under_way = failure_class is FailureClass.UNCERTAIN
+        if failure_class is FailureClass.DELIVERED:
             self._note_answer(begun)
-            logger.warning("delivery %d: %s", parcel.job_id, error)
+            logger.warning("delivery %d: %s", delivery.job_id, error)
             return True
-        if verdict is Verdict.UNCERTAIN:
-            await self._note_trouble(suspect, verdict, error, begun)
-            raise self._failed(parcel, "uncertain", f"it may have been applied: {error}")
-        if verdict is Verdict.REJECTED:
+        if failure_class is FailureClass.UNCERTAIN:
+            await self._note_trouble(failing, failure_class, error, begun)
+            raise self._failed(delivery, "uncertain", f"it may have been applied: {error}")
+        if failure_class is FailureClass.REJECTED:
             self._note_answer(begun)
             tries = min(self._retry.max_retries, _MOST_TRIES_TO_FIND)
-            if may_be_found_later(error) and parcel.attempts < tries:
-                raise _later(error, self._backoff(parcel))
-            raise self._failed(parcel, "rejected", str(error))
-        await self._note_trouble(suspect, verdict, error, begun)
-        if suspect.failures > self._retry.max_retries:
-            raise self._failed(parcel, "exhausted", f"{suspect.failures} tries failed: {error}")
-        if self._gate.is_shut:
+            if may_be_found_later(error) and delivery.attempts < tries:
+                raise _later(error, self._backoff(delivery))
+            raise self._failed(delivery, "rejected", str(error))
+        await self._note_trouble(failing, failure_class, error, begun)
+        if failing.failures > self._retry.max_retries:
+            raise self._failed(delivery, "exhausted", f"{failing.failures} tries failed: {error}")
+        if self._admission.is_in_trouble:
             if not replay_safe:
-                await self._jobs.unmark(parcel)
+                await self._jobs.unmark(delivery)
             return False
-        self._remember(parcel, suspect)
-        told = error.retry_after if isinstance(error, ApiError) else None
-        raise _later(error, self._backoff(parcel) if told is None else told)
+        self._remember(delivery, failing)
+        retry_after = error.retry_after if isinstance(error, ApiError) else None
+        raise _later(error, self._backoff(delivery) if retry_after is None else retry_after)
 
     async def _note_trouble(
-        self, suspect: PlainSuspect, verdict: Verdict, error: SendXError, begun: float
+        self, failing: FailureHistory, failure_class: FailureClass, error: SendXError, begun: float
     ) -> None:
-        was_shut = self._gate.is_shut
-        pause = self._gate.fail(suspect, verdict, error, begun)
-        if verdict is Verdict.HALT:
+        was_in_trouble = self._admission.is_in_trouble
+        pause = self._admission.fail(failing, failure_class, error, begun)
+        if failure_class is FailureClass.HALT:
             self._needs_new_client = True
         if pause is None:
             return
-        if verdict is Verdict.HALT:
+        if failure_class is FailureClass.HALT:
             logger.error(
                 "nothing can be delivered before somebody acts, and everything is kept; the next "
                 "try is made in %.0f s: %s",
@@ -231,29 +235,29 @@ class Courier:
             )  # fmt: skip
         else:
             logger.warning("SendX is in trouble, all deliveries wait for %.1f s: %s", pause, error)
-        if not was_shut and self._counted:
+        if not was_in_trouble and self._counted:
             counted = Counter(self._counted)
             self._counted.clear()
             await self._jobs.uncount(counted)
 
     def _note_answer(self, begun: float) -> None:
         self._counted.clear()
-        if self._gate.succeed(begun):
+        if self._admission.succeed(begun):
             logger.warning("SendX answers again, deliveries go on")
 
-    def _remember(self, parcel: Parcel, suspect: PlainSuspect) -> None:
-        self._counted.append(parcel.job_id)
-        self._suspects[parcel.job_id] = suspect
-        if len(self._suspects) > _MOST_SUSPECTS:
-            del self._suspects[next(iter(self._suspects))]  # another worker has fetched it, perhaps
+    def _remember(self, delivery: DeliveryJob, failing: FailureHistory) -> None:
+        self._counted.append(delivery.job_id)
+        self._failing[delivery.job_id] = failing
+        if len(self._failing) > _MOST_REMEMBERED:
+            del self._failing[next(iter(self._failing))]  # another worker has fetched it, perhaps
 
-    def _backoff(self, parcel: Parcel) -> float:
+    def _backoff(self, delivery: DeliveryJob) -> float:
         jitter = random.random()  # noqa: S311 - jitter is no secret
-        return backoff(self._retry, retries_done=parcel.attempts, jitter=jitter)
+        return backoff(self._retry, retries_done=delivery.attempts, jitter=jitter)
 
-    def _failed(self, parcel: Parcel, kind: FailureKind, text: str) -> DeliveryFailedError:
-        parcel.is_under_way = False
-        parcel.fail(kind, text)
+    def _failed(self, delivery: DeliveryJob, kind: FailureKind, text: str) -> DeliveryFailedError:
+        delivery.is_under_way = False
+        delivery.fail(kind, text)
         return DeliveryFailedError(f"{kind}: {text}")
 
     async def _open_client(self) -> AsyncTrackingClient:

@@ -12,10 +12,10 @@ from procrastinate.worker import Worker
 from sendx_async._clients.async_client import AsyncTrackingClient
 from sendx_async._core.errors import OutboxError
 from sendx_async._core.masking import mask_addresses
-from sendx_async._policy.retry import RetryPolicy
-from sendx_async.procrastinate._delivery_job import Parcel
+from sendx_async._core.options import RetryPolicy
+from sendx_async.procrastinate._delivery_job import DeliveryJob
 from sendx_async.procrastinate._job_manager import Jobs
-from sendx_async.procrastinate._sender import Courier, DeliveryFailedError, LaterError
+from sendx_async.procrastinate._sender import DeliveryFailedError, DeliverySender, LaterError
 
 logger = logging.getLogger("sendx_async")
 
@@ -26,8 +26,8 @@ _A_MINUTE = 60
 _FIRST = 1000  # priority; who rescues must not wait for what has to be rescued
 
 
-class Couriers:
-    """Gives each worker of this process its courier.
+class DeliverySenders:
+    """Gives each worker of this process its sender.
 
     Args:
         jobs: Where the deliveries are stored.
@@ -41,13 +41,15 @@ class Couriers:
         self._jobs = jobs
         self._make_client = make_client
         self._retry = retry
-        self._by_worker: weakref.WeakKeyDictionary[Worker, Courier] = weakref.WeakKeyDictionary()
+        self._by_worker: weakref.WeakKeyDictionary[Worker, DeliverySender] = (
+            weakref.WeakKeyDictionary()
+        )
 
-    def of(self, worker: Worker) -> Courier:
-        """Give a worker's courier, a new one if it has none or runs anew."""
-        courier = self._by_worker.get(worker)
-        if courier is None or courier.is_over:
-            courier = self._by_worker[worker] = Courier(
+    def of(self, worker: Worker) -> DeliverySender:
+        """Return a worker's sender, a new one if it has none or runs anew."""
+        sender = self._by_worker.get(worker)
+        if sender is None or sender.is_over:
+            sender = self._by_worker[worker] = DeliverySender(
                 self._jobs,
                 self._make_client,
                 self._retry,
@@ -55,7 +57,7 @@ class Couriers:
                 # Nothing public tells a job in time that its worker has to stop.
                 stopping=worker._stop_event,  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
             )
-        return courier
+        return sender
 
 
 class WhatFollows(procrastinate.BaseRetryStrategy):
@@ -69,11 +71,11 @@ class WhatFollows(procrastinate.BaseRetryStrategy):
             return procrastinate.RetryDecision(retry_at=exception.at)
         if isinstance(exception, DeliveryFailedError):
             return None
-        parcel = Parcel.hidden_in(job)
-        if parcel is not None:
-            if parcel.is_under_way:
+        delivery = DeliveryJob.hidden_in(job)
+        if delivery is not None:
+            if delivery.is_under_way:
                 return None
-            parcel.is_counted = False  # nothing that is left is the delivery's own fault
+            delivery.is_counted = False  # nothing that is left is the delivery's own fault
         if not isinstance(exception, Exception):  # cancelled: the worker stops
             return procrastinate.RetryDecision()
         text = mask_addresses(f"{type(exception).__name__}: {exception}")
@@ -82,14 +84,14 @@ class WhatFollows(procrastinate.BaseRetryStrategy):
 
 
 def make_tasks(
-    queue: str, jobs: Jobs, couriers: Couriers, *, rescue_after: float
+    queue: str, jobs: Jobs, senders: DeliverySenders, *, rescue_after: float
 ) -> procrastinate.Blueprint:
     """Make the tasks.
 
     Args:
         queue: Where their jobs wait.
         jobs: How they are stored.
-        couriers: Who delivers.
+        senders: Who delivers.
         rescue_after: Seconds without a sign of life after which a worker counts as dead.
     """
     blueprint = procrastinate.Blueprint()
@@ -102,13 +104,13 @@ def make_tasks(
         task_middleware=[_introduce_worker],
     )
     async def deliver(context: procrastinate.JobContext, /, **_: object) -> None:
-        parcel = Parcel.hidden_in(context.job)
-        if parcel is None:
+        delivery = DeliveryJob.hidden_in(context.job)
+        if delivery is None:
             raise OutboxError(
                 "the worker runs another app than the one that Deliveries was made with: this "
                 "delivery is kept for later"
             )
-        await couriers.of(_worker_of(context)).deliver(parcel)
+        await senders.of(_worker_of(context)).deliver(delivery)
 
     # Without a lock: one whose worker died would hold it, and nobody be there to rescue it.
     @blueprint.periodic(cron=_schedule(rescue_after))

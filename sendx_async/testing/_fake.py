@@ -43,6 +43,8 @@ class FakeSendX(Misbehaviour, Serving):
         on_request: Called with each request when it is over, in the server's thread.
     """
 
+    __module__ = "sendx_async.testing"
+
     def __init__(
         self,
         *,

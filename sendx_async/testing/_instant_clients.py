@@ -3,14 +3,14 @@
 from typing import Any, TypeVar, Unpack
 
 from sendx_async._calls.call import Answer, Call
-from sendx_async._calls.pacing import Pace
+from sendx_async._calls.rate_limiter import RateLimiter
 from sendx_async._clients.async_client import AsyncTrackingClient
 from sendx_async._clients.sync_client import TrackingClient
 from sendx_async._core.errors import ApiError, SendXError
 from sendx_async._core.operations import Operation
+from sendx_async._core.options import RetryPolicy
 from sendx_async._core.protocol import make_request
 from sendx_async._core.settings import PerCall, for_this_call
-from sendx_async._policy.retry import RetryPolicy
 from sendx_async.testing._fake import FakeSendX
 
 ResponseT = TypeVar("ResponseT")
@@ -34,7 +34,7 @@ class AsyncTrackingClientWithoutWaits(AsyncTrackingClient):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._shared.pace = _Restless(None)
+        self._shared.rate_limiter = _Restless(None)
 
     async def _call(
         self,
@@ -55,7 +55,7 @@ class _Hurried(Call[ResponseT]):
         return None if super()._after(error) is None else 0.0
 
 
-class _Restless(Pace):
+class _Restless(RateLimiter):
     def pause(self, seconds: float, cause: ApiError) -> bool:
         """Let everybody go on, but have it told that there was a pause."""
         del seconds, cause

@@ -31,6 +31,8 @@ class ReceivedRequest:
         at: When the request had arrived, on the clock of ``time.monotonic()``, in seconds.
     """
 
+    __module__ = "sendx_async.testing"
+
     method: str
     path: str
     headers: Mapping[str, str]

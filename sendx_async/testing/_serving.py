@@ -24,6 +24,8 @@ class Connections:
         open: How many are open now.
     """
 
+    __module__ = "sendx_async.testing"
+
     accepted: int = 0
     open: int = 0
 

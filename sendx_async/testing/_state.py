@@ -53,6 +53,8 @@ class Contact:
         custom_fields: The custom fields, name to value; values are strings.
     """
 
+    __module__ = "sendx_async.testing"
+
     id: str = attrs.field(default="", eq=False)
     email: str
     first_name: str | None = None
@@ -81,6 +83,8 @@ class ReceivedEvent:
         source: The source of a revenue event, or None.
         time: Unix seconds, or None if the request left it to the server.
     """
+
+    __module__ = "sendx_async.testing"
 
     kind: Literal["custom", "revenue"]
     contact_id: str

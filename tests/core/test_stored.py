@@ -14,7 +14,7 @@ from sendx_async import (
     RevenueEventRequest,
     TrackRequest,
 )
-from sendx_async._core.stored import from_payload, stamped, to_payload
+from sendx_async._core.stored import from_stored, stamped, to_stored
 
 NOW = 1_764_000_000.9
 
@@ -34,9 +34,9 @@ REQUESTS: list[Any] = [
 
 @pytest.mark.parametrize("request_", REQUESTS, ids=lambda each: type(each).__name__)
 def test_a_request_is_read_as_it_was_stored(request_: Any) -> None:
-    stored = json.loads(json.dumps(to_payload(request_), allow_nan=False))
-    assert from_payload(stored) == request_
-    assert type(from_payload(stored)) is type(request_)
+    stored = json.loads(json.dumps(to_stored(request_), allow_nan=False))
+    assert from_stored(stored) == request_
+    assert type(from_stored(stored)) is type(request_)
 
 
 def test_the_form_of_version_1_stays_readable() -> None:
@@ -46,8 +46,8 @@ def test_the_form_of_version_1_stays_readable() -> None:
         "request": {"email": "jane@example.com", "firstName": "Jane", "tags": ["vip"]},
     }
     request = IdentifyRequest("jane@example.com", first_name="Jane", tags=["vip"])
-    assert from_payload(stored) == request
-    assert json.loads(json.dumps(to_payload(request))) == stored
+    assert from_stored(stored) == request
+    assert json.loads(json.dumps(to_stored(request))) == stored
 
 
 class TestTime:
@@ -83,9 +83,9 @@ class TestTime:
 )
 def test_what_cannot_be_read_is_told(stored: object, problem: str) -> None:
     with pytest.raises(InvalidRequestError, match=problem):
-        from_payload(stored)
+        from_stored(stored)
 
 
 def test_a_form_of_a_later_version_is_no_fault_of_the_request() -> None:
     with pytest.raises(OutboxError, match=r"form 2, .* reads forms up to 1: upgrade it"):
-        from_payload({"version": 2, "something": "new"})
+        from_stored({"version": 2, "something": "new"})

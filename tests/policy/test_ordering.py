@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sendx_async import CustomEventRequest, IdentifyRequest, TrackRequest
 from sendx_async._core.operations import IDENTIFY, TRACK, contacts_of
-from sendx_async._policy.ordering import Backlog, Message
+from sendx_async._policy.ordering import Message, OrderedQueue
 
 
 def message(index: int, *contacts: str, alone: bool = False, safe: bool = True) -> Message:
@@ -18,11 +18,11 @@ def message(index: int, *contacts: str, alone: bool = False, safe: bool = True) 
     return Message(index, operation, request, contacts, replay_safe=safe, is_alone=alone)
 
 
-def filled(*messages: Message, batch_size: int = 25) -> Backlog:
-    backlog = Backlog(batch_size)
+def filled(*messages: Message, batch_size: int = 25) -> OrderedQueue:
+    queue = OrderedQueue(batch_size)
     for each in messages:
-        backlog.add(each)
-    return backlog
+        queue.add(each)
+    return queue
 
 
 def indices(messages: list[Message]) -> list[int]:
@@ -30,104 +30,104 @@ def indices(messages: list[Message]) -> list[int]:
 
 
 def test_different_contacts_leave_together_up_to_the_batch_size() -> None:
-    backlog = filled(*(message(n, f"c{n}") for n in range(5)), batch_size=3)
-    assert backlog.ready == 5
-    assert indices(backlog.take()) == [0, 1, 2]
-    assert indices(backlog.take()) == [3, 4]
-    assert backlog.take() == []
-    assert list(backlog.unfinished) == [0, 1, 2, 3, 4]
+    queue = filled(*(message(n, f"c{n}") for n in range(5)), batch_size=3)
+    assert queue.ready == 5
+    assert indices(queue.take()) == [0, 1, 2]
+    assert indices(queue.take()) == [3, 4]
+    assert queue.take() == []
+    assert list(queue.unfinished) == [0, 1, 2, 3, 4]
 
 
 def test_a_contact_waits_for_its_earlier_message() -> None:
     first, second, other = message(0, "a"), message(1, "a"), message(2, "b")
-    backlog = filled(first, second, other)
-    assert backlog.take() == [first, other]
-    assert backlog.take() == []
-    backlog.finish(other)
-    assert backlog.take() == []
-    backlog.finish(first)
-    assert backlog.take() == [second]
+    queue = filled(first, second, other)
+    assert queue.take() == [first, other]
+    assert queue.take() == []
+    queue.finish(other)
+    assert queue.take() == []
+    queue.finish(first)
+    assert queue.take() == [second]
 
 
 def test_a_message_that_is_given_back_still_holds_up_the_next() -> None:
     first, second = message(0, "a"), message(1, "a")
-    backlog = filled(first, second)
-    backlog.give_back(backlog.take())
-    assert backlog.take() == [first]
-    assert backlog.take() == []
+    queue = filled(first, second)
+    queue.give_back(queue.take())
+    assert queue.take() == [first]
+    assert queue.take() == []
 
 
 def test_what_is_alone_leaves_alone_in_its_turn() -> None:
-    backlog = filled(
+    queue = filled(
         message(0, "a"), message(1, "b"), message(2, "c", alone=True), message(3, "d"),
         message(4, "e", alone=True),
     )  # fmt: skip
     # A batch is filled with those behind, and then the others have been waiting for longer.
-    assert [indices(backlog.take()) for _ in range(4)] == [[0, 1, 3], [2], [4], []]
+    assert [indices(queue.take()) for _ in range(4)] == [[0, 1, 3], [2], [4], []]
 
 
 def test_a_rename_waits_for_both_addresses_and_holds_up_both() -> None:
     old, new = message(0, "old"), message(1, "new")
     rename = message(2, "old", "new", alone=True, safe=False)
     later_old, later_new = message(3, "old"), message(4, "new")
-    backlog = filled(old, new, rename, later_old, later_new)
-    assert backlog.take() == [old, new]
-    backlog.finish(old)
-    assert backlog.take() == []
-    backlog.finish(new)
-    assert backlog.take() == [rename]
-    assert backlog.take() == []
-    backlog.finish(rename)
-    assert backlog.take() == [later_old, later_new]
+    queue = filled(old, new, rename, later_old, later_new)
+    assert queue.take() == [old, new]
+    queue.finish(old)
+    assert queue.take() == []
+    queue.finish(new)
+    assert queue.take() == [rename]
+    assert queue.take() == []
+    queue.finish(rename)
+    assert queue.take() == [later_old, later_new]
 
 
 def test_a_rename_to_the_same_address_does_not_wait_for_itself() -> None:
     rename, later = message(0, "a", "a", alone=True), message(1, "a", "b", alone=True)
-    backlog = filled(rename, later)
-    assert backlog.take() == [rename]
-    assert backlog.take() == []
-    backlog.finish(rename)
-    assert backlog.take() == [later]
-    backlog.finish(later)
-    assert backlog.ready == 0
-    assert not backlog.unfinished
+    queue = filled(rename, later)
+    assert queue.take() == [rename]
+    assert queue.take() == []
+    queue.finish(rename)
+    assert queue.take() == [later]
+    queue.finish(later)
+    assert queue.ready == 0
+    assert not queue.unfinished
 
 
 def test_two_renames_between_the_same_addresses() -> None:
     there, back = message(0, "a", "b", alone=True), message(1, "b", "a", alone=True)
-    backlog = filled(there, back)
-    assert backlog.take() == [there]
-    backlog.finish(there)
-    assert backlog.take() == [back]
+    queue = filled(there, back)
+    assert queue.take() == [there]
+    queue.finish(there)
+    assert queue.take() == [back]
 
 
 @pytest.mark.parametrize("alone", [True, False])
 def test_an_outage_is_tried_with_one_that_may_fail(alone: bool) -> None:
     event, safe = message(0, "a", alone=True, safe=False), message(1, "b", alone=alone)
-    backlog = filled(event, safe, message(2, "c", alone=True, safe=False))
-    assert backlog.take_for_trial(alone=False) == [safe]
+    queue = filled(event, safe, message(2, "c", alone=True, safe=False))
+    assert queue.take_for_trial(alone=False) == [safe]
     # With nothing better there, it has to be one of the others.
-    assert backlog.take_for_trial(alone=False) == [event]
-    assert indices(backlog.take_for_trial(alone=False)) == [2]
-    assert backlog.take_for_trial(alone=False) == []
+    assert queue.take_for_trial(alone=False) == [event]
+    assert indices(queue.take_for_trial(alone=False)) == [2]
+    assert queue.take_for_trial(alone=False) == []
 
 
 def test_an_outage_is_tried_with_a_whole_batch() -> None:
-    backlog = filled(*(message(n, f"c{n}") for n in range(5)), batch_size=3)
-    assert indices(backlog.take_for_trial(alone=False)) == [0, 1, 2]
+    queue = filled(*(message(n, f"c{n}") for n in range(5)), batch_size=3)
+    assert indices(queue.take_for_trial(alone=False)) == [0, 1, 2]
 
 
 def test_an_outage_may_have_to_be_tried_with_a_single_message() -> None:
-    backlog = filled(message(0, "a"), message(1, "b"), message(2, "c", alone=True))
-    assert indices(backlog.take_for_trial(alone=True)) == [2]
-    assert indices(backlog.take_for_trial(alone=True)) == [0]
+    queue = filled(message(0, "a"), message(1, "b"), message(2, "c", alone=True))
+    assert indices(queue.take_for_trial(alone=True)) == [2]
+    assert indices(queue.take_for_trial(alone=True)) == [0]
 
 
 def test_one_that_is_given_back_is_not_the_next_to_be_tried() -> None:
-    backlog = filled(message(0, "a"), message(1, "b"), batch_size=1)
-    backlog.give_back(backlog.take_for_trial(alone=False))
-    assert indices(backlog.take_for_trial(alone=False)) == [1]
-    assert indices(backlog.take_for_trial(alone=False)) == [0]
+    queue = filled(message(0, "a"), message(1, "b"), batch_size=1)
+    queue.give_back(queue.take_for_trial(alone=False))
+    assert indices(queue.take_for_trial(alone=False)) == [1]
+    assert indices(queue.take_for_trial(alone=False)) == [0]
 
 
 @pytest.mark.parametrize(
@@ -159,11 +159,11 @@ def test_any_order_of_finishing_keeps_each_contacts_order_and_finishes_all(
 ) -> None:
     chance = random.Random(seed)
     messages = [message(n, *names, alone=alone) for n, (names, alone) in enumerate(drawn)]
-    backlog = filled(*messages, batch_size=batch_size)
+    queue = filled(*messages, batch_size=batch_size)
     out: list[Message] = []
     finished: list[int] = []
-    while backlog.unfinished:
-        while taken := backlog.take():
+    while queue.unfinished:
+        while taken := queue.take():
             assert len(taken) <= batch_size
             assert len(taken) == 1 or not any(each.is_alone for each in taken)
             out += taken
@@ -171,10 +171,10 @@ def test_any_order_of_finishing_keeps_each_contacts_order_and_finishes_all(
         assert len(busy) == len(set(busy)), "two of one contact are out at once"
         done = out.pop(chance.randrange(len(out)))
         if chance.random() < 0.7:
-            backlog.finish(done)
+            queue.finish(done)
             finished.append(done.index)
         else:
-            backlog.give_back([done])
+            queue.give_back([done])
     assert sorted(finished) == list(range(len(messages)))
     for contact in "abcd":
         own = [n for n in finished if contact in messages[n].contacts]

@@ -16,30 +16,30 @@ from sendx_async import (
     ServerError,
     UnprocessableEntityError,
 )
-from sendx_async._policy.ordering import Backlog, Message
-from sendx_async._policy.recovery import Decision, Recovery, Step
+from sendx_async._policy.ordering import Message, OrderedQueue
+from sendx_async._policy.recovery import Decision, NextStep, Recovery
 
 EVENT = {"identifier": "jane@example.com", "name": "signup"}
 
 
 class Stream:
-    """A backlog and what decides about it, at moments that are given."""
+    """A queue and what decides about it, at moments that are given."""
 
     def __init__(self, *requests: object, patience: float = 60.0) -> None:
-        self.backlog = Backlog(25)
+        self.queue = OrderedQueue(25)
         for index, request in enumerate(requests):
-            self.backlog.add(Message.of(index, request))
+            self.queue.add(Message.of(index, request))
         policy = RetryPolicy(1, base=8, cap=8)
-        self.recovery = Recovery(self.backlog, policy, patience=patience, most_at_once=8, now=0.0)
+        self.recovery = Recovery(self.queue, policy, patience=patience, most_at_once=8, now=0.0)
 
     def fails(self, error: SendXError, now: float = 1.0) -> Decision:
         """Let the next request fail that is due at ``now``, and be sent again if it is to be."""
         messages = self.recovery.take()
         decision = self.recovery.decide(messages, error, jitter=0.5, begun=now, now=now)
-        if decision.step in {Step.AGAIN, Step.APART, Step.LATER}:
+        if decision.step in {NextStep.AGAIN, NextStep.APART, NextStep.LATER}:
             for message in messages:
-                message.is_alone = message.is_alone or decision.step is Step.APART
-            self.backlog.give_back(messages)
+                message.is_alone = message.is_alone or decision.step is NextStep.APART
+            self.queue.give_back(messages)
         return decision
 
     def succeeds(self, now: float) -> bool:
@@ -53,32 +53,32 @@ def contacts(count: int) -> list[IdentifyRequest]:
 @pytest.mark.parametrize(
     "requests,error,step",
     [
-        (contacts(1), UnprocessableEntityError(status_code=422), Step.FINISH),
-        (contacts(2), UnprocessableEntityError(status_code=422), Step.APART),
-        (contacts(2), NotFoundError(status_code=404), Step.APART),
-        (contacts(2), ResponseDecodeError(status_code=200), Step.FINISH),
-        (contacts(1), AuthenticationError(status_code=401), Step.STOP),
-        (contacts(2), AuthenticationError(status_code=401), Step.STOP),
-        (contacts(1), ServerError(status_code=500), Step.LATER),
-        (contacts(2), ServerError(status_code=500), Step.APART),
-        ([EVENT], ServerError(status_code=500), Step.FINISH),
-        (contacts(1), ConnectError(), Step.AGAIN),
-        (contacts(2), RateLimitError(status_code=429), Step.AGAIN),
-        ([EVENT], RateLimitError(status_code=429), Step.AGAIN),
+        (contacts(1), UnprocessableEntityError(status_code=422), NextStep.FINISH),
+        (contacts(2), UnprocessableEntityError(status_code=422), NextStep.APART),
+        (contacts(2), NotFoundError(status_code=404), NextStep.APART),
+        (contacts(2), ResponseDecodeError(status_code=200), NextStep.FINISH),
+        (contacts(1), AuthenticationError(status_code=401), NextStep.STOP),
+        (contacts(2), AuthenticationError(status_code=401), NextStep.STOP),
+        (contacts(1), ServerError(status_code=500), NextStep.LATER),
+        (contacts(2), ServerError(status_code=500), NextStep.APART),
+        ([EVENT], ServerError(status_code=500), NextStep.FINISH),
+        (contacts(1), ConnectError(), NextStep.AGAIN),
+        (contacts(2), RateLimitError(status_code=429), NextStep.AGAIN),
+        ([EVENT], RateLimitError(status_code=429), NextStep.AGAIN),
     ],
 )
-def test_the_first_failure(requests: list[object], error: SendXError, step: Step) -> None:
+def test_the_first_failure(requests: list[object], error: SendXError, step: NextStep) -> None:
     decision = Stream(*requests).fails(error)
     assert decision.step is step
-    assert (decision.pause is not None) == (step is Step.AGAIN)
-    assert decision.wait == (4.0 if step is Step.LATER else 0.0)
+    assert (decision.pause is not None) == (step is NextStep.AGAIN)
+    assert decision.wait == (4.0 if step is NextStep.LATER else 0.0)
     assert not decision.ends_outage
 
 
 def test_what_sendx_asks_for_is_waited() -> None:
     error = ServerError(status_code=500, retry_after=7.0)
     assert Stream(*contacts(1)).fails(error).wait == 7.0
-    assert Stream(*contacts(1), patience=6.0).fails(error).step is Step.FINISH
+    assert Stream(*contacts(1), patience=6.0).fails(error).step is NextStep.FINISH
     refusal = RateLimitError(status_code=429, retry_after=7.0)
     assert Stream(*contacts(1)).fails(refusal).pause == 7.0
     assert Stream(*contacts(1), patience=6.0).fails(refusal).pause == math.inf
@@ -86,14 +86,14 @@ def test_what_sendx_asks_for_is_waited() -> None:
 
 def test_a_message_that_fails_too_often_is_finished() -> None:
     stream = Stream(*contacts(1))
-    assert stream.fails(ServerError(status_code=500)).step is Step.LATER
-    assert stream.fails(ServerError(status_code=500)).step is Step.FINISH
+    assert stream.fails(ServerError(status_code=500)).step is NextStep.LATER
+    assert stream.fails(ServerError(status_code=500)).step is NextStep.FINISH
 
 
 def test_an_endpoint_that_is_missing_is_not_asked_again() -> None:
     stream = Stream(*contacts(40))
     stream.fails(NotFoundError(status_code=404))
-    assert stream.backlog.batch_size == 1
+    assert stream.queue.batch_size == 1
 
 
 def test_an_outage_is_tried_by_one_and_ends_with_an_answer() -> None:
@@ -114,21 +114,21 @@ def test_a_refusal_ends_an_outage_too() -> None:
     stream = Stream(*contacts(2))
     assert stream.fails(ConnectError()).pause == 4.0
     assert stream.fails(UnprocessableEntityError(status_code=422), 5.0) == Decision(
-        Step.APART, ends_outage=True
+        NextStep.APART, ends_outage=True
     )
 
 
 def test_a_server_that_fails_at_batches_only_gets_single_contacts() -> None:
     stream = Stream(*contacts(200))
     now = 1.0
-    for spell in range(2):
-        assert stream.fails(ConnectError(), now).step is Step.AGAIN
+    for streak in range(2):
+        assert stream.fails(ConnectError(), now).step is NextStep.AGAIN
         now = stream.recovery.resumes_at
-        assert stream.fails(ServerError(status_code=500), now).step is Step.APART
+        assert stream.fails(ServerError(status_code=500), now).step is NextStep.APART
         now = stream.recovery.resumes_at
-        assert stream.backlog.batch_size == 25, spell
+        assert stream.queue.batch_size == 25, streak
         assert stream.succeeds(now)  # a contact by itself
-    assert stream.backlog.batch_size == 1
+    assert stream.queue.batch_size == 1
 
 
 class TestUnknownContact:
@@ -137,9 +137,9 @@ class TestUnknownContact:
     @staticmethod
     def stream(is_outbox: bool) -> Stream:
         stream = Stream(*contacts(2))
-        stream.backlog.batch_size = 1
+        stream.queue.batch_size = 1
         stream.recovery = Recovery(
-            stream.backlog, RetryPolicy(2, base=8, cap=8), patience=60, most_at_once=8, now=0,
+            stream.queue, RetryPolicy(2, base=8, cap=8), patience=60, most_at_once=8, now=0,
             is_outbox=is_outbox,
         )  # fmt: skip
         return stream
@@ -147,33 +147,35 @@ class TestUnknownContact:
     def test_a_few_times(self) -> None:
         stream = self.stream(is_outbox=True)
         error = NotFoundError(status_code=404)
-        assert stream.fails(error) == Decision(Step.LATER, wait=4.0)
+        assert stream.fails(error) == Decision(NextStep.LATER, wait=4.0)
         stream.succeeds(1.0)
-        assert stream.fails(error) == Decision(Step.LATER, wait=4.0)
-        assert stream.fails(error) == Decision(Step.FINISH)
+        assert stream.fails(error) == Decision(NextStep.LATER, wait=4.0)
+        assert stream.fails(error) == Decision(NextStep.FINISH)
 
     def test_not_in_a_stream(self) -> None:
         assert self.stream(is_outbox=False).fails(NotFoundError(status_code=404)) == Decision(
-            Step.FINISH
+            NextStep.FINISH
         )
 
     def test_not_after_another_refusal(self) -> None:
         error = UnprocessableEntityError(status_code=422)
-        assert self.stream(is_outbox=True).fails(error) == Decision(Step.FINISH)
+        assert self.stream(is_outbox=True).fails(error) == Decision(NextStep.FINISH)
 
     def test_only_for_the_first_of_its_messages(self) -> None:
         stream = self.stream(is_outbox=True)
         error = NotFoundError(status_code=404)
         message = Message.of(7, {"email": "c0@example.com"})
         steps = [self.decide(stream, message, error) for _ in range(3)]
-        assert steps == [Step.LATER, Step.LATER, Step.FINISH]
+        assert steps == [NextStep.LATER, NextStep.LATER, NextStep.FINISH]
         follower = Message.of(8, {"email": "c0@example.com"})
-        assert self.decide(stream, follower, error) is Step.FINISH
+        assert self.decide(stream, follower, error) is NextStep.FINISH
         stream.recovery.note_answer([follower], begun=1, now=1)  # it is known now
-        assert self.decide(stream, Message.of(9, {"email": "c0@example.com"}), error) is Step.LATER
+        assert (
+            self.decide(stream, Message.of(9, {"email": "c0@example.com"}), error) is NextStep.LATER
+        )
 
     @staticmethod
-    def decide(stream: Stream, message: Message, error: SendXError) -> Step:
+    def decide(stream: Stream, message: Message, error: SendXError) -> NextStep:
         return stream.recovery.decide([message], error, jitter=0, begun=1, now=1).step
 
     def test_there_is_a_limit_to_what_is_remembered(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,12 +185,12 @@ class TestUnknownContact:
         for index in (7, 8):
             message = Message.of(index, {"email": "c0@example.com"})
             steps = [self.decide(stream, message, error) for _ in range(3)]
-            assert steps == [Step.LATER, Step.LATER, Step.FINISH]
+            assert steps == [NextStep.LATER, NextStep.LATER, NextStep.FINISH]
 
 
 def test_an_outbox_begins_with_one_request() -> None:
     recovery = Recovery(
-        Backlog(25), RetryPolicy(), patience=60, most_at_once=8, now=0, is_outbox=True
+        OrderedQueue(25), RetryPolicy(), patience=60, most_at_once=8, now=0, is_outbox=True
     )
     allowed = [recovery.allows(0)]
     for now in range(1, 5):

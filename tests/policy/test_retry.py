@@ -21,7 +21,8 @@ from sendx_async import (
     SendXError,
 )
 from sendx_async._core.errors import api_error_class
-from sendx_async._policy.retry import RetryBudget, backoff, decide, pause_for_everyone
+from sendx_async._policy.failures import pause_for_everyone
+from sendx_async._policy.retry import RetryBudget, backoff, decide
 
 RETRY, RAISE = "retry", "raise"
 POLICY = RetryPolicy()
@@ -100,9 +101,9 @@ CELLS = [
 def test_every_cell_of_the_table(error: SendXError, *, replay_safe: bool, expected: str) -> None:
     delay = decide_on(error, replay_safe=replay_safe)
     assert (RAISE if delay is None else RETRY) == expected
-    told = error.retry_after if isinstance(error, ApiError) else None
+    retry_after = error.retry_after if isinstance(error, ApiError) else None
     if delay is not None:
-        assert delay == (0.25 if told is None else told)
+        assert delay == (0.25 if retry_after is None else retry_after)
 
 
 class TestLimits:
@@ -122,8 +123,8 @@ class TestLimits:
         assert decide_on(answered(429, 3600.0), time_left=math.inf) == 3600.0
 
     def test_what_the_server_says_counts_more_than_back_off(self) -> None:
-        for told in (0.0, 0.001, 29.0):
-            assert decide_on(answered(429, told), retries_done=2, jitter=1.0) == told
+        for retry_after in (0.0, 0.001, 29.0):
+            assert decide_on(answered(429, retry_after), retries_done=2, jitter=1.0) == retry_after
 
     def test_a_refused_deadline_or_limit_spends_nothing(self) -> None:
         budget, policy = RetryBudget(), RetryPolicy(budget=1, refill=0)

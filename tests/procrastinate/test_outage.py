@@ -13,8 +13,8 @@ from sendx_async import (
     CustomEventRequest,
     RetryPolicy,
 )
-from sendx_async._policy.failures import Verdict
-from sendx_async.procrastinate._admission import Gate
+from sendx_async._policy.failures import FailureClass
+from sendx_async.procrastinate._admission import Admission
 from sendx_async.testing import FakeSendX
 from tests.procrastinate.conftest import (
     LIMIT,
@@ -187,22 +187,22 @@ async def test_a_client_that_somebody_closed_is_replaced(
 
 
 async def test_the_waits_for_a_key_grow_to_five_minutes() -> None:
-    gate = Gate(RetryPolicy(), most_at_once=4)
+    gate = Admission(RetryPolicy(), most_at_once=4)
     pauses = []
     for _ in range(5):
         begun = await enter_at_once(gate)
         error = AuthenticationError(status_code=401)
-        pauses.append(gate.fail(Nobody(), Verdict.HALT, error, begun))
-        assert gate.fail(Nobody(), Verdict.HALT, error, begun) is None  # had begun as well
+        pauses.append(gate.fail(Nobody(), FailureClass.HALT, error, begun))
+        assert gate.fail(Nobody(), FailureClass.HALT, error, begun) is None  # had begun as well
     assert pauses == [60.0, 120.0, 240.0, 300.0, 300.0]
     assert gate.succeed(math.inf)
     begun = await enter_at_once(gate)
-    assert gate.fail(Nobody(), Verdict.HALT, AuthenticationError(), begun) == 60.0
+    assert gate.fail(Nobody(), FailureClass.HALT, AuthenticationError(), begun) == 60.0
 
 
-async def enter_at_once(gate: Gate) -> float:
+async def enter_at_once(gate: Admission) -> float:
     """Enter as if all waits were over."""
-    gate._outage.resumes_at = -math.inf
+    gate._breaker.resumes_at = -math.inf
     begun = await gate.enter(replay_safe=True)
     gate.leave()
     return begun
@@ -210,14 +210,14 @@ async def enter_at_once(gate: Gate) -> float:
 
 class Nobody:
     contact = ""
-    failures = spells = 0
-    spell = -1
+    failures = streaks = 0
+    streak = -1
 
 
 async def test_no_more_suspects_are_remembered_than_there_is_room_for(
     make_app: MakeApp, table: Table, fake_sendx: FakeSendX, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sendx_async.procrastinate._sender._MOST_SUSPECTS", 1)
+    monkeypatch.setattr("sendx_async.procrastinate._sender._MOST_REMEMBERED", 1)
     app, sendx = make_app(retry=RetryPolicy(12, base=1e6, cap=1e6))
     await put_contacts(app, sendx, 2)
     fake_sendx.respond(500, times=2)

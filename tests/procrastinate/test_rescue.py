@@ -61,8 +61,8 @@ async def test_each_kind(make_app: MakeApp, table: Table, caplog: pytest.LogCapt
     assert "sending" not in rows[1]["args"]
     others = table.do("SELECT id, status FROM procrastinate_jobs WHERE task_name !~ 'deliver'")
     assert others == [{"id": foreign, "status": "doing"}]
-    told = [record.getMessage() for record in caplog.records if record.name == "sendx_async"]
-    assert len(told) == 4  # each once
+    retry_after = [record.getMessage() for record in caplog.records if record.name == "sendx_async"]
+    assert len(retry_after) == 4  # each once
 
 
 async def test_what_another_has_fetched_meanwhile_is_let_alone(

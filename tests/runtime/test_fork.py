@@ -176,7 +176,7 @@ with make(rate=Rate(1000), retry=RetryPolicy(base=0, cap=0)) as client:
     shared = client._client._shared
     held, done = threading.Event(), threading.Event()
     def hold():
-        with shared.pace._lock.current, shared.budget._lock.current:
+        with shared.rate_limiter._lock.current, shared.budget._lock.current:
             held.set()
             done.wait()
     thread = threading.Thread(target=hold)

@@ -10,11 +10,12 @@ import pytest
 
 from sendx_async import EventResponse, Outcome
 from sendx_async._core.operations import IDENTIFY, contacts_of
-from sendx_async._policy import ordering as backlog
+from sendx_async._policy import ordering as queue
 from sendx_async._policy import recovery
-from sendx_async._policy.failures import Outage, judge
-from sendx_async._policy.ordering import Backlog, Message
-from sendx_async._policy.recovery import Decision, Recovery, Step
+from sendx_async._policy.circuit_breaker import CircuitBreaker
+from sendx_async._policy.failures import classify
+from sendx_async._policy.ordering import Message, OrderedQueue
+from sendx_async._policy.recovery import Decision, NextStep, Recovery
 from sendx_async._streams.outcomes import OutcomeQueue
 from tests.faults.schedules import carry_out, check, make_schedule
 
@@ -24,17 +25,17 @@ MOST_SCHEDULES = 30
 
 
 def ignore_contacts(monkeypatch: pytest.MonkeyPatch) -> None:
-    add = Backlog.add
+    add = OrderedQueue.add
 
-    def careless(kept: Backlog, message: Message) -> None:
+    def careless(kept: OrderedQueue, message: Message) -> None:
         message.contacts = (f"contact {message.index}",)
         add(kept, message)
 
-    monkeypatch.setattr(Backlog, "add", careless)
+    monkeypatch.setattr(OrderedQueue, "add", careless)
 
 
 def forget_the_new_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backlog, "contacts_of", lambda request: contacts_of(request)[:1])
+    monkeypatch.setattr(queue, "contacts_of", lambda request: contacts_of(request)[:1])
 
 
 def let_outcomes_vanish(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,7 +89,7 @@ def _change_outcomes(
 
 def repeat_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        recovery, "judge", lambda error, *, replay_safe: judge(error, replay_safe=True)
+        recovery, "classify", lambda error, *, replay_safe: classify(error, replay_safe=True)
     )
 
 
@@ -97,15 +98,15 @@ def refuse_whole_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def careless(*arguments: Any, **options: Any) -> Decision:
         decision = decide(*arguments, **options)
-        if decision.step is Step.APART:
-            return attrs.evolve(decision, step=Step.FINISH)
+        if decision.step is NextStep.APART:
+            return attrs.evolve(decision, step=NextStep.FINISH)
         return decision
 
     monkeypatch.setattr(Recovery, "decide", careless)
 
 
 def allow_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Outage, "allows", lambda outage, now: 20)
+    monkeypatch.setattr(CircuitBreaker, "allows", lambda outage, now: 20)
 
 
 def put_everything_into_batches(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,11 +132,11 @@ def swallow_failures(monkeypatch: pytest.MonkeyPatch) -> None:
         (forget_the_new_address, "overlap: requests .* were in flight"),
         (let_outcomes_vanish, "lost: request 9 has no outcome"),
         (give_outcomes_twice, "twice: request 9 has 2 outcomes"),
-        (mix_up_outcomes, "verdict: request .* has the outcome of another request"),
-        (call_failures_success, "verdict: request .* was not accepted when it came last"),
-        (call_failures_certain, "verdict: request .* was applied, though its error says no"),
-        (call_failures_uncertain, "verdict: request .* can't have been applied, though"),
-        (refuse_whole_batches, "verdict: request .* was refused only together with others"),
+        (mix_up_outcomes, "failure_class: request .* has the outcome of another request"),
+        (call_failures_success, "failure_class: request .* was not accepted when it came last"),
+        (call_failures_certain, "failure_class: request .* was applied, though its error says no"),
+        (call_failures_uncertain, "failure_class: request .* can't have been applied, though"),
+        (refuse_whole_batches, "failure_class: request .* was refused only together with others"),
         (repeat_everything, "repeated: request .* came again after"),
         (repeat_everything, "repeated: request .* was sent again after attempt"),
         (put_everything_into_batches, "repeated: request .* travelled with others"),

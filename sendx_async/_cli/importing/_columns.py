@@ -75,16 +75,16 @@ class Columns:
             raise ConfigurationError("--all-fields and --ignore-rest can't go together")
 
     def has_address(self, names: Sequence[str]) -> bool:
-        """Tell whether one of these columns holds the addresses."""
+        """Return whether one of these columns holds the addresses."""
         return any(self._field(name) == "email" for name in names)
 
     def absent(self, names: Sequence[str]) -> list[str]:
-        """Give the columns that the options name and a header doesn't have."""
+        """Return the columns that the options name and a header doesn't have."""
         asked = [*self.renamed, *self.custom, *self.ignored]
         return [name for name in asked if name not in names]
 
     def plan(self, names: Sequence[str], *, is_json: bool) -> "Plan":
-        """Say what is done with each of these columns.
+        """Return what is done with each of these columns.
 
         Raises:
             ConfigurationError: A column is in doubt, or there is none of addresses.
@@ -194,7 +194,7 @@ class Plans:
         self._plans: dict[tuple[str, ...], Plan] = {}
 
     def check(self, names: tuple[str, ...]) -> Plan:
-        """Give what is done with the columns of a row.
+        """Return what is done with the columns of a row.
 
         Raises:
             ConfigurationError: A column is in doubt, or there is none of addresses.
@@ -288,7 +288,7 @@ def _joined(given: object, more: tuple[str, ...]) -> object:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Give the names of columns for an error's text; not all, if there are many."""
+    """Return the names of columns for an error's text; not all, if there are many."""
     more = len(names) - _MOST_SHOWN
     return ", ".join(map(repr, names[:_MOST_SHOWN])) + (f" and {more} more" if more > 0 else "")
 

@@ -24,7 +24,7 @@ class FinishedRows:
         return list(zip(self._starts, self._ends, strict=True))
 
     def copy(self) -> "FinishedRows":
-        """Give the same places, in a set of their own."""
+        """Return the same places, in a set of their own."""
         return FinishedRows(self.ranges)
 
     def __contains__(self, place: int) -> bool:

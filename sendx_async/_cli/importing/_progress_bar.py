@@ -23,7 +23,7 @@ class _RateColumn(ProgressColumn):
     """How many rows a second were finished by this process."""
 
     def render(self, task: Task) -> Text:
-        """Give the column's text."""
+        """Return the column's text."""
         elapsed = task.finished_time or task.elapsed
         rate = task.fields["rows"] / elapsed if elapsed else 0.0
         return Text(f"{rate:,.0f} rows/s")

@@ -103,7 +103,7 @@ class CsvTable:
             )
 
     def _first_text(self) -> str:
-        """Give the text of the first row that isn't empty."""
+        """Return the text of the first row that isn't empty."""
         # Where a row ends doesn't depend on what stands between its cells.
         rows = csv.reader(self._lines)
         try:
@@ -156,7 +156,7 @@ class _Lines:
         return line
 
     def taken(self, *, only_first: bool = False) -> str:
-        """Give the text since the last time; the other lines, if so asked, come again."""
+        """Return the text since the last time; the other lines, if so asked, come again."""
         lines, self._taken = self._taken, []
         if only_first:
             self._again.extendleft(reversed(lines[1:]))

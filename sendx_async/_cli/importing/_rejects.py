@@ -124,7 +124,7 @@ class RejectsFile:
         )
 
     def _is_ours(self) -> bool:
-        """Tell whether what nobody has noted may have been written by an import."""
+        """Return whether what nobody has noted may have been written by an import."""
         with self.path.open("rb") as file:
             beginning = file.read(_BEGINNING)
             return not beginning or REJECT_COLUMNS[0].encode() in beginning
@@ -220,7 +220,7 @@ def _for_its_owner_alone(path: str, flags: int) -> int:
 
 
 def shown(path: Path) -> str:
-    """Give a path as short as it can be said."""
+    """Return a path as short as it can be said."""
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
@@ -234,7 +234,7 @@ def _is_known(character: str, encoding: str) -> bool:
 
 
 def _checksum(path: Path, size: int) -> Written:
-    """Give what of the first bytes of a file is there."""
+    """Return what of the first bytes of a file is there."""
     found = Written()
     with path.open("rb") as file:
         while chunk := file.read(min(size - found.size, _CHUNK)):

@@ -131,12 +131,12 @@ class SourceRows:
             self._plans.check(table.header)
 
     def described(self) -> dict[str, Any]:
-        """Give what has to be the same when an import is gone on with, as JSON carries it."""
+        """Return what has to be the same when an import is gone on with, as JSON carries it."""
         options = attrs.asdict(self._options, filter=lambda field, _: field.name != "file")
         return cast("dict[str, Any]", json.loads(json.dumps(options | {"header": self.header})))
 
     def __iter__(self) -> Iterator[Row]:
-        """Give the rows that are not finished.
+        """Return the rows that are not finished.
 
         Raises:
             OtherFileError: The file is not the one that an earlier import has begun with.

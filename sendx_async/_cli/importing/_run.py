@@ -179,7 +179,7 @@ def _opened(job: Job, text: SourceText) -> Generator[tuple[SourceRows, Books]]:
 
 
 def _earlier(job: Job, progress: ProgressFile | None) -> Earlier | None:
-    """Give what an earlier import has left, if this one goes on with it."""
+    """Return what an earlier import has left, if this one goes on with it."""
     document = None if progress is None else progress.document
     if progress is None or document is None:
         if job.resumes:
@@ -227,7 +227,7 @@ def watched(
 def rejects_file(
     job: Job, text: SourceText, rows: SourceRows, earlier: Earlier | None
 ) -> RejectsFile:
-    """Give the file for rejected rows: the one that is asked for, or one beside their own.
+    """Return the file for rejected rows: the one that is asked for, or one beside their own.
 
     Raises:
         ConfigurationError: It exists already, or isn't as an earlier import has left it.

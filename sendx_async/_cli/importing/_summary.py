@@ -96,7 +96,7 @@ def error_in_words(report: Report) -> str | None:
 
 
 def status(report: Report) -> int:
-    """Give the exit status."""
+    """Return the exit status."""
     if isinstance(report.stopped_by, signal.Signals):
         return _SIGNAL_STATUSES[report.stopped_by]
     if isinstance(report.stopped_by, SendXError):

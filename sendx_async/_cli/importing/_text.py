@@ -93,7 +93,7 @@ class SourceText:
         )
 
     def __iter__(self) -> Iterator[str]:
-        """Give its lines, with their ends.
+        """Return its lines, with their ends.
 
         Raises:
             ConfigurationError: It can't be read in its encoding, or a line is far too long.
@@ -122,7 +122,7 @@ class SourceText:
         return 0 if self.size is None else self._binary.raw.tell()
 
     def begins_with_brace(self) -> bool:
-        """Tell whether the first thing in it is a brace, as in a JSON object."""
+        """Return whether the first thing in it is a brace, as in a JSON object."""
         first = self._binary.peek(_PEEKED).decode(self.encoding.name, "ignore")
         return first.lstrip("\ufeff \t\r\n").startswith("{")
 
@@ -149,7 +149,7 @@ def _opened(descriptor: int) -> io.BufferedReader:
 
 
 def has_bad_bytes(text: str) -> bool:
-    """Tell whether a text was made of bytes that mean nothing in its encoding."""
+    """Return whether a text was made of bytes that mean nothing in its encoding."""
     return not text.isascii() and any(ord(character) in _BAD_BYTES for character in text)
 
 

@@ -8,7 +8,7 @@ from .check import KINDS, Violation, check
 from .faults import QUICK_FAULTS, SLOW_FAULTS
 from .plan import Absence, Ending, Planned, Schedule, Trouble, make_schedule
 from .run import Record, carry_out
-from .watch import Attempt, Delivery
+from .watch import Attempt, Exchange
 
 __all__ = [
     "KINDS",
@@ -16,8 +16,8 @@ __all__ = [
     "SLOW_FAULTS",
     "Absence",
     "Attempt",
-    "Delivery",
     "Ending",
+    "Exchange",
     "Planned",
     "Record",
     "Schedule",

@@ -18,7 +18,7 @@ from sendx_async import (
 
 from .plan import UNSAFE, Ending, Planned, mark_of
 from .run import Record, SourceError
-from .watch import Attempt, Delivery
+from .watch import Attempt, Exchange
 
 KINDS: Mapping[str, str] = {
     "order": "requests of a contact out of order",
@@ -26,7 +26,7 @@ KINDS: Mapping[str, str] = {
     "lost": "outcomes lost",
     "twice": "outcomes given twice",
     "repeated": "sent again though not safe to repeat",
-    "verdict": "outcomes that say what isn't so",
+    "failure_class": "outcomes that say what isn't so",
     "limit": "more at once than allowed",
     "ending": "streams that ended otherwise than they should",
 }
@@ -59,10 +59,10 @@ class _Story:
     planned: Planned
     outcomes: list[Outcome]
     attempts: list[Attempt]
-    deliveries: list[Delivery]
+    deliveries: list[Exchange]
 
     @property
-    def last(self) -> Delivery | None:
+    def last(self) -> Exchange | None:
         return self.deliveries[-1] if self.deliveries else None
 
 
@@ -85,16 +85,16 @@ def check(record: Record) -> list[Violation]:
     return violations
 
 
-def _by_contact(record: Record) -> Mapping[str, list[Delivery]]:
+def _by_contact(record: Record) -> Mapping[str, list[Exchange]]:
     """What came while the client waited for it, in the order in which it came."""
-    found: dict[str, list[Delivery]] = collections.defaultdict(list)
+    found: dict[str, list[Exchange]] = collections.defaultdict(list)
     for delivery in record.deliveries:
         for contact in () if delivery.is_late else sorted(delivery.contacts):
             found[contact].append(delivery)
     return found
 
 
-def _about(record: Record, contact: str, delivery: Delivery) -> list[int]:
+def _about(record: Record, contact: str, delivery: Exchange) -> list[int]:
     requests = record.schedule.requests
     return [index for index in delivery.indices if contact in requests[index].contacts]
 
@@ -115,7 +115,7 @@ def _disorder(record: Record) -> Iterator[str]:
 
 def _overlaps(record: Record) -> Iterator[str]:
     for contact, deliveries in _by_contact(record).items():
-        before: Delivery | None = None
+        before: Exchange | None = None
         for delivery in deliveries:
             own = _about(record, contact, delivery)
             if len(own) > 1:
@@ -238,5 +238,5 @@ _OF_A_REQUEST: tuple[tuple[str, Callable[[_Story], Iterator[str]]], ...] = (
     ("lost", _losses),
     ("twice", _surplus),
     ("repeated", _repetitions),
-    ("verdict", _lies),
+    ("failure_class", _lies),
 )

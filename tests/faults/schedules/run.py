@@ -11,7 +11,7 @@ from anyio import to_thread
 from sendx_async import AsyncTrackingClient, Outcome, RetryPolicy
 
 from .plan import Absence, Schedule
-from .watch import Attempt, Delivery, WatchedServer, watched_attempts
+from .watch import Attempt, Exchange, WatchedServer, watched_attempts
 
 _LIMIT = 30.0  # seconds after which a stream counts as stuck
 
@@ -35,7 +35,7 @@ class Record:
     error: Exception | None = None
     absences: int = 0  # how often the server was stopped meanwhile
     attempts: list[Attempt] = attrs.field(factory=list)
-    deliveries: list[Delivery] = attrs.field(factory=list)
+    deliveries: list[Exchange] = attrs.field(factory=list)
 
     @property
     def results(self) -> list[Outcome]:

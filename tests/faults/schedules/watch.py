@@ -58,7 +58,7 @@ class _Arrival:
 
 
 @attrs.frozen
-class Delivery:
+class Exchange:
     """One HTTP request that came to the server, and what both ends know of it."""
 
     attempt: int
@@ -149,7 +149,7 @@ class WatchedServer(FakeSendX):
         finally:
             arrival.end(self._tick)
 
-    def deliveries(self, attempts: list[Attempt]) -> list[Delivery]:
+    def deliveries(self, attempts: list[Attempt]) -> list[Exchange]:
         """What arrived in full, in the order of its beginning; to be asked for when all is over."""
         applied = {_attempt_in(request.json) for request in self.requests if request.applied}
         return [
@@ -159,9 +159,9 @@ class WatchedServer(FakeSendX):
         ]
 
 
-def _delivery(arrival: _Arrival, body: Any, attempts: list[Attempt], applied: set[int]) -> Delivery:
+def _delivery(arrival: _Arrival, body: Any, attempts: list[Attempt], applied: set[int]) -> Exchange:
     number = _attempt_in(body)
-    return Delivery(
+    return Exchange(
         attempt=number,
         indices=_indices_in(body),
         contacts=frozenset[str]().union(*map(contacts_in, _each(body))),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sendx_async._policy.throttle import Throttle
+from sendx_async._policy.adaptive_rate import AdaptiveRate
 
 
 class Server:
@@ -10,7 +10,7 @@ class Server:
 
     def __init__(self, per_second: float, *, burst: int = 1, retry_after: float = 1.0) -> None:
         self.now = 1000.0
-        self.throttle = Throttle(self.now)
+        self.adaptive_rate = AdaptiveRate(self.now)
         self._per_second = per_second
         self._burst = burst
         self._retry_after = retry_after
@@ -20,10 +20,10 @@ class Server:
         self.refused = 0
 
     def run(self, seconds: float) -> float:
-        """Send as fast as the throttle lets; gives the accepted requests per second."""
+        """Send as fast as the adaptive_rate lets; gives the accepted requests per second."""
         until, before, began = self.now + seconds, self.accepted, self.now
         while self.now < until:
-            wait = self.throttle.wait(self.now)
+            wait = self.adaptive_rate.wait(self.now)
             if wait > 0:
                 self.now += wait
             else:
@@ -38,18 +38,18 @@ class Server:
         if self._tokens >= 1:
             self._tokens -= 1
             self.accepted += 1
-            self.throttle.succeed(self.now)
+            self.adaptive_rate.succeed(self.now)
         else:
             self.refused += 1
-            self.throttle.refuse(self.now, pause=self._retry_after)
+            self.adaptive_rate.refuse(self.now, pause=self._retry_after)
             self.now += self._retry_after
 
 
 def test_without_a_refusal_nobody_waits() -> None:
-    throttle = Throttle(100.0)
+    adaptive_rate = AdaptiveRate(100.0)
     for _ in range(1000):
-        assert throttle.wait(100.0) == 0
-        throttle.succeed(100.0)
+        assert adaptive_rate.wait(100.0) == 0
+        adaptive_rate.succeed(100.0)
 
 
 @pytest.mark.parametrize("per_second", [2, 20, 300])
@@ -65,13 +65,13 @@ def test_it_comes_to_send_most_of_what_is_let_in(per_second: int, burst: int) ->
 
 def test_a_window_that_is_filled_at_once_is_spread_over_its_length() -> None:
     # 300 requests in the first second, then 59 seconds of waiting: 300 a minute, then.
-    throttle = Throttle(0.0)
+    adaptive_rate = AdaptiveRate(0.0)
     for _ in range(300):
-        throttle.succeed(1.0)
-    throttle.refuse(1.0, pause=59.0)
-    assert throttle.wait(1.0) == pytest.approx(59.0)
-    assert throttle.wait(60.0) == 0
-    assert throttle.wait(60.0) == pytest.approx(0.2)
+        adaptive_rate.succeed(1.0)
+    adaptive_rate.refuse(1.0, pause=59.0)
+    assert adaptive_rate.wait(1.0) == pytest.approx(59.0)
+    assert adaptive_rate.wait(60.0) == 0
+    assert adaptive_rate.wait(60.0) == pytest.approx(0.2)
 
 
 def test_a_server_that_becomes_faster_is_followed() -> None:
@@ -83,45 +83,45 @@ def test_a_server_that_becomes_faster_is_followed() -> None:
 
 
 def test_however_often_it_is_refused_one_a_second_is_tried() -> None:
-    throttle = Throttle(0.0)
+    adaptive_rate = AdaptiveRate(0.0)
     for _ in range(50):
-        throttle.refuse(1.0, pause=1.0)
-    assert throttle.wait(2.0) == 0
-    assert throttle.wait(2.0) == pytest.approx(1.0)
+        adaptive_rate.refuse(1.0, pause=1.0)
+    assert adaptive_rate.wait(2.0) == 0
+    assert adaptive_rate.wait(2.0) == pytest.approx(1.0)
 
 
 def test_time_in_which_nothing_was_sent_makes_nobody_wait() -> None:
-    throttle = Throttle(0.0)
+    adaptive_rate = AdaptiveRate(0.0)
     for number in range(200):
-        throttle.succeed(number / 100)
+        adaptive_rate.succeed(number / 100)
     for number in range(200):
-        throttle.succeed(3600 + number / 100)
-    throttle.refuse(3602.0, pause=1.0)
-    assert throttle.wait(3603.0) == 0
-    assert throttle.wait(3603.0) == pytest.approx(3 / 200, rel=0.1)
+        adaptive_rate.succeed(3600 + number / 100)
+    adaptive_rate.refuse(3602.0, pause=1.0)
+    assert adaptive_rate.wait(3603.0) == 0
+    assert adaptive_rate.wait(3603.0) == pytest.approx(3 / 200, rel=0.1)
     # And after an idle hour it doesn't grow beyond all measure.
-    throttle.succeed(7200.0)
-    assert throttle.wait(7200.0) == 0
-    assert throttle.wait(7200.0) > 0.009
+    adaptive_rate.succeed(7200.0)
+    assert adaptive_rate.wait(7200.0) == 0
+    assert adaptive_rate.wait(7200.0) > 0.009
 
 
 @pytest.mark.parametrize("pause", [0.0, 1.0, 3600.0])
 def test_a_refusal_of_the_very_first_request(pause: float) -> None:
-    throttle = Throttle(0.0)
-    throttle.refuse(0.0, pause=pause)
+    adaptive_rate = AdaptiveRate(0.0)
+    adaptive_rate.refuse(0.0, pause=pause)
     if pause:
-        assert throttle.wait(0.0) == pause
-    assert throttle.wait(pause) == 0
-    assert throttle.wait(pause) == pytest.approx(0.2)
+        assert adaptive_rate.wait(0.0) == pause
+    assert adaptive_rate.wait(pause) == 0
+    assert adaptive_rate.wait(pause) == pytest.approx(0.2)
 
 
 def test_a_rate_that_was_never_near_a_limit_is_forgotten() -> None:
-    throttle = Throttle(0.0)
+    adaptive_rate = AdaptiveRate(0.0)
     for number in range(100):
-        throttle.succeed(number / 100)
-    throttle.refuse(1.0, pause=0.0)
+        adaptive_rate.succeed(number / 100)
+    adaptive_rate.refuse(1.0, pause=0.0)
     now = 1.0
-    while (wait := throttle.wait(now)) or throttle.wait(now):
+    while (wait := adaptive_rate.wait(now)) or adaptive_rate.wait(now):
         now += wait
-        throttle.succeed(now)
+        adaptive_rate.succeed(now)
         assert now < 60

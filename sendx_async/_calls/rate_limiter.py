@@ -13,7 +13,7 @@ _LONGEST_SPREAD = 1.0
 _LATEST = 0.03  # seconds: what comes too late by less makes a second's number wrong by 3 %
 
 
-class Pace:
+class RateLimiter:
     """Gives every request of a client its place; safe to share by threads and event loops.
 
     Places are reserved on a clock that stands still during a pause. So a pause moves all who wait
@@ -61,11 +61,11 @@ class Pace:
             return place
 
     def due(self, place: float) -> float:
-        """Give the moment of a place by ``time.monotonic()``; a pause makes it later."""
+        """Return the moment of a place by ``time.monotonic()``; a pause makes it later."""
         return place + self._paused_in_all
 
     def is_missed(self, place: float, now: float) -> bool:
-        """Tell whether a place's moment passed so long ago that it is better given up.
+        """Return whether a place's moment passed so long ago that it is better given up.
 
         When something blocks an event loop all places that come meanwhile are late, and would be
         taken at once: more than the rate allows in a second.

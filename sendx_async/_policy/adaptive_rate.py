@@ -11,7 +11,7 @@ _SLOWEST, _SLOWEST_GUESS, _FASTEST = 1.0, 5.0, 10_000.0  # requests a second
 _IDLE = 1.0  # seconds without an answer, after which what was before tells nothing of the rate
 
 
-class Throttle:
+class AdaptiveRate:
     """Learns a rate from refusals: slower after each, and faster again while there is none.
 
     Without it a stream would send as much as it can, be refused and wait, over and over; with a
@@ -33,7 +33,7 @@ class Throttle:
         self._latest = -math.inf
 
     def wait(self, now: float) -> float:
-        """Give the seconds until the next request may begin; if there are none, it begins now.
+        """Return the seconds until the next request may begin; if there are none, it begins now.
 
         Whoever has waited asks again: others may have been quicker, or the rate has changed.
         """

@@ -1,0 +1,171 @@
+"""Whether all of SendX is in trouble, and when it may be tried again: pure, the clock passed in."""
+
+import math
+from typing import Protocol
+
+import attrs
+
+from sendx_async._core.options import RetryPolicy
+from sendx_async._policy.failures import FailureClass
+from sendx_async._policy.retry import backoff
+
+_CONTACTS_THAT_MAKE_AN_OUTAGE = 3
+_REQUESTS_THAT_MAKE_AN_OUTAGE = 10  # however few contacts they are about
+_SHORTEST_WAIT, _LONGEST_WAIT = 0.02, 300.0  # seconds between two tries of an outage
+_MUCH_LONGER = 1.0  # seconds; what comes together is told to wait until about the same moment
+
+
+class FailingMessage(Protocol):
+    """A request that failed: its own fault, or SendX's?
+
+    Attributes:
+        contact: Whom it is about.
+        failures: How often it failed while others succeeded.
+        streak: The latest streak of trouble in which it failed; each success ends one.
+        streaks: In how many it failed. Who fails again after others have succeeded is likely to be
+            at fault, and makes no outage.
+    """
+
+    contact: str
+    failures: int
+    streak: int
+    streaks: int
+
+
+@attrs.define(eq=False)
+class FailureHistory:
+    """A `FailingMessage` that is nothing else."""
+
+    contact: str
+    failures: int = 0
+    streak: int = -1
+    streaks: int = 0
+
+
+class CircuitBreaker:
+    """Tells trouble of one request from trouble of all, and when the next one may be tried.
+
+    Three different contacts that fail in a row make an outage, and so do ten requests about fewer,
+    or one failure that says itself that it isn't about the request. During an outage one request at
+    a time is tried; after it their number doubles with each success, so that SendX isn't met by a
+    burst.
+
+    Args:
+        policy: The longest waits between two tries when SendX doesn't say how long to wait.
+        patience: Seconds that an outage may last; ``math.inf`` for no limit.
+        most_at_once: How many requests may be under way when all is well.
+        at_first: How many before the first success; by default as many.
+    """
+
+    def __init__(
+        self,
+        policy: RetryPolicy,
+        *,
+        patience: float,
+        most_at_once: int,
+        at_first: int | None = None,
+    ) -> None:
+        self._policy = policy
+        self._patience = patience
+        self._most_at_once = most_at_once
+        self._allowed = at_first or most_at_once
+        self._failing: dict[FailingMessage, int] = {}
+        self._streak = 0
+        self._since = 0.0
+        self._waits = 0
+        self.is_open = False
+        self.resumes_at = -math.inf
+
+    def allows(self, now: float) -> int:
+        """Return how many requests may be under way."""
+        if self.is_open:
+            return int(now >= self.resumes_at)
+        return self._allowed
+
+    def succeed(self, *, begun: float) -> bool:
+        """Note that SendX answered a request as it should; tells whether that ends an outage.
+
+        Args:
+            begun: When the request began; one from before the pause proves nothing.
+        """
+        if self.is_open and begun < self.resumes_at:
+            return False
+        self._streak += 1
+        was_open, self.is_open = self.is_open, False
+        self._failing.clear()
+        self._waits = 0
+        self._allowed = min(self._most_at_once, 2 if was_open else self._allowed * 2)
+        return was_open
+
+    def fail(
+        self,
+        failing: FailingMessage,
+        failure_class: FailureClass,
+        *,
+        retry_after: float | None,
+        jitter: float,
+        begun: float,
+        now: float,
+    ) -> float | None:
+        """Note a failure; count it against the request, unless there is an outage.
+
+        Args:
+            failing: The request that failed.
+            failure_class: What the failure means for it.
+            retry_after: Seconds that SendX asks to wait, or None.
+            jitter: A random number from 0 to 1.
+            begun: When the request began.
+            now: The time.
+
+        Returns:
+            Seconds that everybody has to pause from now; None if this failure is no reason to,
+            ``math.inf`` if the pause would take longer than there is patience.
+        """
+        if failing.streak != self._streak:
+            failing.streak = self._streak
+            failing.streaks += 1
+        if not self.is_open:
+            if failure_class is not FailureClass.OUTAGE and not self._is_one_too_many(failing):
+                return None
+            for each, count in self._failing.items():
+                each.failures -= count
+            self._failing.clear()
+            self.is_open = True
+            self._since = now
+        elif begun >= self.resumes_at:
+            # While nobody had anything to send, nothing tried anybody's patience.
+            self._since += begun - self.resumes_at
+            if failure_class is not FailureClass.OUTAGE and failing.streaks > 1:
+                failing.failures += 1
+        elif retry_after is None or now + retry_after < self.resumes_at + _MUCH_LONGER:
+            return None  # it was under way already when the pause began
+        left = self._since + self._patience - now
+        wait = self._next_wait(retry_after, jitter)
+        if retry_after is None:
+            wait = min(wait, left)  # so that one more try is made when the patience ends
+        if left <= 0 or wait > left:
+            self.resumes_at = math.inf
+            return math.inf
+        wait = min(wait, _LONGEST_WAIT)
+        self._waits += 1
+        self.resumes_at = now + wait
+        return wait
+
+    def _next_wait(self, retry_after: float | None, jitter: float) -> float:
+        wait = backoff(self._policy, retries_done=self._waits, jitter=jitter)
+        if not self._waits:
+            return wait if retry_after is None else retry_after
+        # Whatever the policy says, or a server that keeps saying "at once": don't hammer.
+        return max(wait, retry_after or 0.0, _SHORTEST_WAIT)
+
+    def _is_one_too_many(self, failing: FailingMessage) -> bool:
+        """Count a failure; tell whether so many in a row can't be the requests' own fault."""
+        failing.failures += 1
+        if failing.streaks > 1:
+            return False  # it failed before, and others have succeeded since
+        self._failing[failing] = self._failing.get(failing, 0) + 1
+        contacts = {each.contact for each in self._failing}
+        return (
+            len(contacts) >= _CONTACTS_THAT_MAKE_AN_OUTAGE
+            or len(self._failing) >= _REQUESTS_THAT_MAKE_AN_OUTAGE
+        )
