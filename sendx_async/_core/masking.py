@@ -20,7 +20,7 @@ def mask_address(address: str) -> str:
 
 
 def mask_addresses(text: str) -> str:
-    """Return the text fit to be shown: every e-mail address masked, in one line, and not too long."""
+    """Return a text fit to be shown: every e-mail address masked, in one line, and not too long."""
     shown = "".join(c if c.isprintable() else " " for c in text[:_LONGEST_SHOWN])
     if len(text) > _LONGEST_SHOWN:
         # The last word may be the beginning of an address.

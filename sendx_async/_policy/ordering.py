@@ -116,7 +116,7 @@ class OrderedQueue:
             self._queue_of(message).append(message)
 
     def take(self) -> list[Message]:
-        """Return out the next message, with others that may share its request; none if none is ready.
+        """Return the next message, and others that may share its request; none if none is ready.
 
         They have to come back, with `finish` or `give_back`.
         """
