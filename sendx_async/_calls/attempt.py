@@ -15,7 +15,8 @@ from sendx_async._core.errors import (
 )
 from sendx_async._core.settings import Settings
 from sendx_async._runtime.loops import is_asyncio
-from sendx_async._transport.http1 import EXCHANGE, Exchange, RawAnswer, Target, read_body
+from sendx_async._transport.borrowed import read_response
+from sendx_async._transport.exchange import EXCHANGE, Exchange, RawAnswer, Target
 
 _NOTHING_SENT = (
     httpx.ConnectError,
@@ -114,14 +115,7 @@ async def _send(
     if exchange.answer is not None:
         return exchange.answer
     # Not our transport but the application's, or a mock.
-    body: bytes | None
-    try:
-        body = await read_body(response.aiter_bytes())
-    except httpx.DecodingError:
-        body = None
-    finally:
-        await response.aclose()
-    return RawAnswer(response.status_code, response.headers.raw, body)
+    return await read_response(response)
 
 
 def _timed_out(exchange: Exchange, when: str) -> AttemptTimeout:

@@ -25,7 +25,7 @@ from sendx_async._core.operations import (
 from sendx_async._core.settings import Settings
 from sendx_async._policy.failures import FailureClass, classify, is_endpoint_missing
 from sendx_async._runtime.loops import current_loop
-from sendx_async._transport.http1 import Target
+from sendx_async._transport.exchange import Target
 
 _FIRST_GUESS = 0.25  # seconds that an answer usually takes
 _SHORTEST_HOLD, _LONGEST_HOLD = 0.05, 1.0

@@ -27,7 +27,7 @@ from sendx_async._core.protocol import decode, encode
 from sendx_async._core.settings import Settings
 from sendx_async._policy.failures import pause_for_everyone
 from sendx_async._policy.retry import RetryBudget, backoff, decide
-from sendx_async._transport.http1 import EXCHANGE, Exchange, RawAnswer, Target
+from sendx_async._transport.exchange import EXCHANGE, Exchange, RawAnswer, Target
 
 ResponseT = TypeVar("ResponseT")
 

@@ -52,9 +52,8 @@ from sendx_async._core.settings import (
 from sendx_async._streams.dispatcher import Dispatcher
 from sendx_async._streams.source import Source, check_source
 from sendx_async._streams.stream import AsyncOutcomeStream, DispatchOptions, make_dispatcher
-from sendx_async._transport.http1 import Target
-from sendx_async._transport.http_client import HttpClient
-from sendx_async._transport.pool import ShardedTransport
+from sendx_async._transport.exchange import Target
+from sendx_async._transport.pool import new_http_client
 
 ResponseT = TypeVar("ResponseT")
 RequestT = TypeVar("RequestT")
@@ -136,7 +135,6 @@ class AsyncTrackingClient:
             batch_identify=options.make_flag("batch_identify", batch_identify),
         )
         max_connections = options.make_count("max_connections", max_connections)
-        pool = ShardedTransport(max_connections=max_connections)
         rate_limiter = RateLimiter(options.make_rate(rate))
         targets = _targets_at(settings.base_url)
         if http_client is not None and not isinstance(http_client, httpx.AsyncClient):
@@ -144,7 +142,7 @@ class AsyncTrackingClient:
                 f"http_client must be an httpx.AsyncClient, got {type(http_client).__name__}"
             )
         self._shared = Shared(
-            http_client or HttpClient(transport=pool),
+            http_client or new_http_client(max_connections=max_connections),
             is_borrowed=http_client is not None,
             rate_limiter=rate_limiter,
             most_at_once=max_connections if http_client is None else math.inf,

@@ -20,7 +20,7 @@ from sendx_async._streams.dispatcher import Dispatcher
 from sendx_async._streams.outcomes import Outcome
 from sendx_async._streams.source import Source
 from sendx_async._streams.store import DeliveryStore
-from sendx_async._transport.http1 import Target
+from sendx_async._transport.exchange import Target
 
 _TAKEN_AT_A_TIME = 50
 

@@ -7,134 +7,21 @@ traces and streams for the general case, while here a request is one write and a
 import contextlib
 import ssl
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import cast
 
 import anyio.lowlevel
-import attrs
 import h11
 import httpcore
 import httpx
 
+from sendx_async._transport.exchange import MOST_OF_A_BODY, Exchange, RawAnswer, Target
+
 KEEP_ALIVE = 15.0
 """Seconds that a connection may be idle; servers commonly close it later than that."""
 
-MOST_OF_A_BODY = 1024 * 1024
-"""Bytes of an answer's body that are read; SendX's own answers have some hundreds."""
-
 _BYTES_PER_READ = 64 * 1024
 _PIECES_AT_A_TIME = 500
-
-
-OriginKey = tuple[bytes, bytes, int | None]
-
-
-@attrs.frozen
-class Target:
-    """Where an operation is posted, taken apart once for all requests to it.
-
-    Attributes:
-        url: For httpx.
-        core_url: For httpcore.
-        host: The header.
-        host_name: The host as a person writes it.
-        origin: What requests have in common that can share a connection.
-    """
-
-    url: httpx.URL
-    core_url: httpcore.URL
-    host: tuple[bytes, bytes]
-    host_name: str
-    origin: OriginKey
-
-    @classmethod
-    def at(cls, address: str) -> "Target":
-        """Take a URL apart."""
-        url = httpx.URL(address)
-        scheme, host, port = url.raw_scheme, url.raw_host, url.port
-        core_url = httpcore.URL(scheme=scheme, host=host, port=port, target=url.raw_path)
-        header = (b"Host", url.netloc)
-        return cls(url, core_url, header, url.host, (scheme, host, port))
-
-
-@attrs.frozen
-class RawAnswer:
-    """What came back.
-
-    Attributes:
-        status_code: The HTTP status.
-        headers: Names and values as they came.
-        body: The body, at most one MiB of it; None if it could not be decompressed.
-    """
-
-    status_code: int
-    headers: Sequence[tuple[bytes, bytes]]
-    body: bytes | None
-
-    def is_redirect(self) -> bool:
-        """Return whether the answer sends the caller elsewhere."""
-        return 300 <= self.status_code < 400  # noqa: PLR2004 - the definition of a 3xx
-
-    def for_httpx(self) -> httpx.Response:
-        """Return what httpx needs to know: the status; neither a reason to log nor a redirect."""
-        return httpx.Response(self.status_code, stream=httpx.ByteStream(b""))
-
-    def changed(self, change: Callable[[bytes], bytes]) -> "RawAnswer":
-        """Return the answer with something changed in the body and the headers' values."""
-        headers = [(name, change(value)) for name, value in self.headers]
-        body = None if self.body is None else change(self.body)
-        return RawAnswer(self.status_code, headers, body)
-
-    def header_texts(self) -> dict[str, str]:
-        """Return the headers with names in lower case; repeated ones are joined by commas."""
-        texts: dict[str, str] = {}
-        for name_bytes, value_bytes in self.headers:
-            name, value = name_bytes.decode("latin-1").lower(), value_bytes.decode("latin-1")
-            texts[name] = f"{texts[name]}, {value}" if name in texts else value
-        return texts
-
-
-@attrs.define
-class Exchange:
-    """What the transport tells the caller about one request; travels in its extensions.
-
-    Attributes:
-        target: Where the request goes.
-        sent: Whether any byte of the request may have left.
-        answer: The answer, once it is complete. httpx gets to see less of it, since it would take
-            a strange Location for its own problem.
-        head: What the trace has seen of an answer; its body is not in it.
-    """
-
-    target: Target
-    sent: bool = False
-    answer: RawAnswer | None = None
-    head: RawAnswer | None = None
-
-    async def trace(self, name: str, info: dict[str, Any]) -> None:
-        """Take httpcore's word for when the request, not its way through a proxy, is sent."""
-        if name.endswith(".connect_tcp.started"):
-            self.sent = False
-        elif name.endswith(".send_request_headers.started"):
-            self.sent = info["request"].method != b"CONNECT"
-        elif name.endswith(".receive_response_headers.complete"):
-            # HTTP/1.1: version, status, reason, headers and more; HTTP/2: status and headers.
-            value = info["return_value"]
-            status_code, headers = value if name.startswith("http2.") else (value[1], value[3])
-            self.head = RawAnswer(status_code, headers, b"")
-
-
-EXCHANGE = "sendx_async.exchange"
-"""The name of a request's extension that holds its `Exchange`."""
-
-
-async def read_body(pieces: AsyncIterator[bytes]) -> bytes:
-    """Read a body piece by piece, but not without end: an answer must not fill the memory."""
-    body = bytearray()
-    async with contextlib.aclosing(cast("AsyncGenerator[bytes, None]", pieces)) as open_pieces:
-        async for piece in open_pieces:
-            body += piece[: MOST_OF_A_BODY - len(body)]
-    return bytes(body)
 
 
 class Connection:
@@ -159,7 +46,7 @@ class Connection:
         self._http = h11.Connection(h11.CLIENT)
         self._idle_since = 0.0
 
-    async def exchange(self, request: httpx.Request, exchange: Exchange) -> httpx.Response:
+    async def send(self, request: httpx.Request, exchange: Exchange) -> RawAnswer:
         """Send a request and read its whole answer.
 
         Raises:
@@ -176,7 +63,7 @@ class Connection:
             data = cast("bytes", memoryview(self._encode(request)))
             await stream.write(data, timeout=timeout["write"])
         try:
-            return await self._read_answer(stream, timeout["read"], exchange)
+            return await self._read_answer(stream, timeout["read"])
         except h11.RemoteProtocolError as error:
             # h11 quotes the line, which may echo the request.
             raise httpcore.RemoteProtocolError("the answer is not valid HTTP") from error
@@ -205,8 +92,8 @@ class Connection:
         return b"".join(piece for piece in pieces if piece)
 
     async def _read_answer(
-        self, stream: httpcore.AsyncNetworkStream, timeout: float | None, exchange: Exchange
-    ) -> httpx.Response:
+        self, stream: httpcore.AsyncNetworkStream, timeout: float | None
+    ) -> RawAnswer:
         http = self._http
         answer: h11.Response | None = None
         body = bytearray()
@@ -231,11 +118,10 @@ class Connection:
                 break
         head = cast("h11.Response", answer)
         headers = cast("Sequence[tuple[bytes, bytes]]", head.headers)
-        exchange.answer = RawAnswer(head.status_code, headers, bytes(body[:MOST_OF_A_BODY]))
-        return exchange.answer.for_httpx()
+        return RawAnswer(head.status_code, headers, bytes(body[:MOST_OF_A_BODY]))
 
     def make_reusable(self) -> bool:
-        """Get ready for the next request; tells whether there can be one."""
+        """Prepare for the next request, and return whether there can be one."""
         if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
             return False
         if self._http.trailing_data[0]:

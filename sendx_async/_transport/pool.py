@@ -1,4 +1,4 @@
-"""The httpx transport: one connection per shard, per event loop, behind a gate.
+"""The library's own httpx client: a pool of connections in each event loop, behind a gate.
 
 A stock pool looks at every connection for every request, and loses a place for good when a request
 is cancelled (httpcore 1.0.9). Here a connection is taken from a stack and put back when its answer
@@ -9,156 +9,74 @@ import asyncio
 import ssl
 import time
 from collections.abc import AsyncGenerator
-from typing import Protocol, cast
-from urllib.request import getproxies, proxy_bypass
+from typing import NoReturn
 
 import anyio
 import httpcore
 import httpx
 
 from sendx_async._core.errors import ConfigurationError
-from sendx_async._core.options import is_loopback
-from sendx_async._runtime.loops import current_loop, is_asyncio
-from sendx_async._transport.http1 import (
-    EXCHANGE,
-    KEEP_ALIVE,
-    Connection,
-    Exchange,
-    OriginKey,
-    RawAnswer,
-    Target,
-    read_body,
-)
-from sendx_async._transport.sockets import AsyncioBackend
+from sendx_async._runtime.loops import current_loop
+from sendx_async._transport.borrowed import is_intercepted, send_intercepted
+from sendx_async._transport.exchange import EXCHANGE, Exchange, OriginKey, RawAnswer, Target
+from sendx_async._transport.http1 import Connection
+from sendx_async._transport.proxies import ProxiedConnection, proxy_for
+from sendx_async._transport.sockets import network_backend
 
 _SECONDS_BETWEEN_SWEEPS = 1.0
+_CORE_ERRORS = (
+    httpcore.TimeoutException,
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.ProxyError,
+    httpcore.UnsupportedProtocol,
+)
 
-
-class _Shard(Protocol):
-    """One connection, or what stands for one."""
-
-    async def exchange(self, request: httpx.Request, exchange: Exchange) -> httpx.Response: ...
-    def make_reusable(self) -> bool: ...
-    def has_expired(self) -> bool: ...
-    async def aclose(self) -> None: ...
-
-
-class _Body:
-    """A body in one piece; unlike httpcore's own, a generator, it may be left unfinished."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._is_sent = False
-
-    def __aiter__(self) -> "_Body":
-        return _Body(self._data)
-
-    async def __anext__(self) -> bytes:
-        if self._is_sent:
-            raise StopAsyncIteration
-        self._is_sent = True
-        return self._data
-
-
-class _ProxiedShard:
-    """A connection through a proxy, which httpcore runs."""
-
-    def __init__(self, proxy: httpcore.AsyncHTTPProxy) -> None:
-        self._proxy = proxy
-
-    async def exchange(self, request: httpx.Request, exchange: Exchange) -> httpx.Response:
-        exchange.sent = True  # until the trace knows better
-        answer = await self._proxy.handle_async_request(
-            httpcore.Request(
-                method=b"POST",
-                url=exchange.target.core_url,
-                headers=request.headers.raw,
-                content=_Body(request.read()),
-                extensions={"timeout": request.extensions["timeout"], "trace": exchange.trace},
-            )
-        )
-        try:
-            body = await read_body(answer.aiter_stream())
-        finally:
-            await answer.aclose()
-        exchange.answer = RawAnswer(answer.status, answer.headers, body)
-        return exchange.answer.for_httpx()
-
-    def make_reusable(self) -> bool:
-        return True
-
-    def has_expired(self) -> bool:
-        return False  # httpcore looks for itself, and connects anew
-
-    async def aclose(self) -> None:
-        await self._proxy.aclose()
-
-
-async def _exchange_by_stock(
-    request: httpx.Request, exchange: Exchange, ssl_context: ssl.SSLContext
-) -> httpx.Response:
-    """Send by httpx's own transport: tests put mocks in its place, or of the httpcore below it."""
-    exchange.sent = True
-    async with httpx.AsyncHTTPTransport(verify=ssl_context) as transport:
-        response = await transport.handle_async_request(request)
-        try:
-            body = await read_body(response.aiter_bytes())
-        finally:
-            await response.aclose()
-    exchange.answer = RawAnswer(response.status_code, response.headers.raw, body)
-    return exchange.answer.for_httpx()
-
-
-def _is_mocked() -> bool:
-    """Return whether a test has replaced how httpx sends: respx and pytest-httpx do."""
-    return not (
-        httpx.AsyncHTTPTransport.handle_async_request.__module__.startswith("httpx.")
-        and httpcore.AsyncConnectionPool.handle_async_request.__module__.startswith("httpcore.")
-    )
+AnyConnection = Connection | ProxiedConnection
 
 
 class _LoopState:
-    """What belongs to one event loop: the gate and the idle shards, the last used at the end."""
+    """What belongs to one event loop: the gate, and idle connections, the last used at the end."""
 
     def __init__(self, max_connections: int) -> None:
         self.gate = anyio.Semaphore(max_connections, fast_acquire=True)
-        self.idle: dict[OriginKey, list[_Shard]] = {}
+        self.idle: dict[OriginKey, list[AnyConnection]] = {}
         self.swept_at = time.monotonic()
         self.guard: AsyncGenerator[None, None] | None = None
 
-    async def take(self, origin: OriginKey) -> _Shard | None:
-        """Take the shard that was used last and is still alive."""
-        shards = self.idle.get(origin)
-        while shards:
-            shard = shards.pop()
-            if not shard.has_expired():
-                return shard
-            await _close(shard)
+    async def take(self, origin: OriginKey) -> AnyConnection | None:
+        """Return the connection that was used last and is still alive, or None."""
+        connections = self.idle.get(origin)
+        while connections:
+            connection = connections.pop()
+            if not connection.has_expired():
+                return connection
+            await _close(connection)
         return None
 
-    async def put(self, origin: OriginKey, shard: _Shard) -> None:
-        """Keep a shard for the next request, and close the coldest if they have expired."""
-        shards = self.idle.setdefault(origin, [])
-        shards.append(shard)
+    async def put(self, origin: OriginKey, connection: AnyConnection) -> None:
+        """Keep a connection for the next request, and close the coldest if they have expired."""
+        connections = self.idle.setdefault(origin, [])
+        connections.append(connection)
         now = time.monotonic()
         if now - self.swept_at > _SECONDS_BETWEEN_SWEEPS:
             self.swept_at = now
-            while len(shards) > 1 and shards[0].has_expired():
-                await _close(shards.pop(0))
+            while len(connections) > 1 and connections[0].has_expired():
+                await _close(connections.pop(0))
 
     async def close(self) -> None:
-        for shards in self.idle.values():
-            while shards:
-                await _close(shards.pop())
+        for connections in self.idle.values():
+            while connections:
+                await _close(connections.pop())
 
 
-async def _close(shard: _Shard) -> None:
+async def _close(connection: AnyConnection) -> None:
     # Closing is brief, and a cancelled caller must not leave a socket behind.
     with anyio.CancelScope(shield=True):
-        await shard.aclose()
+        await connection.aclose()
 
 
-class ShardedTransport(httpx.AsyncBaseTransport):
+class PooledTransport(httpx.AsyncBaseTransport):
     """Sends requests over connections of its own, at most ``max_connections`` at a time per loop.
 
     Args:
@@ -174,28 +92,31 @@ class ShardedTransport(httpx.AsyncBaseTransport):
         self._closed = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request and read the whole answer, which stands in the request's `Exchange`."""
+        """Send a request, and put the whole answer into its `Exchange`."""
         exchange: Exchange = request.extensions[EXCHANGE]
-        if _is_mocked():
-            return await _exchange_by_stock(request, exchange, self._tls())
+        if is_intercepted():
+            return exchange.complete(await send_intercepted(request, exchange, self._tls()))
+        return exchange.complete(await self._send(request, exchange))
+
+    async def _send(self, request: httpx.Request, exchange: Exchange) -> RawAnswer:
         target = exchange.target
         loop = current_loop()
         state = self._states.get(loop) or await self._new_state(loop)
         async with state.gate:
-            shard = await state.take(target.origin) or self._connect(target)
+            connection = await state.take(target.origin) or self._connect(target)
             try:
-                response = await shard.exchange(request, exchange)
+                answer = await connection.send(request, exchange)
             except BaseException as error:
-                await _close(shard)
+                await _close(connection)
                 if isinstance(error, _CORE_ERRORS):
                     # Each httpcore error has an httpx error of the same name.
                     raise getattr(httpx, type(error).__name__)(_reason(error)) from error
                 raise
-            if shard.make_reusable() and not self._closed:
-                await state.put(target.origin, shard)
+            if connection.make_reusable() and not self._closed:
+                await state.put(target.origin, connection)
             else:
-                await _close(shard)
-        return response
+                await _close(connection)
+        return answer
 
     async def _new_state(self, loop: object) -> _LoopState:
         for other in list(self._states):
@@ -217,30 +138,14 @@ class ShardedTransport(httpx.AsyncBaseTransport):
             with anyio.CancelScope(shield=True):
                 await state.close()
 
-    def _connect(self, target: Target) -> _Shard:
+    def _connect(self, target: Target) -> AnyConnection:
         if target.origin not in self._proxies:
-            self._proxies[target.origin] = _proxy_for(target)
+            self._proxies[target.origin] = proxy_for(target)
         proxy = self._proxies[target.origin]
         if proxy is not None:
-            return _ProxiedShard(self._proxied(proxy))
+            return ProxiedConnection(proxy, self._tls())
         ssl_context = self._tls() if target.url.scheme == "https" else None
-        return Connection(target, ssl_context, _network_backend())
-
-    def _proxied(self, proxy: httpx.Proxy) -> httpcore.AsyncHTTPProxy:
-        return httpcore.AsyncHTTPProxy(
-            httpcore.URL(
-                scheme=proxy.url.raw_scheme,
-                host=proxy.url.raw_host,
-                port=proxy.url.port,
-                target=proxy.url.raw_path,
-            ),
-            proxy_auth=proxy.raw_auth,
-            ssl_context=self._tls(),
-            proxy_ssl_context=self._tls() if proxy.url.scheme == "https" else None,
-            max_connections=1,
-            keepalive_expiry=KEEP_ALIVE,
-            network_backend=_network_backend(),
-        )
+        return Connection(target, ssl_context, network_backend())
 
     def _tls(self) -> ssl.SSLContext:
         # Without a lock: two threads may both make one, and either serves.
@@ -262,27 +167,6 @@ class ShardedTransport(httpx.AsyncBaseTransport):
             await state.guard.aclose()
 
 
-def _proxy_for(target: Target) -> httpx.Proxy | None:
-    """Return the proxy that the environment names for an origin, or None."""
-    host = target.host_name
-    proxies = getproxies()
-    proxy = proxies.get(target.url.scheme) or proxies.get("all")
-    # A proxy elsewhere would look for a loopback address on itself.
-    if not proxy or is_loopback(host) or proxy_bypass(host):
-        return None
-    try:
-        address = httpx.Proxy(proxy if "://" in proxy else f"http://{proxy}")
-    except (ValueError, httpx.InvalidURL):
-        address = None
-    if address is None or not address.url.host or address.url.scheme not in {"http", "https"}:
-        # The URL itself may hold a password.
-        raise ConfigurationError(
-            f"the environment's proxy for {target.url.scheme} is none that this client can use "
-            "itself: set an http:// proxy, or pass http_client=httpx.AsyncClient(proxy=...)"
-        )
-    return address
-
-
 def _reason(error: BaseException) -> str:
     """Return the first text along the causes of an error; trio's own have none."""
     cause: BaseException | None = error
@@ -291,16 +175,27 @@ def _reason(error: BaseException) -> str:
     return str(cause or "")
 
 
-def _network_backend() -> httpcore.AsyncNetworkBackend:
-    if is_asyncio():
-        return AsyncioBackend()
-    return cast("httpcore.AsyncNetworkBackend", httpcore.TrioBackend())
+class _NoCookies(httpx.Cookies):
+    """Keeps no cookies: the API sets none, and looking for them costs a tenth of a request."""
+
+    def extract_cookies(self, response: httpx.Response) -> None:
+        """Leave the cookies of a response alone."""
 
 
-_CORE_ERRORS = (
-    httpcore.TimeoutException,
-    httpcore.NetworkError,
-    httpcore.ProtocolError,
-    httpcore.ProxyError,
-    httpcore.UnsupportedProtocol,
-)
+class _HttpClient(httpx.AsyncClient):
+    @property
+    def cookies(self) -> httpx.Cookies:
+        """Cookies that nothing is ever added to."""
+        return _NO_COOKIES
+
+    @cookies.setter
+    def cookies(self, cookies: object) -> NoReturn:  # noqa: ARG002 - the name is httpx's
+        raise AttributeError("this client keeps no cookies")
+
+
+_NO_COOKIES = _NoCookies()
+
+
+def new_http_client(*, max_connections: int) -> httpx.AsyncClient:
+    """Return an httpx client with a pool of its own."""
+    return _HttpClient(transport=PooledTransport(max_connections=max_connections))

@@ -1,4 +1,4 @@
-"""asyncio sockets for httpcore: opening connections on asyncio's own loop, and on uvloop."""
+"""Sockets for httpcore: opening connections on asyncio's own loop, on uvloop, and on trio."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import httpcore
 
+from sendx_async._runtime.loops import is_asyncio
 from sendx_async._transport.stream import AsyncioStream
 
 if TYPE_CHECKING:
@@ -23,6 +24,13 @@ if TYPE_CHECKING:
 
 # How long an address may stay silent before the next is tried beside it, as RFC 8305 recommends.
 _HEAD_START = 0.25
+
+
+def network_backend() -> httpcore.AsyncNetworkBackend:
+    """Return what opens connections in the running event loop: asyncio's, or trio's."""
+    if is_asyncio():
+        return AsyncioBackend()
+    return cast("httpcore.AsyncNetworkBackend", httpcore.TrioBackend())
 
 
 class AsyncioBackend(httpcore.AsyncNetworkBackend):

@@ -1,0 +1,128 @@
+"""One exchange with SendX: where a request goes, what came back, and the record of both."""
+
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from typing import Any, cast
+
+import attrs
+import httpcore
+import httpx
+
+MOST_OF_A_BODY = 1024 * 1024
+"""Bytes of an answer's body that are read; SendX's own answers have some hundreds."""
+
+EXCHANGE = "sendx_async.exchange"
+"""The name of a request's extension that holds its `Exchange`."""
+
+OriginKey = tuple[bytes, bytes, int | None]
+
+
+@attrs.frozen
+class Target:
+    """Where an operation is posted, taken apart once for all requests to it.
+
+    Attributes:
+        url: For httpx.
+        core_url: For httpcore.
+        host: The header.
+        host_name: The host as a person writes it.
+        origin: What requests have in common that can share a connection.
+    """
+
+    url: httpx.URL
+    core_url: httpcore.URL
+    host: tuple[bytes, bytes]
+    host_name: str
+    origin: OriginKey
+
+    @classmethod
+    def at(cls, address: str) -> "Target":
+        """Return the target at a URL."""
+        url = httpx.URL(address)
+        scheme, host, port = url.raw_scheme, url.raw_host, url.port
+        core_url = httpcore.URL(scheme=scheme, host=host, port=port, target=url.raw_path)
+        header = (b"Host", url.netloc)
+        return cls(url, core_url, header, url.host, (scheme, host, port))
+
+
+@attrs.frozen
+class RawAnswer:
+    """What came back.
+
+    Attributes:
+        status_code: The HTTP status.
+        headers: Names and values as they came.
+        body: The body, at most one MiB of it; None if it could not be decompressed.
+    """
+
+    status_code: int
+    headers: Sequence[tuple[bytes, bytes]]
+    body: bytes | None
+
+    def is_redirect(self) -> bool:
+        """Return whether the answer sends the caller elsewhere."""
+        return 300 <= self.status_code < 400  # noqa: PLR2004 - the definition of a 3xx
+
+    def changed(self, change: Callable[[bytes], bytes]) -> "RawAnswer":
+        """Return the answer with something changed in the body and the headers' values."""
+        headers = [(name, change(value)) for name, value in self.headers]
+        body = None if self.body is None else change(self.body)
+        return RawAnswer(self.status_code, headers, body)
+
+    def header_texts(self) -> dict[str, str]:
+        """Return the headers with names in lower case; repeated ones are joined by commas."""
+        texts: dict[str, str] = {}
+        for name_bytes, value_bytes in self.headers:
+            name, value = name_bytes.decode("latin-1").lower(), value_bytes.decode("latin-1")
+            texts[name] = f"{texts[name]}, {value}" if name in texts else value
+        return texts
+
+
+@attrs.define
+class Exchange:
+    """The record of one request, which travels in the request's extensions.
+
+    Every request passes through `httpx.AsyncClient.send`, so that tools which watch httpx see it.
+    But httpx acts on the response it is given: it parses a redirect's Location although it is told
+    not to follow it, fails on a strange one, and logs the reason. So our own transport puts the
+    answer here, and httpx gets an empty response of the same status.
+
+    Attributes:
+        target: Where the request goes.
+        sent: Whether any byte of the request may have left.
+        answer: The complete answer, from our own transport. Another transport leaves it None: then
+            httpx's response is the answer.
+        head: An answer's status and headers, from httpcore's trace: all that is left of a redirect
+            on which httpx failed.
+    """
+
+    target: Target
+    sent: bool = False
+    answer: RawAnswer | None = None
+    head: RawAnswer | None = None
+
+    def complete(self, answer: RawAnswer) -> httpx.Response:
+        """Keep the answer, and return the response for httpx."""
+        self.answer = answer
+        return httpx.Response(answer.status_code, stream=httpx.ByteStream(b""))
+
+    async def trace(self, name: str, info: dict[str, Any]) -> None:
+        """Note what httpcore reports of the request; its way through a proxy doesn't count."""
+        if name.endswith(".connect_tcp.started"):
+            self.sent = False
+        elif name.endswith(".send_request_headers.started"):
+            self.sent = info["request"].method != b"CONNECT"
+        elif name.endswith(".receive_response_headers.complete"):
+            # HTTP/1.1: version, status, reason, headers and more; HTTP/2: status and headers.
+            value = info["return_value"]
+            status_code, headers = value if name.startswith("http2.") else (value[1], value[3])
+            self.head = RawAnswer(status_code, headers, b"")
+
+
+async def read_body(pieces: AsyncIterator[bytes]) -> bytes:
+    """Read a body piece by piece, but not without end: an answer must not fill the memory."""
+    body = bytearray()
+    async with contextlib.aclosing(cast("AsyncGenerator[bytes, None]", pieces)) as open_pieces:
+        async for piece in open_pieces:
+            body += piece[: MOST_OF_A_BODY - len(body)]
+    return bytes(body)
