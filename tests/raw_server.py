@@ -38,7 +38,7 @@ def serve_raw() -> Iterator[Callable[..., int]]:
             class Connection(socketserver.BaseRequestHandler):
                 def handle(self) -> None:
                     plain: socket.socket = self.request
-                    plain.settimeout(10)
+                    plain.settimeout(30)  # only bounds a failing test
                     try:
                         with (
                             tls.wrap_socket(plain, server_side=True) if tls else plain as connection

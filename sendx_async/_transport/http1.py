@@ -7,7 +7,6 @@ traces and streams for the general case, while here a request is one write and a
 import contextlib
 import ssl
 import time
-from collections.abc import Sequence
 from typing import cast
 
 import anyio.lowlevel
@@ -117,7 +116,7 @@ class Connection:
             elif isinstance(event, h11.EndOfMessage):
                 break
         head = cast("h11.Response", answer)
-        headers = cast("Sequence[tuple[bytes, bytes]]", head.headers)
+        headers = cast("list[tuple[bytes, bytes]]", head.headers)
         return RawAnswer(head.status_code, headers, bytes(body[:MOST_OF_A_BODY]))
 
     def make_reusable(self) -> bool:

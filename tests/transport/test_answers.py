@@ -16,6 +16,8 @@ from sendx_async import (
     ServerError,
 )
 
+from .loopback import LIMIT
+
 MIB = 1024 * 1024
 EVENT = {"identifier": "jane@example.com", "name": "seen"}
 
@@ -55,8 +57,12 @@ class Server:
                 return
 
     def client(self) -> AsyncTrackingClient:
-        # The deadline only bounds a failing test: none of these answers needs it.
-        return AsyncTrackingClient("key", base_url=self.url, retry=RetryPolicy(0), deadline=5)
+        return patient_client(self.url)
+
+
+def patient_client(url: str) -> AsyncTrackingClient:
+    # The timeout only bounds a failing test: none of these answers needs it.
+    return AsyncTrackingClient("key", base_url=url, retry=RetryPolicy(0), timeout=LIMIT)
 
 
 @on_both_backends
@@ -208,9 +214,7 @@ def test_an_answer_too_many_is_not_taken_for_the_next_one(
     refused = _url_of_a_server_that_answers_twice(serve_raw)
 
     async def main() -> None:
-        async with AsyncTrackingClient(
-            "key", base_url=refused, retry=RetryPolicy(0), deadline=5
-        ) as client:
+        async with patient_client(refused) as client:
             await client.track_custom_event(EVENT)
             with pytest.raises(SendXError):
                 await client.track_custom_event(EVENT)
@@ -241,7 +245,7 @@ def test_an_answer_before_the_request_is_read_is_taken(serve_raw: ServeRaw, back
     url = f"http://127.0.0.1:{serve_raw(answer)}"
 
     async def main() -> None:
-        async with AsyncTrackingClient("key", base_url=url, deadline=10) as client:
+        async with patient_client(url) as client:
             with pytest.raises(ApiError) as caught:
                 await client.track_custom_event({**EVENT, "data": {"text": "x" * 20 * MIB}})
             assert caught.value.status_code == 413

@@ -14,15 +14,22 @@ import pytest
 from sendx_async import AsyncTrackingClient, RetryPolicy
 from sendx_async.testing import FakeSendX
 
+from .loopback import LIMIT
+
 JANE = "jane@example.com"
 TEN = 10
 
 on_both_backends = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 
 
-def client_of(fake: FakeSendX, **options: Any) -> AsyncTrackingClient:
-    options = {"max_connections": TEN, "retry": RetryPolicy(base=0.001), **options}
-    return AsyncTrackingClient(fake.api_key, base_url=fake.url, **options)
+def client_of(fake: FakeSendX, *, max_connections: int = TEN) -> AsyncTrackingClient:
+    return AsyncTrackingClient(
+        fake.api_key,
+        base_url=fake.url,
+        max_connections=max_connections,
+        retry=RetryPolicy(base=0.001),
+        timeout=LIMIT,
+    )
 
 
 def say_nothing(_: Iterator[bytes], connection: socket) -> None:
@@ -41,14 +48,14 @@ async def expect_all_ten_places_free(fake: FakeSendX, client: AsyncTrackingClien
     async with anyio.create_task_group() as tasks:
         for _ in range(TEN):
             tasks.start_soon(client.identify_contact, {"email": JANE})
-        await fake.until(lambda: in_flight(fake) == TEN)
+        await fake.until(lambda: in_flight(fake) == TEN, LIMIT)
         tasks.cancel_scope.cancel()
     fake.reset()
     async with anyio.create_task_group() as tasks:
         for index in range(TEN):
             tasks.start_soon(client.identify_contact, {"email": f"after{index}@example.com"})
     assert set(fake.contacts) == {f"after{index}@example.com" for index in range(TEN)}
-    await fake.until(lambda: fake.connections.open <= TEN)
+    await fake.until(lambda: fake.connections.open <= TEN, LIMIT)
 
 
 def misbehave_at_random(fake: FakeSendX, rng: random.Random) -> None:
@@ -78,7 +85,7 @@ def test_a_storm_of_scopes_that_end_at_random(
                 for _ in range(400):
                     tasks.start_soon(cancelled, rng.random() / 2)
             await expect_all_ten_places_free(fake_sendx, client)
-        await fake_sendx.until(lambda: fake_sendx.connections.open == 0)
+        await fake_sendx.until(lambda: fake_sendx.connections.open == 0, LIMIT)
 
     anyio.run(main, backend=backend)
 
@@ -98,7 +105,7 @@ async def test_a_storm_of_cancelled_tasks(fake_sendx: FakeSendX) -> None:
         await asyncio.wait(tasks)
         assert any(task.cancelled() for task in tasks)
         await expect_all_ten_places_free(fake_sendx, client)
-    await fake_sendx.until(lambda: fake_sendx.connections.open == 0)
+    await fake_sendx.until(lambda: fake_sendx.connections.open == 0, LIMIT)
 
 
 @pytest.mark.asyncio
@@ -113,15 +120,15 @@ async def test_cancelled_after_each_number_of_turns_of_the_loop(fake_sendx: Fake
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(LIMIT):
             await asyncio.gather(*(client.identify_contact({"email": JANE}) for _ in range(6)))
         fake_sendx.black_hole(times=2)
         left = [asyncio.create_task(client.identify_contact({"email": JANE})) for _ in range(2)]
-        await fake_sendx.until(lambda: in_flight(fake_sendx) == 2)
+        await fake_sendx.until(lambda: in_flight(fake_sendx) == 2, LIMIT)
         for task in left:
             task.cancel()
         await asyncio.wait(left)
-    await fake_sendx.until(lambda: fake_sendx.connections.open == 0)
+    await fake_sendx.until(lambda: fake_sendx.connections.open == 0, LIMIT)
 
 
 @pytest.mark.asyncio
@@ -140,7 +147,7 @@ async def test_cancelled_in_the_turn_in_which_a_place_becomes_free(fake_sendx: F
             first.add_done_callback(cancel_all)
             await asyncio.wait([first, *waiting])
             assert first.exception() is None
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(LIMIT):
             await client.identify_contact({"email": JANE})
 
 
@@ -153,7 +160,7 @@ def test_cancelled_while_waiting_at_the_gate(fake_sendx: FakeSendX, backend: str
             async with anyio.create_task_group() as holders:
                 for _ in range(TEN):
                     holders.start_soon(client.identify_contact, {"email": JANE})
-                await fake_sendx.until(lambda: in_flight(fake_sendx) == TEN)
+                await fake_sendx.until(lambda: in_flight(fake_sendx) == TEN, LIMIT)
                 async with anyio.create_task_group() as waiting:
                     for _ in range(50):
                         waiting.start_soon(client.identify_contact, {"email": JANE})
@@ -174,9 +181,9 @@ def test_a_cancelled_call_ends_on_the_server_too(fake_sendx: FakeSendX, backend:
         async with client_of(fake_sendx) as client:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(client.identify_contact, {"email": JANE})
-                await fake_sendx.until(lambda: in_flight(fake_sendx) == 1)
+                await fake_sendx.until(lambda: in_flight(fake_sendx) == 1, LIMIT)
                 tasks.cancel_scope.cancel()
-            await fake_sendx.until(lambda: fake_sendx.requests[0].disconnected)
+            await fake_sendx.until(lambda: fake_sendx.requests[0].disconnected, LIMIT)
             assert fake_sendx.connections.open == 0
 
     anyio.run(main, backend=backend)
@@ -206,7 +213,7 @@ def test_cancelled_while_connecting(
                     for _ in range(4):
                         tasks.start_soon(client.identify_contact, {"email": JANE})
                     for _ in range(2):  # as many as there are connections
-                        assert await anyio.to_thread.run_sync(heard.acquire, True, 10)
+                        assert await anyio.to_thread.run_sync(heard.acquire, True, LIMIT)
                     tasks.cancel_scope.cancel()
 
     anyio.run(main, backend=backend)
@@ -219,10 +226,10 @@ def test_a_cancelled_backoff_sends_nothing_more(fake_sendx: FakeSendX, backend: 
     async def main() -> None:
         async with client_of(fake_sendx) as client, anyio.create_task_group() as tasks:
             tasks.start_soon(client.identify_contact, {"email": JANE})
-            await fake_sendx.until(lambda: fake_sendx.requests)
+            await fake_sendx.until(lambda: fake_sendx.requests, LIMIT)
             await anyio.wait_all_tasks_blocked()
             tasks.cancel_scope.cancel()
-        await fake_sendx.until(lambda: fake_sendx.connections.open == 0)
+        await fake_sendx.until(lambda: fake_sendx.connections.open == 0, LIMIT)
 
     anyio.run(main, backend=backend)
     assert len(fake_sendx.requests) == 1
@@ -232,16 +239,22 @@ def test_a_cancelled_backoff_sends_nothing_more(fake_sendx: FakeSendX, backend: 
 def test_cancellation_reaches_the_caller(fake_sendx: FakeSendX, backend: str) -> None:
     fake_sendx.black_hole(times=None)
 
+    async def cancel_when_sent(scope: anyio.CancelScope, count: int) -> None:
+        await fake_sendx.until(lambda: len(fake_sendx.requests) == count, LIMIT)
+        scope.cancel()
+
     async def main() -> None:
         async with client_of(fake_sendx) as client:
             calls: list[Callable[[], Awaitable[object]]] = [
                 lambda: client.identify_contact({"email": JANE}),
                 lambda: client.track_custom_event({"identifier": JANE, "name": "seen"}),
             ]
-            for call in calls:
-                with anyio.move_on_after(0.1) as scope:
-                    await call()
-                assert scope.cancelled_caught
+            for count, call in enumerate(calls, start=1):
+                async with anyio.create_task_group() as tasks:
+                    with anyio.CancelScope() as scope:
+                        tasks.start_soon(cancel_when_sent, scope, count)
+                        await call()
+                    assert scope.cancelled_caught
 
     anyio.run(main, backend=backend)
     assert len(fake_sendx.requests) == 2

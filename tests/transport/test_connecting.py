@@ -206,12 +206,14 @@ def test_an_answer_after_the_end_of_the_loop_disturbs_nobody(
 ) -> None:
     ask_system = socket.getaddrinfo
     loop_has_ended = threading.Event()
+    asked = threading.Event()
     threads: list[threading.Thread] = []
 
     def hang(host: str, port: int, *, flags: int = 0, **options: Any) -> Any:
         if flags & socket.AI_NUMERICHOST:
             return ask_system(host, port, flags=flags, **options)
         threads.append(threading.current_thread())
+        asked.set()
         loop_has_ended.wait(LIMIT)
         return []
 
@@ -221,11 +223,11 @@ def test_an_answer_after_the_end_of_the_loop_disturbs_nobody(
 
     monkeypatch.setattr(socket, "getaddrinfo", hang)
     run(test)
+    assert asked.wait(LIMIT)
     loop_has_ended.set()
     for thread in threads:
         thread.join(LIMIT)
         assert not thread.is_alive()
-    assert threads
 
 
 def test_a_server_that_does_not_answer(run: Run) -> None:

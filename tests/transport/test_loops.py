@@ -16,6 +16,8 @@ import trio
 from sendx_async import AsyncTrackingClient, ConnectError, RetryPolicy
 from sendx_async.testing import FakeSendX
 
+from .loopback import LIMIT
+
 JANE = "jane@example.com"
 CALLS = 8
 
@@ -23,7 +25,7 @@ Main = Callable[[], Coroutine[Any, Any, None]]
 
 
 def client_of(fake: FakeSendX) -> AsyncTrackingClient:
-    return AsyncTrackingClient(fake.api_key, base_url=fake.url)
+    return AsyncTrackingClient(fake.api_key, base_url=fake.url, timeout=LIMIT)
 
 
 def make_calls(client: AsyncTrackingClient) -> Main:
@@ -43,7 +45,7 @@ def run_on_uvloop(main: Main) -> None:
 
 
 def expect_nothing_open(fake: FakeSendX) -> None:
-    fake.wait_for(lambda: fake.connections.open == 0)
+    fake.wait_for(lambda: fake.connections.open == 0, LIMIT)
     gc.collect()  # a socket that nobody closed would be a ResourceWarning, which is an error
 
 
@@ -77,7 +79,7 @@ def test_six_threads_with_loops_of_their_own(fake_sendx: FakeSendX) -> None:
 
     def thread(run: Callable[[Main], None]) -> None:
         try:
-            together.wait(10)
+            together.wait(LIMIT)
             for _ in range(3):
                 run(make_calls(client))
         except BaseException as error:  # noqa: BLE001 - reported in the test's thread
@@ -87,7 +89,7 @@ def test_six_threads_with_loops_of_their_own(fake_sendx: FakeSendX) -> None:
     for each in threads:
         each.start()
     for each in threads:
-        each.join(30)
+        each.join(LIMIT)
     assert failures == []
     assert len(fake_sendx.events) == 6 * 3
     assert len(fake_sendx.requests) == 6 * 3 * (CALLS + 1)
@@ -135,7 +137,7 @@ def test_calls_that_are_under_way_when_the_loop_ends(
         async with anyio.create_task_group() as tasks:
             for _ in range(5):
                 tasks.start_soon(client.identify_contact, {"email": JANE})
-            await fake_sendx.until(lambda: len(fake_sendx.requests) == 5)
+            await fake_sendx.until(lambda: len(fake_sendx.requests) == 5, LIMIT)
             raise Over
 
     with pytest.raises(BaseExceptionGroup):
@@ -162,9 +164,9 @@ def test_closed_in_one_loop_and_in_use_in_another(fake_sendx: FakeSendX) -> None
 
     other = threading.Thread(target=thread)
     other.start()
-    fake_sendx.wait_for(lambda: fake_sendx.requests)
+    fake_sendx.wait_for(lambda: fake_sendx.requests, LIMIT)
     asyncio.run(client.aclose())
-    other.join(10)
+    other.join(LIMIT)
     assert failures == []
     assert JANE in fake_sendx.contacts
     expect_nothing_open(fake_sendx)
@@ -179,7 +181,7 @@ def test_an_async_with_in_each_loop(fake_sendx: FakeSendX, run: Callable[[Main],
                 await make_calls(client)()
                 open_now = fake_sendx.connections.open
                 assert 1 <= open_now <= CALLS
-            await fake_sendx.until(lambda: fake_sendx.connections.open == 0)
+            await fake_sendx.until(lambda: fake_sendx.connections.open == 0, LIMIT)
 
         run(main)
     gc.collect()

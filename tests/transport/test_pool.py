@@ -5,13 +5,16 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from socket import socket
+from types import SimpleNamespace
 
 import anyio
 import pytest
 
 from sendx_async import AsyncTrackingClient, RetryPolicy, TrackRequest
-from sendx_async._transport import http1
+from sendx_async._transport import http1, pool
 from sendx_async.testing import Connections, FakeSendX
+
+from .loopback import LIMIT
 
 JANE = "jane@example.com"
 GOOD = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
@@ -25,6 +28,7 @@ def client_of(fake: FakeSendX, *, max_connections: int = 20) -> AsyncTrackingCli
         base_url=fake.url,
         max_connections=max_connections,
         retry=RetryPolicy(0),
+        timeout=LIMIT,
     )
 
 
@@ -48,7 +52,7 @@ def test_calls_in_turn_share_one_connection(fake_sendx: FakeSendX, backend: str)
             await copy.track_contact({"email": JANE, "add_tags": ["vip"]})
             await client.track_custom_event({"identifier": JANE, "name": "seen"})
             assert fake_sendx.connections == Connections(accepted=1, open=1)
-        fake_sendx.wait_for(lambda: fake_sendx.connections.open == 0)
+        fake_sendx.wait_for(lambda: fake_sendx.connections.open == 0, LIMIT)
 
     anyio.run(main, backend=backend)
 
@@ -81,7 +85,7 @@ def test_the_connection_used_last_is_used_first(
         for index, _ in enumerate(bodies):
             used[id(connection)] += 1
             if index == 0:
-                three.wait(5)
+                three.wait(LIMIT)
             connection.sendall(GOOD)
 
     async def main() -> None:
@@ -129,7 +133,7 @@ def test_all_of_max_connections_are_used(fake_sendx: FakeSendX, backend: str) ->
         ):
             for _ in range(9):
                 tasks.start_soon(client.identify_contact, {"email": JANE})
-            await fake_sendx.until(lambda: in_flight(fake_sendx) == 4)
+            await fake_sendx.until(lambda: in_flight(fake_sendx) == 4, LIMIT)
             assert fake_sendx.connections.open == 4
             tasks.cancel_scope.cancel()
 
@@ -157,19 +161,39 @@ def test_a_kept_alive_connection_that_the_server_closed_is_not_used(
 
 @on_both_backends
 def test_cold_connections_are_closed_while_a_warm_one_is_used(
-    fake_sendx: FakeSendX, backend: str, monkeypatch: pytest.MonkeyPatch
+    serve_raw: Callable[..., int], backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http1, "KEEP_ALIVE", 0.3)
-    fake_sendx.latency = 0.02
+    # Only the pool's own clock: how old a connection gets must not depend on the machine.
+    now = 1000.0
+    clock = SimpleNamespace(monotonic=lambda: now)
+    monkeypatch.setattr(http1, "time", clock)
+    monkeypatch.setattr(pool, "time", clock)
+    five = threading.Barrier(5)
+    hung_up: list[int] = []
+
+    def answer(bodies: Iterator[bytes], connection: socket) -> None:
+        count = 0
+        for count, _ in enumerate(bodies, start=1):
+            if count == 1:
+                five.wait(LIMIT)
+            connection.sendall(GOOD)
+        hung_up.append(count)
 
     async def main() -> None:
-        async with client_of(fake_sendx) as client:
+        nonlocal now
+        url = f"http://127.0.0.1:{serve_raw(answer)}"
+        async with AsyncTrackingClient("key", base_url=url, timeout=LIMIT) as client:
             await call_at_once(client, 5)
-            assert fake_sendx.connections == Connections(accepted=5, open=5)
-            with anyio.fail_after(10):
-                while fake_sendx.connections.open > 1:
-                    await client.identify_contact({"email": JANE})
-            assert fake_sendx.connections.accepted == 5
+            now += 0.6 * http1.KEEP_ALIVE
+            await client.identify_contact({"email": JANE})
+            assert hung_up == []
+            now += 0.6 * http1.KEEP_ALIVE
+            await client.identify_contact({"email": JANE})
+            with anyio.fail_after(LIMIT):
+                while len(hung_up) < 4:  # noqa: ASYNC110 - a thread appends to it
+                    await anyio.sleep(0.001)
+            await client.identify_contact({"email": JANE})
+            assert hung_up == [1] * 4
 
     anyio.run(main, backend=backend)
 
@@ -188,7 +212,7 @@ def test_a_connection_is_not_used_after_its_keep_alive(
                 ended = time.monotonic()
                 while time.monotonic() == ended:
                     pass  # the clock of some systems is coarse
-        fake_sendx.wait_for(lambda: fake_sendx.connections.open == 0)
+        fake_sendx.wait_for(lambda: fake_sendx.connections.open == 0, LIMIT)
 
     anyio.run(main, backend=backend)
 
@@ -203,10 +227,10 @@ def test_a_connection_whose_call_ends_after_the_client_was_closed_is_closed(
         client = client_of(fake_sendx)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(client.identify_contact, {"email": JANE})
-            await fake_sendx.until(lambda: fake_sendx.requests)
+            await fake_sendx.until(lambda: fake_sendx.requests, LIMIT)
             await client.aclose()
         assert JANE in fake_sendx.contacts
-        await fake_sendx.until(lambda: fake_sendx.connections.open == 0)
+        await fake_sendx.until(lambda: fake_sendx.connections.open == 0, LIMIT)
 
     anyio.run(main, backend=backend)
 
@@ -226,7 +250,7 @@ def test_a_copy_for_another_server_has_connections_of_its_own(
             assert fake_sendx.connections.accepted == other.connections.accepted == 1
             assert set(fake_sendx.contacts) == {JANE}
             assert set(other.contacts) == {"john@example.com"}
-            other.wait_for(lambda: other.connections.open == 0)
+            other.wait_for(lambda: other.connections.open == 0, LIMIT)
 
     anyio.run(main, backend=backend)
 

@@ -19,6 +19,8 @@ from sendx_async import (
     Timeout,
 )
 
+from .loopback import LIMIT
+
 EVENT = {"identifier": "jane@example.com", "name": "seen"}
 GOOD = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
 
@@ -67,7 +69,8 @@ def authority(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> trustme.CA:
 
 def failure(backend: str, url: str) -> SendXError:
     async def main() -> SendXError:
-        async with AsyncTrackingClient("key", base_url=url, retry=RetryPolicy(1, base=0)) as client:
+        retry = RetryPolicy(1, base=0)
+        async with AsyncTrackingClient("key", base_url=url, retry=retry, timeout=LIMIT) as client:
             with pytest.raises(SendXError) as caught:
                 await client.track_custom_event(EVENT)
             return caught.value
@@ -83,10 +86,10 @@ def test_a_private_authority_is_trusted_when_the_environment_says_so(
 
     async def main() -> None:
         url = f"https://localhost:{server.port}"
-        async with AsyncTrackingClient("key", base_url=url) as client:
+        async with AsyncTrackingClient("key", base_url=url, timeout=LIMIT) as client:
             for _ in range(4):
                 await client.track_custom_event(EVENT)
-        patient = Timeout(10, connect=None)
+        patient = Timeout(LIMIT, connect=None)
         async with AsyncTrackingClient("key", base_url=url, timeout=patient) as client:
             await client.track_custom_event(EVENT)
 
@@ -179,11 +182,11 @@ def test_an_encrypted_connection_that_the_server_closed_is_not_used(
 
     async def main() -> None:
         url = f"https://localhost:{server.port}"
-        async with AsyncTrackingClient("key", base_url=url) as client:
+        async with AsyncTrackingClient("key", base_url=url, timeout=LIMIT) as client:
             for calls in (1, 2, 3):
                 await client.track_custom_event(EVENT)
                 # The client's event loop doesn't run meanwhile.
-                assert server.closed.wait(5)
+                assert server.closed.wait(LIMIT)
                 server.closed.clear()
                 assert [len(received) for received in server.bodies] == [1] * calls
 

@@ -1,6 +1,7 @@
 """Reading, writing and closing on encrypted connections."""
 
 import asyncio
+import contextlib
 import socket
 import ssl
 from typing import Any
@@ -28,12 +29,16 @@ def test_closing_does_not_wait_for_the_server(
 ) -> None:
     async def test() -> None:
         stream, peer = await connect_tls(trusting, serving)
-        with peer:
+        with socket.socket(fileno=peer.detach()) as plain:
+            plain.settimeout(LIMIT)
             await stream.aclose()
             await stream.aclose()
             # The server hasn't read a byte since the handshake, and yet the connection is gone.
             await until(lambda: stream.get_extra_info("server_addr") is None)
-            assert await asyncio.to_thread(peer.recv, 1) == b""
+            # Read as TCP: OpenSSL 3.6 answers the end with an alert, and fails if it can't be sent.
+            # An end is a reset if the client left a session ticket unread.
+            with contextlib.suppress(ConnectionResetError):
+                assert await asyncio.to_thread(plain.recv, 1) == b""
 
     run(test)
 
