@@ -10,8 +10,7 @@ import typer
 
 from sendx_async._cli._exit_codes import DONE
 from sendx_async._cli._options import BaseUrl, Deadline, Json, Timeout, make_client
-from sendx_async._cli._output import say
-from sendx_async._cli._report import errors_as_json
+from sendx_async._cli._output import errors_as_json, say
 from sendx_async._core.errors import (
     AuthenticationError,
     ConfigurationError,

@@ -1,4 +1,9 @@
-"""The exit statuses of the command line, and which error ends with which."""
+"""The exit codes of the command line: which error, and which signal, ends with which."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable
 
 from sendx_async._core.errors import (
     ApiError,
@@ -34,8 +39,8 @@ _WRONG_HERE = (
 _TOO_SOON = {408, 425, 429}
 
 
-def status_of(error: SendXError) -> int:
-    """Return the exit status for an error.
+def code_of_error(error: SendXError) -> int:
+    """Return the exit code for an error.
 
     Args:
         error: What ended the command.
@@ -54,3 +59,24 @@ def status_of(error: SendXError) -> int:
         if 300 <= error.status_code < 400:  # noqa: PLR2004 - the definition of a 3xx
             return USAGE  # redirects are never followed: the base URL is wrong
     return REFUSED
+
+
+def code_of_signal(number: signal.Signals) -> int:
+    """Return the exit code of a command that a signal has ended: INTERRUPTED or TERMINATED."""
+    return INTERRUPTED if number is signal.SIGINT else TERMINATED
+
+
+def call_when_told_to_stop(function: Callable[[int], object]) -> None:
+    """Have this called in the running loop at each Ctrl-C and SIGTERM from now on.
+
+    Args:
+        function: What to call, with the signal's number.
+    """
+    loop = asyncio.get_running_loop()
+
+    def stop(number: int, _: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended already
+            loop.call_soon_threadsafe(function, number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)

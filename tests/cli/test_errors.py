@@ -9,7 +9,7 @@ import pytest
 import sendx_async
 from sendx_async import SendXError
 from sendx_async._cli import _exit_codes
-from sendx_async._cli._report import in_words
+from sendx_async._cli._output import error_in_words
 from sendx_async._core.errors import api_error_class
 from sendx_async.testing import FakeSendX
 
@@ -41,7 +41,7 @@ EVENT = ["event", "jane@example.com", "signup"]
     ],
 )
 def test_the_status_of_each_kind(name: str, status: int) -> None:
-    assert _exit_codes.status_of(getattr(sendx_async, name)("x")) == status
+    assert _exit_codes.code_of_error(getattr(sendx_async, name)("x")) == status
 
 
 @pytest.mark.parametrize(
@@ -152,5 +152,5 @@ def test_what_never_left_for_programs(
 
 
 def test_an_error_without_words_has_its_name() -> None:
-    assert in_words(SendXError()) == "SendXError"
-    assert in_words(pickle.loads(pickle.dumps(SendXError("gone.")))) == "gone"
+    assert error_in_words(SendXError()) == "SendXError"
+    assert error_in_words(pickle.loads(pickle.dumps(SendXError("gone.")))) == "gone"

@@ -40,7 +40,7 @@ def test_during_a_call(fake_sendx: FakeSendX, command: list[str], line: str) -> 
 @pytest.mark.parametrize(
     "module",
     [
-        "sendx_async._cli._report",
+        "sendx_async._cli._output",
         "typer",
         "sendx_async._clients",
         "httpx",
@@ -71,7 +71,7 @@ def test_in_the_same_process(
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sendx_async._cli._one_call.make_client", interrupt)
+    monkeypatch.setattr("sendx_async._cli._calls.make_client", interrupt)
     assert main(["identify", JANE]) == 130
     assert capsys.readouterr().err == "Interrupted.\n"
 

@@ -250,12 +250,13 @@ def test_the_last_row_may_have_had_no_end(
 DIES = """
 import os
 import sys
-from sendx_async._cli import _import, main
+from sendx_async._cli import main
+from sendx_async._cli.importing import _run
 
 def die(**_):
     os.kill(os.getpid(), 9)
 
-_import.make_client = die
+_run.make_client = die
 main(sys.argv[1:])
 """
 
