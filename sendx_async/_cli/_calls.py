@@ -1,13 +1,12 @@
 """The commands ``identify``, ``track``, ``event`` and ``revenue``: one call each."""
 
-import asyncio
 import json as json_
 import math
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sendx_async._cli._exit_codes import DONE, INTERRUPTED
+from sendx_async._cli._exit_codes import DONE, INTERRUPTED, run_in_loop
 from sendx_async._cli._options import (
     BaseUrl,
     Deadline,
@@ -239,7 +238,7 @@ def _call_once(
             return await call(client)
 
     try:
-        answer = asyncio.run(run())
+        answer = run_in_loop(run)
     except KeyboardInterrupt:
         tell("Interrupted. SendX may have applied the request.")
         return INTERRUPTED

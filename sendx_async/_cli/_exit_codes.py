@@ -1,9 +1,10 @@
-"""The exit codes of the command line: which error, and which signal, ends with which."""
+"""The exit codes of the command line, and signals: which error or signal ends with which code."""
 
 import asyncio
 import contextlib
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 from sendx_async._core.errors import (
     ApiError,
@@ -19,6 +20,8 @@ from sendx_async._core.errors import (
     SendXError,
     TransportError,
 )
+
+_Result = TypeVar("_Result")
 
 DONE = 0
 REFUSED = 1
@@ -37,6 +40,7 @@ _WRONG_HERE = (
     ResponseDecodeError,
 )
 _TOO_SOON = {408, 425, 429}
+_SECONDS_ASLEEP = 1.0
 
 
 def code_of_error(error: SendXError) -> int:
@@ -80,3 +84,28 @@ def call_when_told_to_stop(function: Callable[[int], object]) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
+
+
+def run_in_loop(function: Callable[[], Coroutine[Any, Any, _Result]]) -> _Result:
+    """Run a coroutine function as `asyncio.run` does, but have signals noticed within a second.
+
+    A signal that comes just before the loop falls asleep doesn't wake it: its handler runs when the
+    loop is awake the next time. So it sleeps no longer than that.
+
+    Args:
+        function: What to run.
+
+    Raises:
+        KeyboardInterrupt: After Ctrl-C, unless that has another handler.
+    """
+
+    async def awake() -> _Result:
+        loop = asyncio.get_running_loop()
+
+        def wake_up() -> None:
+            loop.call_later(_SECONDS_ASLEEP, wake_up)
+
+        wake_up()
+        return await function()
+
+    return asyncio.run(awake())

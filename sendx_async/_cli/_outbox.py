@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sendx_async._cli._exit_codes import DONE, REFUSED, call_when_told_to_stop, code_of_signal
+from sendx_async._cli._exit_codes import (
+    DONE,
+    REFUSED,
+    call_when_told_to_stop,
+    code_of_signal,
+    run_in_loop,
+)
 from sendx_async._cli._options import BaseUrl, Json, Timeout, make_client
 from sendx_async._cli._output import errors_as_json, say, tell
 from sendx_async._core.errors import ConfigurationError
@@ -90,9 +96,9 @@ def drain(
                 tell(f"Another process drains {file}: this one waits for its turn.")
             _log_to_stderr()
             if until_empty:
-                stopped_by = asyncio.run(_drain_until_empty(outbox, client, concurrency))
+                stopped_by = run_in_loop(lambda: _drain_until_empty(outbox, client, concurrency))
             else:
-                asyncio.run(_drain_until_stopped(outbox, client, concurrency))
+                run_in_loop(lambda: _drain_until_stopped(outbox, client, concurrency))
                 stopped_by = None  # being stopped is how it ends
             stats = outbox.stats()
         finally:

@@ -1,6 +1,5 @@
 """One import from beginning to end: opens what it needs, sends, and tells what came of it."""
 
-import asyncio
 import contextlib
 import signal
 import time
@@ -8,6 +7,7 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sendx_async._cli._exit_codes import run_in_loop
 from sendx_async._cli._options import make_client
 from sendx_async._cli.importing._checkpoint import Checkpoint
 from sendx_async._cli.importing._import_log import EarlierRun, ImportLog, RowsSoFar
@@ -80,7 +80,7 @@ def _import(options: ImportOptions, text: SourceText) -> ImportReport:
         # The key is asked for when the file is found to be in order.
         client = make_client(base_url=options.base_url, rate=options.rate)
         bar = later.enter_context(_progress_bar(options, text, "delivered", before=before))
-        sender, error = asyncio.run(_send(options, client, rows, log, bar))
+        sender, error = run_in_loop(lambda: _send(options, client, rows, log, bar))
         if isinstance(error, OtherFileError):
             raise error  # nothing was done that there is to report
         stopped_by = error if sender.stopped_by is None else signal.Signals(sender.stopped_by)
