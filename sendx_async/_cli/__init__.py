@@ -12,7 +12,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: What follows the program's name; by default what the process was given.
 
     Returns:
-        The exit status: 0 when it is done; 1 if SendX refused it, or something is amiss; 2 for
+        The exit code: 0 when it is done; 1 if SendX refused it, or something is amiss; 2 for
         wrong usage, settings or input, and for a key that isn't accepted; 3 if SendX can't be
         reached or fails, so that it may work later; 130 after Ctrl-C, 143 after SIGTERM.
     """
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None) -> int:
     # All is imported where Ctrl-C is waited for already, so that it never shows a traceback.
-    from sendx_async._cli import _exit_codes, _output, _report  # noqa: PLC0415
+    from sendx_async._cli import _exit_codes, _output  # noqa: PLC0415
     from sendx_async._core.errors import SendXError  # noqa: PLC0415
 
     try:
@@ -40,10 +40,10 @@ def _run(arguments: Sequence[str] | None) -> int:
     try:
         return _app.run(arguments)
     except SendXError as error:
-        _output.complain(_report.in_words(error))
-        return _exit_codes.status_of(error)
+        _output.complain(_output.error_in_words(error))
+        return _exit_codes.code_of_error(error)
     except BrokenPipeError:
         return _output.give_up_stdout()
     except OSError as error:
-        _output.complain(_report.of_a_file(error))
+        _output.complain(_output.file_error_in_words(error))
         return _exit_codes.USAGE

@@ -27,7 +27,7 @@ def run(arguments: Sequence[str] | None) -> int:
         arguments: What follows the program's name; None for what the process was given.
 
     Returns:
-        The exit status.
+        The exit code.
 
     Raises:
         SendXError: The command failed.

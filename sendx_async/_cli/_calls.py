@@ -1,16 +1,31 @@
 """The commands ``identify``, ``track``, ``event`` and ``revenue``: one call each."""
 
-from typing import Annotated, Any
+import json as json_
+import math
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sendx_async._cli._one_call import call_once
-from sendx_async._cli._options import BaseUrl, Deadline, Json, Timeout
-from sendx_async._cli._output import printable
-from sendx_async._cli._report import errors_as_json
-from sendx_async._cli._values import read_amount, read_moment, read_pairs
+from sendx_async._cli._exit_codes import DONE, INTERRUPTED, run_in_loop
+from sendx_async._cli._options import (
+    BaseUrl,
+    Deadline,
+    Json,
+    Timeout,
+    make_client,
+    read_amount,
+    read_moment,
+    read_pairs,
+)
+from sendx_async._cli._output import errors_as_json, printable, say, tell
 from sendx_async._core.errors import InvalidRequestError
 from sendx_async._core.masking import mask_address
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from sendx_async._clients.async_client import AsyncTrackingClient
+    from sendx_async._core.models import ApiResponse
 
 _DASHES = "If an argument begins with a dash, write -- before the arguments."
 _Email = Annotated[str, typer.Argument(metavar="EMAIL", help="The contact's address.")]
@@ -81,7 +96,7 @@ def identify(
             lists=lists or None,
             new_email=new_email,
         )
-        return call_once(
+        return _call_once(
             lambda client: client.identify_contact_with_http_info(request),
             operation="identify_contact",
             done=f"Identified {mask_address(email)}",
@@ -113,7 +128,7 @@ def track(
         if not (add or remove):
             raise InvalidRequestError.of("track", ["needs a tag: give --add TAG or --remove TAG"])
         request = TrackRequest(email, add_tags=add or None, remove_tags=remove or None)
-        return call_once(
+        return _call_once(
             lambda client: client.track_contact_with_http_info(request),
             operation="track_contact",
             done=f"Tracked {mask_address(email)}",
@@ -144,7 +159,7 @@ def event(
         from sendx_async._core.models import CustomEventRequest  # noqa: PLC0415 - as above
 
         request = CustomEventRequest(contact, name, data=pairs, time=moment)
-        return call_once(
+        return _call_once(
             lambda client: client.track_custom_event_with_http_info(request),
             operation="track_custom_event",
             done=f"Recorded the event {printable(name)} of {mask_address(contact)}",
@@ -178,7 +193,7 @@ def revenue(
         from sendx_async._core.models import RevenueEventRequest  # noqa: PLC0415 - as above
 
         request = RevenueEventRequest(contact, number, source=source, time=moment)
-        return call_once(
+        return _call_once(
             lambda client: client.track_revenue_event_with_http_info(request),
             operation="track_revenue_event",
             done=f"Recorded revenue of {number} from {mask_address(contact)}",
@@ -187,3 +202,72 @@ def revenue(
             timeout=timeout,
             deadline=deadline,
         )
+
+
+def _call_once(
+    call: "Callable[[AsyncTrackingClient], Awaitable[ApiResponse[Any]]]",
+    *,
+    operation: str,
+    done: str,
+    base_url: str | None,
+    json: bool,
+    timeout: float | None,
+    deadline: float | None,
+) -> int:
+    """Make the call, and tell what SendX answered.
+
+    Args:
+        call: Makes it, with the client given.
+        operation: The client's method, for programs.
+        done: What is done then, for people; no personal data may be in it.
+        base_url: As for `make_client`.
+        json: Whether a program reads the output.
+        timeout: As for `make_client`.
+        deadline: As for `make_client`.
+
+    Returns:
+        The exit code: DONE, or INTERRUPTED after Ctrl-C.
+
+    Raises:
+        SendXError: The call failed.
+    """
+    client = make_client(base_url=base_url, timeout=timeout, deadline=deadline)
+
+    async def run() -> "ApiResponse[Any]":
+        async with client:
+            return await call(client)
+
+    try:
+        answer = run_in_loop(run)
+    except KeyboardInterrupt:
+        tell("Interrupted. SendX may have applied the request.")
+        return INTERRUPTED
+    if json:
+        say(json_.dumps(_as_json(operation, answer)))
+    else:
+        tries = f", at attempt {answer.attempts}" if answer.attempts > 1 else ""
+        say(f"{done} in {answer.elapsed:.2f} s{tries}.")
+    return DONE
+
+
+def _as_json(operation: str, answer: "ApiResponse[Any]") -> dict[str, Any]:
+    return {
+        "operation": operation,
+        "status_code": answer.status_code,
+        "response": _said(answer.raw_data),
+        "call_id": answer.call_id,
+        "attempts": answer.attempts,
+        "elapsed": answer.elapsed,
+    }
+
+
+def _said(body: bytes) -> Any:
+    """Return what the server said; an empty body is None."""
+    text = body.decode("utf-8-sig").strip()
+    # JSON knows neither NaN nor infinity, though Python reads and writes them.
+    return json_.loads(text, parse_constant=lambda _: None, parse_float=_finite) if text else None
+
+
+def _finite(text: str) -> float | None:
+    number = float(text)
+    return number if math.isfinite(number) else None

@@ -1,6 +1,5 @@
 """The command ``check``: whether the key is accepted, and how long a call takes."""
 
-import asyncio
 import json as json_
 import secrets
 import statistics
@@ -8,10 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from sendx_async._cli._exit_codes import DONE
+from sendx_async._cli._exit_codes import DONE, run_in_loop
 from sendx_async._cli._options import BaseUrl, Deadline, Json, Timeout, make_client
-from sendx_async._cli._output import say
-from sendx_async._cli._report import errors_as_json
+from sendx_async._cli._output import errors_as_json, say
 from sendx_async._core.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -57,7 +55,7 @@ def check(
 
         url = make_base_url(base_url)
         client = make_client(base_url=url, timeout=timeout, deadline=deadline)
-        status_code, seconds = asyncio.run(_try(client, contact, calls, url))
+        status_code, seconds = run_in_loop(lambda: _try(client, contact, calls, url))
     first, *others = [each * 1000 for each in seconds]
     if json:
         say(

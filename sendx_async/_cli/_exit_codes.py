@@ -1,4 +1,10 @@
-"""The exit statuses of the command line, and which error ends with which."""
+"""The exit codes of the command line, and signals: which error or signal ends with which code."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 from sendx_async._core.errors import (
     ApiError,
@@ -14,6 +20,8 @@ from sendx_async._core.errors import (
     SendXError,
     TransportError,
 )
+
+_Result = TypeVar("_Result")
 
 DONE = 0
 REFUSED = 1
@@ -32,10 +40,11 @@ _WRONG_HERE = (
     ResponseDecodeError,
 )
 _TOO_SOON = {408, 425, 429}
+_SECONDS_ASLEEP = 1.0
 
 
-def status_of(error: SendXError) -> int:
-    """Return the exit status for an error.
+def code_of_error(error: SendXError) -> int:
+    """Return the exit code for an error.
 
     Args:
         error: What ended the command.
@@ -54,3 +63,49 @@ def status_of(error: SendXError) -> int:
         if 300 <= error.status_code < 400:  # noqa: PLR2004 - the definition of a 3xx
             return USAGE  # redirects are never followed: the base URL is wrong
     return REFUSED
+
+
+def code_of_signal(number: signal.Signals) -> int:
+    """Return the exit code of a command that a signal has ended: INTERRUPTED or TERMINATED."""
+    return INTERRUPTED if number is signal.SIGINT else TERMINATED
+
+
+def call_when_told_to_stop(function: Callable[[int], object]) -> None:
+    """Have this called in the running loop at each Ctrl-C and SIGTERM from now on.
+
+    Args:
+        function: What to call, with the signal's number.
+    """
+    loop = asyncio.get_running_loop()
+
+    def stop(number: int, _: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended already
+            loop.call_soon_threadsafe(function, number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+
+
+def run_in_loop(function: Callable[[], Coroutine[Any, Any, _Result]]) -> _Result:
+    """Run a coroutine function as `asyncio.run` does, but have signals noticed within a second.
+
+    A signal that comes just before the loop falls asleep doesn't wake it: its handler runs when the
+    loop is awake the next time. So it sleeps no longer than that.
+
+    Args:
+        function: What to run.
+
+    Raises:
+        KeyboardInterrupt: After Ctrl-C, unless that has another handler.
+    """
+
+    async def awake() -> _Result:
+        loop = asyncio.get_running_loop()
+
+        def wake_up() -> None:
+            loop.call_later(_SECONDS_ASLEEP, wake_up)
+
+        wake_up()
+        return await function()
+
+    return asyncio.run(awake())

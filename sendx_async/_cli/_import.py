@@ -1,14 +1,12 @@
 """The command ``import``: contacts out of a CSV or NDJSON file, or from standard input."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from sendx_async._cli._options import BaseUrl, Json, make_client
-from sendx_async._cli._output import complain, is_terminal, say, tell
-from sendx_async._cli._report import errors_as_json
+from sendx_async._cli._options import BaseUrl, Json
+from sendx_async._cli._output import complain, errors_as_json, is_terminal, say, tell
 from sendx_async._core.errors import ConfigurationError
 
 _Format = Literal["csv", "ndjson"]
@@ -110,60 +108,48 @@ def import_file(
     Exit status: 0 all delivered, 1 some rows rejected, 2 nothing can be sent as it stands, 3 SendX
     failed for too long, 130 or 143 stopped by Ctrl-C or SIGTERM.
     """
-    from sendx_async._cli.importing import _checking, _columns, _rows, _run, _summary  # noqa: PLC0415 - --help does without
-    from sendx_async._core import options  # noqa: PLC0415 - --help does without it
+    from sendx_async._cli.importing import _columns, _options, _run, _summary  # noqa: PLC0415 - --help does without
+    from sendx_async._core.options import make_base_url  # noqa: PLC0415 - likewise
 
     with errors_as_json(as_json):
-        columns = _columns.Columns(
-            renamed=dict(_split(each) for each in column),
-            custom=tuple(field),
-            all_custom=all_fields,
-            ignored=tuple(ignore),
-            ignores_rest=ignore_rest,
-            separator=separator,
-            tags=tuple(tag),
-            lists=tuple(list_),
-        )
-        columns.check()
-        if dry_run and resume:
-            raise ConfigurationError("--dry-run and --resume can't go together")
-        # Before the file is opened, and in the words of the command.
-        options.make_seconds("--patience", patience)
-        if rate is not None:
-            options.Rate(rate)
-        job = _run.Job(
-            source=_rows.FileOptions(
+        options = _options.ImportOptions(
+            source=_options.FileOptions(
                 file=file,
                 format=format_,
                 encoding=encoding,
                 delimiter=_delimiter(delimiter),
-                columns=columns,
+                columns=_columns.Columns(
+                    renamed=dict(_split(each) for each in column),
+                    custom=tuple(field),
+                    all_custom=all_fields,
+                    ignored=tuple(ignore),
+                    ignores_rest=ignore_rest,
+                    separator=separator,
+                    tags=tuple(tag),
+                    lists=tuple(list_),
+                ),
             ),
-            rejects=rejects,
-            progress_file=progress_file,
+            base_url=make_base_url(base_url),
+            is_dry_run=dry_run,
             resumes=resume,
+            rejects=rejects,
+            checkpoint=progress_file,
+            rate=rate,
             concurrency=concurrency,
             patience=patience,
-            shows=is_terminal() and not as_json,
-            base_url=options.make_base_url(base_url),
+            shows_progress=is_terminal() and not as_json,
         )
-        if dry_run:
-            report = _checking.check_rows(job, tell)
-        else:
-            report = _run.import_rows(job, lambda: make_client(base_url=base_url, rate=rate))
-    if as_json:
-        result = json.dumps(_summary.as_json(job, report, sent=not dry_run))
-    else:
-        result = _summary.in_sentences(job, report, sent=not dry_run)
+        report = _run.run(options, tell)
+    in_form = _summary.as_json if as_json else _summary.in_sentences
     try:
-        say(result)
+        say(in_form(options, report))
     except (OSError, SystemExit) as error:  # the latter if nobody reads it any more
-        # What became of the rows matters more: whoever reads the status may do it all again.
+        # What became of the rows matters more: whoever reads the code may do it all again.
         reason = error.strerror if isinstance(error, OSError) else "nobody reads it"
         complain(f"the result can't be written: {reason}")
     if stopped := _summary.error_in_words(report):
         complain(stopped)
-    return _summary.status(report)
+    return _summary.exit_code(report)
 
 
 def _split(text: str) -> tuple[str, str]:

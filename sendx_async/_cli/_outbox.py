@@ -1,23 +1,30 @@
 """The commands ``outbox ...``: drain an outbox, and look after what could not be delivered."""
 
+import asyncio
 import contextlib
 import json as json_
+import signal
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sendx_async._cli import _drain
-from sendx_async._cli._exit_codes import DONE, REFUSED
-from sendx_async._cli._options import Json
-from sendx_async._cli._output import say
-from sendx_async._cli._report import errors_as_json
+from sendx_async._cli._exit_codes import (
+    DONE,
+    REFUSED,
+    call_when_told_to_stop,
+    code_of_signal,
+    run_in_loop,
+)
+from sendx_async._cli._options import BaseUrl, Json, Timeout, make_client
+from sendx_async._cli._output import errors_as_json, say, tell
 from sendx_async._core.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from sendx_async._clients.async_client import AsyncTrackingClient
     from sendx_async.outbox import FailedDelivery, Outbox, OutboxStats
 
 _FEW = 100
@@ -32,7 +39,7 @@ def make_app() -> typer.Typer:
         help="Drain an outbox, and look after what could not be delivered.",
     )
     app.callback()(_root)
-    for command in (_drain.drain, status, dead, retry, purge):
+    for command in (drain, status, dead, retry, purge):
         app.command()(command)
     return app
 
@@ -57,14 +64,101 @@ def _opened(file: str, *, json: bool = False) -> "Generator[Outbox]":
             outbox.close()
 
 
+def drain(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="The outbox's file. It is made if need be.")
+    ],
+    *,
+    until_empty: Annotated[
+        bool, typer.Option("--until-empty", help="End when nothing waits.")
+    ] = False,
+    concurrency: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Requests under way at once.")
+    ] = 8,
+    rate: Annotated[
+        float | None,
+        typer.Option(metavar="N", help="Requests a second. Default: no limit.", show_default=False),
+    ] = None,
+    base_url: BaseUrl = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="Write what is left at the end as one JSON object.")
+    ] = False,
+    timeout: Timeout = None,
+) -> int:
+    """Send what an outbox holds, until stopped by Ctrl-C or SIGTERM."""
+    with errors_as_json(json):
+        from sendx_async.outbox import Outbox  # noqa: PLC0415 - --help does without it
+
+        client = make_client(base_url=base_url, rate=rate, timeout=timeout)
+        outbox = Outbox(file)
+        try:
+            if outbox.stats().is_draining:
+                tell(f"Another process drains {file}: this one waits for its turn.")
+            _log_to_stderr()
+            if until_empty:
+                stopped_by = run_in_loop(lambda: _drain_until_empty(outbox, client, concurrency))
+            else:
+                run_in_loop(lambda: _drain_until_stopped(outbox, client, concurrency))
+                stopped_by = None  # being stopped is how it ends
+            stats = outbox.stats()
+        finally:
+            outbox.close()
+    say(_stats_as_json(stats) if json else _what_is_left(stats))
+    return DONE if stopped_by is None else code_of_signal(stopped_by)
+
+
+def _what_is_left(stats: "OutboxStats") -> str:
+    return f"Stopped. {stats.pending} wait, {stats.dead} are dead, {stats.uncertain} uncertain."
+
+
+def _log_to_stderr() -> None:
+    import logging  # noqa: PLC0415 - --help does without it
+
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("sendx_async").setLevel(logging.INFO)
+
+
+async def _drain_until_stopped(
+    outbox: "Outbox", client: "AsyncTrackingClient", concurrency: int
+) -> None:
+    stopped = asyncio.Event()
+    call_when_told_to_stop(lambda _: stopped.set())
+    async with client, outbox.draining(client, concurrency=concurrency):
+        await stopped.wait()
+
+
+async def _drain_until_empty(
+    outbox: "Outbox", client: "AsyncTrackingClient", concurrency: int
+) -> signal.Signals | None:
+    """Return the first signal that ended it early, or None."""
+    signals: list[int] = []
+    async with client:
+        task = asyncio.create_task(outbox.drain(client, concurrency=concurrency))
+
+        def stop(number: int) -> None:
+            signals.append(number)
+            task.cancel()
+
+        call_when_told_to_stop(stop)
+        await asyncio.wait([task])
+        if task.cancelled():
+            return signal.Signals(signals[0])
+        task.result()
+        return None
+
+
 def status(file: _File, *, json: Json = False) -> int:
     """Tell how an outbox is. Ends with 1 if it is in trouble."""
-    import attrs  # noqa: PLC0415 - --help does without it
-
     with _opened(file, json=json) as outbox:
         stats = outbox.stats()
-    say(json_.dumps(attrs.asdict(stats)) if json else _in_words(stats))
+    say(_stats_as_json(stats) if json else _in_words(stats))
     return REFUSED if stats.trouble else DONE
+
+
+def _stats_as_json(stats: "OutboxStats") -> str:
+    import attrs  # noqa: PLC0415 - --help does without it
+
+    return json_.dumps(attrs.asdict(stats))
 
 
 def _in_words(stats: "OutboxStats") -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _DEFAULT_PORT = 8025
 _KEPT_REQUESTS = 1000
 _HIGHEST_PORT = 65535
+_SECONDS_ASLEEP = 1.0
 _START_TEXT = """\
 SendX sandbox: a stand-in for the SendX server. It keeps everything in memory until you stop it.
 
@@ -54,9 +55,10 @@ def sandbox(
     try:
         with _stopped_by_sigterm(), fake.serving(host=host, port=port) as url:
             say(_START_TEXT.format(url=url, key=fake.api_key))
-            # Unlike waiting for an event, sleeping can be interrupted on Windows too.
+            # Unlike waiting for an event, sleeping can be interrupted on Windows too. A signal that
+            # comes just before it sleeps, though, is noticed only when it wakes.
             while True:
-                time.sleep(3600)
+                time.sleep(_SECONDS_ASLEEP)
     except ModuleNotFoundError as error:
         complain(str(error))
         return USAGE

@@ -6,13 +6,29 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import attrs
 
 COMMAND = [sys.executable, "-W", "error", "-m", "sendx_async"]
 LIMIT = 50.0
+
+# The command, where a thread takes the Ctrl-C that a byte in the pipe asks for: nothing that the
+# main thread waits in is disturbed then, as if the signal had come just before it began to wait.
+UNDISTURBED = [
+    sys.executable, "-W", "error", "-c", """
+import os, signal, sys, threading
+from sendx_async._cli import main
+
+def interrupt(pipe):
+    os.read(pipe, 1)
+    signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+
+threading.Thread(target=interrupt, args=[int(sys.argv.pop(1))], daemon=True).start()
+sys.exit(main())
+""",
+]  # fmt: skip
 
 
 @attrs.frozen
@@ -35,7 +51,9 @@ def run_command(*arguments: str, **options: Any) -> Said:
 
 
 @contextlib.contextmanager
-def started(*arguments: str, **options: Any) -> Generator["subprocess.Popen[str]"]:
+def started(
+    *arguments: str, command: Sequence[str] = COMMAND, **options: Any
+) -> Generator["subprocess.Popen[str]"]:
     """Start a command that Ctrl-C can reach, and end it in any case."""
     # The environment as it is now: whatever runs between the fork and the command, as the tool that
     # measures coverage does, may change its own.
@@ -44,7 +62,7 @@ def started(*arguments: str, **options: Any) -> Generator["subprocess.Popen[str]
         "env": {**os.environ},
     }  # fmt: skip
     with subprocess.Popen(
-        [*COMMAND, *arguments], text=True, start_new_session=True,
+        [*command, *arguments], text=True, start_new_session=True,
         # A test runner in the background may have SIGINT ignored, which children inherit.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads
         **(usual | options),

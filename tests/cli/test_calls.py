@@ -49,7 +49,9 @@ class TestIdentify:
             }
         ]
 
-    def test_nothing_is_sent_that_was_not_given(self, run: Run, fake_sendx: FakeSendX) -> None:
+    def test_identify_sends_nothing_that_was_not_given(
+        self, run: Run, fake_sendx: FakeSendX
+    ) -> None:
         assert run("identify", JANE).status == 0
         assert bodies(fake_sendx) == [{"email": JANE}]
 
@@ -98,7 +100,7 @@ class TestTrack:
             {"email": jane, "addTags": ["a", "b"], "removeTags": ["c", "d"]}
         ]
 
-    def test_nothing_is_sent_that_was_not_given(
+    def test_track_sends_nothing_that_was_not_given(
         self, run: Run, fake_sendx: FakeSendX, jane: str
     ) -> None:
         assert run("track", jane, "--add", "a").status == 0

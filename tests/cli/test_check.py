@@ -15,7 +15,9 @@ TRACK = "/api/v1/rest/contact/track"
 NOT_FOUND = {"status": "error", "message": "The contact was not found"}
 
 
-def test_it_tells_and_writes_nothing(run: Run, fake_sendx: FakeSendX) -> None:
+def test_check_tells_that_the_key_is_accepted_and_writes_nothing(
+    run: Run, fake_sendx: FakeSendX
+) -> None:
     said = run("check")
     assert (said.status, said.err) == (0, "")
     key, url, first, others = said.out.splitlines()

@@ -9,7 +9,7 @@ import pytest
 import sendx_async
 from sendx_async import SendXError
 from sendx_async._cli import _exit_codes
-from sendx_async._cli._report import in_words
+from sendx_async._cli._output import error_in_words
 from sendx_async._core.errors import api_error_class
 from sendx_async.testing import FakeSendX
 
@@ -41,7 +41,7 @@ EVENT = ["event", "jane@example.com", "signup"]
     ],
 )
 def test_the_status_of_each_kind(name: str, status: int) -> None:
-    assert _exit_codes.status_of(getattr(sendx_async, name)("x")) == status
+    assert _exit_codes.code_of_error(getattr(sendx_async, name)("x")) == status
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,9 @@ def test_the_status_of_each_answer(run: Run, fake_sendx: FakeSendX, code: int, s
     assert api_error_class(code).__name__ == json.loads(run(*EVENT, "--json").out)["error"]
 
 
-def test_that_it_may_have_been_applied_is_told(run: Run, fake_sendx: FakeSendX) -> None:
+def test_an_error_tells_that_the_request_may_have_been_applied(
+    run: Run, fake_sendx: FakeSendX
+) -> None:
     fake_sendx.drop(applied=True)
     said = run(*EVENT)
     assert said.status == 3
@@ -71,7 +73,9 @@ def test_that_it_may_have_been_applied_is_told(run: Run, fake_sendx: FakeSendX) 
     )
 
 
-def test_that_it_was_not_applied_needs_no_words(run: Run, fake_sendx: FakeSendX) -> None:
+def test_an_error_of_a_request_that_was_not_applied_says_no_more(
+    run: Run, fake_sendx: FakeSendX
+) -> None:
     fake_sendx.respond(422, message="bad\x1b[31m\nname of jane@example.com")
     said = run(*EVENT)
     assert (said.status, said.err) == (
@@ -136,7 +140,7 @@ def test_an_error_for_programs(run: Run, fake_sendx: FakeSendX) -> None:
         ["identify", "jane@example.com", "--base-url", "http://example.com", "--json"],
     ],
 )
-def test_what_never_left_for_programs(
+def test_json_says_of_a_request_that_never_left_that_it_was_not_delivered(
     run: Run, fake_sendx: FakeSendX, arguments: list[str]
 ) -> None:
     said = run(*arguments)
@@ -152,5 +156,5 @@ def test_what_never_left_for_programs(
 
 
 def test_an_error_without_words_has_its_name() -> None:
-    assert in_words(SendXError()) == "SendXError"
-    assert in_words(pickle.loads(pickle.dumps(SendXError("gone.")))) == "gone"
+    assert error_in_words(SendXError()) == "SendXError"
+    assert error_in_words(pickle.loads(pickle.dumps(SendXError("gone.")))) == "gone"

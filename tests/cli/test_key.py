@@ -27,7 +27,8 @@ Run = Callable[..., Said]
 JANE = "jane@example.com"
 # The new session has no terminal; the first one that is opened in it becomes its own.
 IN_ITS_OWN_TERMINAL = """
-import os, sys
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # a test runner in the background has it ignored
 os.setsid()
 os.close(os.open(sys.argv[1], os.O_RDWR))
 os.execv(sys.argv[2], sys.argv[2:])
@@ -112,7 +113,7 @@ def sit_down(fake_sendx: FakeSendX, monkeypatch: pytest.MonkeyPatch) -> Iterator
         killer.join()
 
 
-def test_it_is_asked_for_and_not_shown(sit_down: Any, fake_sendx: FakeSendX) -> None:
+def test_the_key_is_asked_for_and_not_shown(sit_down: Any, fake_sendx: FakeSendX) -> None:
     person = sit_down("identify", JANE)
     person.read_until("SendX Team API key (hidden): ")
     assert not person.shows_what_is_typed()
@@ -123,7 +124,7 @@ def test_it_is_asked_for_and_not_shown(sit_down: Any, fake_sendx: FakeSendX) -> 
     assert person.process.wait() == 0
 
 
-def test_it_is_asked_for_while_data_comes_from_standard_input(
+def test_the_key_is_asked_for_while_data_comes_from_standard_input(
     sit_down: Any, fake_sendx: FakeSendX, tmp_path: Path
 ) -> None:
     (tmp_path / "data").write_text("not-the-key\n" * 3)
@@ -158,7 +159,9 @@ def test_no_good_key_is_typed(
     assert person.shows_what_is_typed()
 
 
-def test_nobody_is_asked_who_does_not_see_what_is_said(sit_down: Any, tmp_path: Path) -> None:
+def test_nobody_is_asked_for_the_key_who_does_not_see_what_is_said(
+    sit_down: Any, tmp_path: Path
+) -> None:
     with (tmp_path / "log").open("w") as log:
         person = sit_down("identify", JANE, stderr=log.fileno())
         assert "hidden" not in person.read_to_the_end()
@@ -166,7 +169,7 @@ def test_nobody_is_asked_who_does_not_see_what_is_said(sit_down: Any, tmp_path: 
     assert "set the environment variable SENDX_API_KEY" in (tmp_path / "log").read_text()
 
 
-def test_other_settings_are_looked_at_first(sit_down: Any) -> None:
+def test_other_settings_are_looked_at_before_the_key_is_asked_for(sit_down: Any) -> None:
     person = sit_down("identify", JANE, "--base-url", "http://example.com")
     seen = person.read_to_the_end()
     assert "Error: base_url must begin with https://" in seen
@@ -238,13 +241,13 @@ def test_a_key_that_cannot_be_is_refused_without_showing_it(
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_no_option_takes_it(run: Run, command: list[str]) -> None:
+def test_no_option_takes_the_key(run: Run, command: list[str]) -> None:
     said = run(*command, "--help")
     assert said.status == 0
     assert not re.findall(r"-\S*(?:key|token|secret|password)", said.out.lower())
 
 
-def test_processes_do_not_show_it(
+def test_the_list_of_processes_does_not_show_the_key(
     run: Run, fake_sendx: FakeSendX, children_unmeasured: None
 ) -> None:
     fake_sendx.black_hole(times=None)

@@ -7,13 +7,14 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import httpx
 import pytest
 
 from sendx_async._cli import main
 
-from .processes import COMMAND, Said
+from .processes import LIMIT, UNDISTURBED, Said, started
 
 Run = Callable[..., Said]
 
@@ -41,24 +42,15 @@ class Sandbox:
 
     def stop(self, number: signal.Signals) -> tuple[int, str]:
         os.kill(self.process.pid, number)
-        rest, _ = self.process.communicate(timeout=30)
+        rest, _ = self.process.communicate(timeout=LIMIT)
         return self.process.returncode, rest
 
 
 @contextlib.contextmanager
-def sandbox(*arguments: str) -> Iterator[Sandbox]:
-    with subprocess.Popen(
-        [*COMMAND, "sandbox", "--port", "0", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        # A test runner in the background may have SIGINT ignored, which children inherit.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads
-    ) as process:
-        try:
-            yield Sandbox(process)
-        finally:
-            process.kill()
+def sandbox(*arguments: str, **options: Any) -> Iterator[Sandbox]:
+    options = {"stderr": subprocess.STDOUT, **options}
+    with started("sandbox", "--port", "0", *arguments, **options) as process:
+        yield Sandbox(process)
 
 
 def test_the_sandbox_serves_shows_requests_and_ends_with_ctrl_c() -> None:
@@ -67,7 +59,7 @@ def test_the_sandbox_serves_shows_requests_and_ends_with_ctrl_c() -> None:
         assert running.value("API key") == "k1"
         assert f"curl -X POST {url}/contact/identify" in running.start_text
         headers = {"X-Team-ApiKey": "k1"}
-        with httpx.Client(base_url=url, headers=headers) as client:
+        with httpx.Client(base_url=url, headers=headers, timeout=LIMIT) as client:
             for method, path, body in [
                 ("POST", "/contact/identify", {"email": "jane@example.com"}),
                 ("POST", "/contact/identify/bulk", [{"email": "a@b.co"}]),
@@ -97,30 +89,40 @@ def test_the_sandbox_stops_while_a_client_is_connected() -> None:
     with sandbox() as running:
         url = httpx.URL(running.value("base URL"))
         assert url.port is not None
-        with socket.create_connection((url.host, url.port), timeout=5) as client:
+        with socket.create_connection((url.host, url.port), timeout=LIMIT) as client:
             client.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n{")
             status, rest = running.interrupt()
     assert status == 0
     assert "Traceback" not in rest
 
 
-def test_sigterm_stops_it_too() -> None:
+def test_sigterm_stops_the_sandbox() -> None:
     with sandbox() as running:
         assert running.stop(signal.SIGTERM) == (0, "\nThe sandbox has stopped.\n")
 
 
-def test_it_serves_on_when_nobody_reads_its_output() -> None:
+def test_a_ctrl_c_just_before_the_sandbox_falls_asleep_stops_it() -> None:
+    read, write = os.pipe()
+    with sandbox(command=[*UNDISTURBED, str(read)], pass_fds=[read]) as running:
+        os.write(write, b"!")
+        rest, _ = running.process.communicate(timeout=LIMIT)
+        assert (running.process.returncode, rest) == (0, "\nThe sandbox has stopped.\n")
+    os.close(read)
+    os.close(write)
+
+
+def test_the_sandbox_serves_on_when_nobody_reads_its_output() -> None:
     with sandbox() as running:
         url = running.value("base URL")
         running.stdout.close()
-        with httpx.Client(base_url=url) as client:
+        with httpx.Client(base_url=url, timeout=LIMIT) as client:
             for _ in range(3):
                 assert client.get("/x").status_code == 404
         os.kill(running.process.pid, signal.SIGINT)
-        assert running.process.wait(30) == 0
+        assert running.process.wait(LIMIT) == 0
 
 
-def test_a_port_that_is_taken_is_one_line_of_error(run: Run) -> None:
+def test_a_sandbox_on_a_port_that_is_taken_ends_with_one_line_of_error(run: Run) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         said = run("sandbox", "--port", str(taken.getsockname()[1]))
     assert (said.status, said.out) == (1, "")
@@ -130,13 +132,15 @@ def test_a_port_that_is_taken_is_one_line_of_error(run: Run) -> None:
 
 
 @pytest.mark.parametrize("port", ["70000", "-1", "x"])
-def test_a_port_that_does_not_exist_is_wrong_usage(run: Run, port: str) -> None:
+def test_a_sandbox_on_a_port_that_does_not_exist_is_wrong_usage(run: Run, port: str) -> None:
     said = run("sandbox", f"--port={port}")
     assert said.status == 2
     assert "Invalid value for '--port'" in said.err
 
 
-def test_without_uvicorn_the_extra_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sandbox_without_uvicorn_names_the_extra(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delitem(sys.modules, "sendx_async.testing._uvicorn", raising=False)
     monkeypatch.delattr("sendx_async.testing._uvicorn", raising=False)
     monkeypatch.setitem(sys.modules, "uvicorn.config", None)
@@ -146,7 +150,7 @@ def test_without_uvicorn_the_extra_is_named(run: Run, monkeypatch: pytest.Monkey
     assert said.err.count("\n") == 1
 
 
-def test_in_the_same_process(
+def test_the_sandbox_leaves_sigterm_as_it_was(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # No key has to be there, and SIGTERM does afterwards what it did before.

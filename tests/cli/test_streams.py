@@ -35,7 +35,7 @@ class TestCommands:
     def test_nobody_reads_the_errors(self, command: str, status: int, cut_off: int) -> None:
         assert run_command(*command.split(), stderr=cut_off) == Said(status, "", "")
 
-    def test_what_is_written_after_that_leads_nowhere(self, cut_off: int) -> None:
+    def test_output_after_nobody_reads_it_leads_nowhere(self, cut_off: int) -> None:
         script = (
             "from sendx_async._cli._output import say, tell\n"
             "try:\n"

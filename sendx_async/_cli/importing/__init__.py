@@ -1,1 +1,1 @@
-"""What ``sendx import`` is made of: reading a file, sending its rows, and keeping the books."""
+"""What ``sendx import`` is made of: reading a file, sending its rows, keeping a log."""

@@ -46,6 +46,9 @@ class Columns:
         separator: What stands between the tags, or lists, of one cell.
         tags: Tags that each contact gets besides.
         lists: Lists that each contact is put on besides.
+
+    Raises:
+        ConfigurationError: They make no sense; it names the option.
     """
 
     renamed: Mapping[str, str] = attrs.field(factory=dict[str, str])
@@ -57,12 +60,7 @@ class Columns:
     tags: tuple[str, ...] = ()
     lists: tuple[str, ...] = ()
 
-    def check(self) -> None:
-        """See whether the options make sense.
-
-        Raises:
-            ConfigurationError: They don't; it names the option.
-        """
+    def __attrs_post_init__(self) -> None:
         for column, field in self.renamed.items():
             if field not in FIELDS:
                 raise ConfigurationError(

@@ -1,4 +1,4 @@
-"""What became of each row: counted, kept in the progress file, and written if it was rejected."""
+"""What became of each row: counted, kept in the checkpoint, and written if it was rejected."""
 
 import contextlib
 from collections.abc import Mapping
@@ -7,11 +7,11 @@ from typing import Any
 
 import attrs
 
-from sendx_async._cli.importing._checkpoint import ProgressFile
-from sendx_async._cli.importing._finished import FinishedRows
+from sendx_async._cli.importing._checkpoint import Checkpoint, RowRanges
 from sendx_async._cli.importing._rejects import RejectsFile, Written, shown
 from sendx_async._cli.importing._rows import Begun, Row
 from sendx_async._core.errors import ConfigurationError
+from sendx_async._core.models import IdentifyRequest
 
 _OPTIONS = {"columns": "set of options for columns, tags or lists", "base_url": "base URL"}
 _INTERRUPTED = (
@@ -21,50 +21,67 @@ _INTERRUPTED = (
 
 
 @attrs.frozen(kw_only=True)
-class Earlier:
-    """What an earlier import of the same file has left.
+class RowsSoFar:
+    """What is known of the rows of a file; of a file that is begun with, nothing.
 
     Attributes:
-        options: How it read the file.
-        begun: How far it came.
+        begun: Which are finished, and how far those that were begun reach.
         in_doubt: Places of rows that may have been applied, and must not be twice.
         delivered: How many rows SendX has.
         rejected: How many can't be sent, or were refused.
-        rejects: Where the rejected ones are.
-        owns_rejects: Whether that file, if it is there, is this import's.
-        written: How much of it is certain.
         stopped_at: The first row that isn't finished, as a spreadsheet counts.
     """
 
-    options: Mapping[str, Any]
     begun: Begun = attrs.field(factory=Begun)
     in_doubt: frozenset[int] = frozenset()
     delivered: int = 0
     rejected: int = 0
+    stopped_at: int = 1
+
+
+@attrs.frozen(kw_only=True)
+class EarlierRun:
+    """What an earlier import of the same file has left.
+
+    Attributes:
+        options: How it read the file.
+        rows: What it knew of the rows.
+        rejects: Where the rejected ones are.
+        owns_rejects: Whether that file, if it is there, is this import's.
+        written: How much of it is certain.
+    """
+
+    options: Mapping[str, Any]
+    rows: RowsSoFar
     rejects: Path
     owns_rejects: bool
-    written: Written = attrs.field(factory=Written)
-    stopped_at: int
+    written: Written
 
     @property
     def is_untouched(self) -> bool:
         """Whether no row is known to be finished, or in doubt."""
-        return not self.begun.end
+        return not self.rows.begun.end
 
     @classmethod
-    def of(cls, document: Mapping[str, Any], directory: Path) -> "Earlier":
-        """Read it from what `Books` have written, in this directory."""
+    def of(cls, document: Mapping[str, Any], directory: Path) -> "EarlierRun":
+        """Read it from what an `ImportLog` has written, in this directory."""
         return cls(
             options=document["options"],
-            begun=Begun(FinishedRows(document["finished"]), document["end"], document["checksum"]),
-            in_doubt=frozenset(document["in_doubt"]),
-            delivered=document["delivered"],
-            rejected=document["rejected"],
+            rows=RowsSoFar(
+                begun=Begun(RowRanges(document["finished"]), document["end"], document["checksum"]),
+                in_doubt=frozenset(document["in_doubt"]),
+                delivered=document["delivered"],
+                rejected=document["rejected"],
+                stopped_at=document["stopped_at"],
+            ),
             rejects=directory / document["rejects"],
             owns_rejects=document["owns_rejects"],
             written=Written(*document["written"]),
-            stopped_at=document["stopped_at"],
         )
+
+    def written_in(self, path: Path) -> Written | None:
+        """Return how much of a file of rejected rows is certain; None if it is another's."""
+        return self.written if self.owns_rejects and path.absolute() == self.rejects else None
 
     def check(self, options: Mapping[str, Any], rejects: Path | None) -> None:
         """See whether an import goes on as this one has begun.
@@ -84,42 +101,61 @@ class Earlier:
             )
 
 
-class Books:
-    """Keeps what became of each row.
+class ImportLog:
+    """Keeps what became of each row, and which rows are under way.
 
     Args:
-        progress: Where to; None to keep it only as long as the process lives.
+        checkpoint: Where to; None to keep it only as long as the process lives.
         rejects: Where the rejected rows go.
         options: What has to be the same when the import is gone on with.
-        earlier: What an earlier import has left, if this one goes on with it.
+        rows: What is known of the rows already.
 
     Attributes:
         delivered: How many rows SendX has, as far as that is written.
         rejected: How many can't be sent, or were refused, likewise.
-        stopped_at: The first row that isn't finished, as a spreadsheet counts.
-        is_complete: Whether all rows are finished; like `stopped_at`, whoever reads them says so.
+        is_complete: Whether all rows are finished; whoever reads them says so.
     """
 
     def __init__(
         self,
-        progress: ProgressFile | None,
+        checkpoint: Checkpoint | None,
         rejects: RejectsFile,
         options: Mapping[str, Any],
-        earlier: Earlier | None,
+        rows: RowsSoFar,
     ) -> None:
-        self._progress = progress
+        self._checkpoint = checkpoint
         self._rejects = rejects
         self._options = options
-        self._finished = FinishedRows() if earlier is None else earlier.begun.finished.copy()
-        self._end = 0 if earlier is None else earlier.begun.end
-        self._checksum = 0 if earlier is None else earlier.begun.checksum
-        self._in_doubt = set[int]() if earlier is None else set(earlier.in_doubt)
-        self._were_in_doubt = frozenset(self._in_doubt)
-        self.delivered = self._delivered = 0 if earlier is None else earlier.delivered
-        self.rejected = self._rejected = 0 if earlier is None else earlier.rejected
-        self.stopped_at = 1 if earlier is None else earlier.stopped_at
+        self._finished = rows.begun.finished.copy()
+        self._end, self._checksum = rows.begun.end, rows.begun.checksum
+        self._were_in_doubt = set(rows.in_doubt)  # since an earlier run, until they are rejected
+        self._under_way: dict[int, Row] = {}  # by their place, in order
+        self._in_doubt = set[int]()  # the places of those under way that must not be sent twice
+        self._settled = set[int]()  # the places of those that are finished, which is not written
+        self._next = rows.stopped_at
+        self.delivered = self._delivered = rows.delivered
+        self.rejected = self._rejected = rows.rejected
         self.is_complete = False
-        self._is_begun = earlier is not None
+        self._is_begun = checkpoint is not None and checkpoint.document is not None
+
+    @property
+    def under_way(self) -> int:
+        """How many rows may be sent twice if the process is killed, or would be in doubt then."""
+        return len(self._under_way)
+
+    @property
+    def in_doubt(self) -> int:
+        """How many of them must not be sent twice."""
+        return len(self._in_doubt)
+
+    @property
+    def stopped_at(self) -> int:
+        """The first row that isn't finished, as a spreadsheet counts."""
+        return next(
+            (row.record.number for place, row in self._under_way.items()
+             if place not in self._settled),
+            self._next,
+        )  # fmt: skip
 
     @property
     def rejects(self) -> str | None:
@@ -128,15 +164,15 @@ class Books:
         return shown(self._rejects.path) if has_some else None
 
     @property
-    def are_kept(self) -> bool:
+    def is_kept(self) -> bool:
         """Whether the process may end, and another one go on."""
-        return self._progress is not None
+        return self._checkpoint is not None
 
     def take_rejects(self) -> None:
         """Take the file of rejected rows, and note whose it is before it is there.
 
         Raises:
-            ConfigurationError: It exists, or can't be written, or the progress file can't.
+            ConfigurationError: It exists, or can't be written, or the checkpoint can't.
         """
         self._note(owns_rejects=True)
         try:
@@ -145,15 +181,17 @@ class Books:
             self._note(owns_rejects=False)
             raise
 
-    def expect(self, row: Row) -> bool:
-        """Note that a row is about to be sent; False if that must not be.
+    def begin(self, row: Row) -> IdentifyRequest | None:
+        """Note that a row is about to be sent, and return what; None if it must not be.
 
         Raises:
-            ConfigurationError: The progress file can't be written.
+            ConfigurationError: The checkpoint can't be written.
         """
-        if row.place in self._were_in_doubt:
-            self.reject(row, _INTERRUPTED)
-            return False
+        self._next = row.record.number + 1
+        if row.contact is None or row.place in self._were_in_doubt:
+            self.reject(row, row.problem or _INTERRUPTED)
+            return None
+        self._under_way[row.place] = row
         if not row.is_replay_safe:
             self._know(row)
             self._in_doubt.add(row.place)
@@ -162,7 +200,7 @@ class Books:
             except BaseException:
                 self._in_doubt.discard(row.place)  # it will not be sent
                 raise
-        return True
+        return row.contact
 
     def deliver(self, row: Row) -> None:
         """Note that SendX has a row."""
@@ -182,7 +220,7 @@ class Books:
     def _finish(self, row: Row) -> None:
         self._know(row)
         self._finished.add(row.place)
-        self._in_doubt.discard(row.place)
+        self._settled.add(row.place)
 
     def _know(self, row: Row) -> None:
         if row.place >= self._end:
@@ -192,25 +230,30 @@ class Books:
         """Bring to the files what was noted; after that no end of the process undoes it.
 
         Raises:
-            ConfigurationError: The progress file can't be written.
+            ConfigurationError: The checkpoint can't be written.
             OSError: The file of rejected rows can't be written.
         """
         self._is_begun = True
         self._rejects.write()
         self._note(owns_rejects=True)
         self.delivered, self.rejected = self._delivered, self._rejected
+        for place in self._settled:
+            self._under_way.pop(place, None)
+        self._in_doubt -= self._settled
+        self._were_in_doubt -= self._settled
+        self._settled.clear()
 
     def _note(self, *, owns_rejects: bool) -> None:
-        if self._progress is not None:
+        if self._checkpoint is not None:
             written = self._rejects.written
-            path, directory = self._rejects.path.absolute(), self._progress.path.absolute().parent
-            self._progress.replace(
+            path, directory = self._rejects.path.absolute(), self._checkpoint.path.absolute().parent
+            self._checkpoint.replace(
                 {
                     "options": self._options,
                     "finished": self._finished.ranges,
                     "end": self._end,
                     "checksum": self._checksum,
-                    "in_doubt": sorted(self._in_doubt),
+                    "in_doubt": sorted((self._were_in_doubt | self._in_doubt) - self._settled),
                     "delivered": self._delivered,
                     "rejected": self._rejected,
                     # So that they can be moved together.
@@ -228,5 +271,5 @@ class Books:
             with contextlib.suppress(ConfigurationError):
                 self._note(owns_rejects=False)  # it goes, and another import may come to have it
         self._rejects.close()
-        if self._progress is not None:
-            self._progress.close(remove=is_over)
+        if self._checkpoint is not None:
+            self._checkpoint.close(remove=is_over)

@@ -29,7 +29,7 @@ class _RateColumn(ProgressColumn):
         return Text(f"{rate:,.0f} rows/s")
 
 
-class Display:
+class ProgressBar:
     """A bar with the rows so far, how many were rejected, the rate and the time that is left.
 
     Args:

@@ -7,9 +7,10 @@ from typing import Any, cast
 
 import attrs
 
-from sendx_async._cli.importing._columns import Columns, Plans, listed
-from sendx_async._cli.importing._finished import FinishedRows
-from sendx_async._cli.importing._records import CsvTable, Format, JsonLines, Record, Table
+from sendx_async._cli.importing._checkpoint import RowRanges
+from sendx_async._cli.importing._columns import Plans, listed
+from sendx_async._cli.importing._options import FileOptions
+from sendx_async._cli.importing._records import CsvTable, JsonLines, Record, Table
 from sendx_async._cli.importing._text import STANDARD_INPUT, SourceText, has_bad_bytes
 from sendx_async._core.errors import ConfigurationError, InvalidRequestError
 from sendx_async._core.models import IdentifyRequest
@@ -54,7 +55,7 @@ class Begun:
         checksum: Of the file up to there.
     """
 
-    finished: FinishedRows = attrs.field(factory=FinishedRows)
+    finished: RowRanges = attrs.field(factory=RowRanges)
     end: int = 0
     checksum: int = 0
 
@@ -71,25 +72,6 @@ class OtherFileError(ConfigurationError):
             f"this is not the file whose import was stopped: {how}. Nothing was sent. Resume with "
             "the file as it was; to begin anew, delete its progress file (NAME.sendx-progress)"
         )
-
-
-@attrs.frozen(kw_only=True)
-class FileOptions:
-    """How a file is read.
-
-    Attributes:
-        file: Its path, or ``-``.
-        format: What it is; None to tell by its name, or by its first character.
-        encoding: Python's name of its encoding; None to tell by its first bytes, or UTF-8.
-        delimiter: What stands between the cells of CSV; None to tell by the header.
-        columns: What is to be done with its columns.
-    """
-
-    file: str
-    format: Format | None
-    encoding: str | None
-    delimiter: str | None
-    columns: Columns
 
 
 class SourceRows:
@@ -130,10 +112,11 @@ class SourceRows:
                 )
             self._plans.check(table.header)
 
-    def described(self) -> dict[str, Any]:
+    def described(self, base_url: str) -> dict[str, Any]:
         """Return what has to be the same when an import is gone on with, as JSON carries it."""
         options = attrs.asdict(self._options, filter=lambda field, _: field.name != "file")
-        return cast("dict[str, Any]", json.loads(json.dumps(options | {"header": self.header})))
+        more = {"header": self.header, "base_url": base_url}
+        return cast("dict[str, Any]", json.loads(json.dumps(options | more)))
 
     def __iter__(self) -> Iterator[Row]:
         """Return the rows that are not finished.

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Callable, Iterable
 import anyio
 import anyio.lowlevel
 
-from sendx_async._cli._signals import call_when_told_to_stop
-from sendx_async._cli.importing._import_log import Books
+from sendx_async._cli._exit_codes import call_when_told_to_stop
+from sendx_async._cli.importing._import_log import ImportLog
 from sendx_async._cli.importing._rows import Row
 from sendx_async._clients.async_client import AsyncTrackingClient
 from sendx_async._core.errors import (
@@ -31,15 +31,15 @@ _OF_A_ROW = (BadRequestError, ConflictError, UnprocessableEntityError)
 
 
 class Sender:
-    """Sends rows, and has the books kept of what becomes of each.
+    """Sends rows, and tells the import log what becomes of each.
 
-    At no time more rows are given away, and not yet in the books, than can be under way: these are
-    all that may be sent twice if the process is killed.
+    It asks the log how many are given away, and not yet written as finished. These are never more
+    than can be under way: they are all that may be sent twice if the process is killed.
 
     Args:
         client: What sends.
         rows: What is to be sent.
-        books: Where it is kept what became of them.
+        log: Where it is kept what became of them.
         concurrency: How many requests may be under way at once.
         patience: Seconds that an outage may last.
         on_progress: Called now and then when there is news.
@@ -54,7 +54,7 @@ class Sender:
         self,
         client: AsyncTrackingClient,
         rows: Iterable[Row],
-        books: Books,
+        log: ImportLog,
         *,
         concurrency: int,
         patience: float,
@@ -62,13 +62,12 @@ class Sender:
     ) -> None:
         self._client = client.with_options(on_event=self._note_event)
         self._rows = rows
-        self._books = books
+        self._log = log
         self._concurrency = concurrency
         self._patience = patience
         self._on_progress = on_progress
-        self._under_way: dict[int, Row] = {}  # by their index in the stream
+        self._sent: dict[int, Row] = {}  # by their index in the stream, until their outcome
         self._given = 0
-        self._noted: list[int] = []  # in the books, which are not yet written
         self._room = asyncio.Event()
         self._scope = anyio.CancelScope()
         self._will_write = False
@@ -76,10 +75,8 @@ class Sender:
         self.stopped_by: int | None = None
         self.waits_for: str | None = None
         self.position = 0
-        self._in_doubt: set[int] = set()  # those under way that must not be sent twice
         self._alike = 0
         self._last_refusal: tuple[type[SendXError], int | None] | None = None
-        self._number = books.stopped_at - 1
 
     async def run(self) -> None:
         """Send until all rows are finished, or it is told to stop.
@@ -89,7 +86,7 @@ class Sender:
             OSError: A file can't be read or written.
         """
         # Before the first row can be among the rejects: whoever resumes knows whose they are.
-        self._books.write()
+        self._log.write()
         call_when_told_to_stop(self._stop)
         loop = asyncio.get_running_loop()
 
@@ -112,41 +109,36 @@ class Sender:
             self._write()
         if self._failure is not None:
             raise self._failure
-        self._books.is_complete = self.stopped_by is None
+        self._log.is_complete = self.stopped_by is None
 
     async def _contacts(self, source: ThreadedSource) -> AsyncIterator[IdentifyRequest]:
         most = self._concurrency * MOST_IN_BULK
         row: Row
         async for row in source:
             # What is not safe to repeat travels alone: more would be in doubt than need be.
-            while len(self._under_way) >= most or (
-                len(self._in_doubt) >= self._concurrency and not row.is_replay_safe
+            while self._log.under_way >= most or (
+                self._log.in_doubt >= self._concurrency and not row.is_replay_safe
             ):
                 self._room.clear()
                 await self._room.wait()
             if self.stopped_by is not None:
                 return
-            self._number, self.position = row.record.number, row.position
-            if row.contact is not None and self._books.expect(row):
-                self._under_way[self._given] = row
-                if not row.is_replay_safe:
-                    self._in_doubt.add(self._given)
+            self.position = row.position
+            if (contact := self._log.begin(row)) is not None:
+                self._sent[self._given] = row
                 self._given += 1
-                yield row.contact
+                yield contact
             else:
-                if row.contact is None:
-                    self._books.reject(row, f"{row.problem}")
                 self._write_soon()
                 await anyio.lowlevel.checkpoint()  # a file may have nothing but such rows
 
     def _note(self, outcome: Outcome) -> None:
-        row = self._under_way[outcome.index]
+        row = self._sent.pop(outcome.index)
         if outcome.error is None:
-            self._books.deliver(row)
+            self._log.deliver(row)
         else:
-            self._books.reject(row, _reason(outcome.error))
+            self._log.reject(row, _reason(outcome.error))
         self._look_for_something_general(outcome.error)
-        self._noted.append(outcome.index)
         self._write_soon()
 
     def _look_for_something_general(self, error: SendXError | None) -> None:
@@ -157,7 +149,7 @@ class Sender:
         if error is None or self._alike < _TELLING or self._failure is not None:
             return
         # What a row holds is at fault with some errors, but hardly if no row was ever delivered.
-        if not isinstance(error, _OF_A_ROW) or not self._books.delivered:
+        if not isinstance(error, _OF_A_ROW) or not self._log.delivered:
             self._failure = ConfigurationError(
                 f"SendX has refused {_TELLING} rows after each other in the same way: "
                 f"{str(error).rstrip('.?')}. Are the base URL and the file right? These rows are "
@@ -179,7 +171,7 @@ class Sender:
 
     def _note_unclaimed(self, outcome: Outcome) -> None:
         if outcome.is_retryable:
-            self._books.give_up(self._under_way[outcome.index])
+            self._log.give_up(self._sent.pop(outcome.index))
         else:
             self._note(outcome)
 
@@ -191,28 +183,19 @@ class Sender:
 
     def _write(self) -> None:
         self._will_write = False
-        noted = set(self._noted)
-        self._books.stopped_at = min(
-            (row.record.number for index, row in self._under_way.items() if index not in noted),
-            default=self._number + 1,
-        )
         try:
-            self._books.write()
+            self._log.write()
         except Exception as error:  # noqa: BLE001 - the loop would only log it; run raises it
             self._failure = error
             self._scope.cancel()
             return
-        for index in self._noted:
-            del self._under_way[index]
-        self._in_doubt.difference_update(self._noted)
-        self._noted.clear()
         self._room.set()
         self._on_progress(self)
-        if self.stopped_by is not None and not self._under_way:
+        if self.stopped_by is not None and not self._log.under_way:
             self._scope.cancel()
 
     def _stop(self, number: int) -> None:
-        if self.stopped_by is not None or self.waits_for is not None or not self._under_way:
+        if self.stopped_by is not None or self.waits_for is not None or not self._log.under_way:
             self._scope.cancel()
         else:
             asyncio.get_running_loop().call_later(_SECONDS_TO_FINISH, self._scope.cancel)

@@ -1,33 +1,55 @@
-"""What is said at the end of an import, to people and to programs, and its exit status."""
+"""What an import came to: how people and programs are told at its end, and its exit code."""
 
+import json
 import signal
-from typing import Any
 
-from sendx_async._cli import _exit_codes
-from sendx_async._cli._output import printable
-from sendx_async._cli._report import in_words, of_a_file
-from sendx_async._cli.importing._run import Job, Report
+import attrs
+
+from sendx_async._cli import _exit_codes, _output
+from sendx_async._cli.importing._options import ImportOptions
 from sendx_async._core.errors import ApiError, OutageError, SendXError
 
-_SIGNAL_STATUSES = {signal.SIGINT: _exit_codes.INTERRUPTED, signal.SIGTERM: _exit_codes.TERMINATED}
+
+@attrs.frozen(kw_only=True)
+class ImportReport:
+    """What an import, or a look at its file, came to.
+
+    Attributes:
+        good: How many rows SendX has, or could be sent; those of an earlier import included.
+        rejected: How many can't be sent, or were refused.
+        rejects: Where the rejected rows are; None if they are nowhere.
+        rows: How many rows were finished by this process.
+        seconds: How long that took.
+        stopped_at: The first row that isn't finished, as a spreadsheet counts; None if all are.
+        stopped_by: What stopped it: a signal, or an error; None if nothing did.
+        can_resume: Whether there is something to go on with.
+    """
+
+    good: int
+    rejected: int
+    rejects: str | None
+    rows: int
+    seconds: float
+    stopped_at: int | None = None
+    stopped_by: signal.Signals | Exception | None = None
+    can_resume: bool = False
 
 
-def in_sentences(job: Job, report: Report, *, sent: bool) -> str:
+def in_sentences(options: ImportOptions, report: ImportReport) -> str:
     """Tell a person what came of it.
 
     Args:
-        job: What was to be done.
+        options: What was to be done.
         report: What came of it.
-        sent: Whether it was sent, and not only looked at.
     """
-    if not sent:
+    if options.is_dry_run:
         verb, good, rejected = "Looked at", "can be sent", "can't"
     elif report.stopped_at is not None:
         verb, good, rejected = f"Stopped at row {report.stopped_at} of", "delivered", "rejected"
     else:
         verb, good, rejected = "Imported", "delivered", "rejected"
     counts = f"{_rows(report.good)} {good}, {report.rejected:,} {rejected}"
-    lines = [f"{verb} {printable(job.name)}: {counts} ({_effort(report)})."]
+    lines = [f"{verb} {_output.printable(options.name)}: {counts} ({_effort(report)})."]
     if report.rejects is not None and report.can_resume:
         lines.append(
             f"The rejected rows so far are in {report.rejects}, with the reasons: leave that file "
@@ -47,7 +69,7 @@ def _rows(count: int) -> str:
     return "1 row" if count == 1 else f"{count:,} rows"
 
 
-def _effort(report: Report) -> str:
+def _effort(report: ImportReport) -> str:
     """Tell what this process has done, which may not be all."""
     parts = [f"{report.seconds:,.1f} s"]
     if report.rows < report.good + report.rejected:
@@ -57,13 +79,13 @@ def _effort(report: Report) -> str:
     return ", ".join(parts)
 
 
-def as_json(job: Job, report: Report, *, sent: bool) -> dict[str, Any]:
+def as_json(options: ImportOptions, report: ImportReport) -> str:
     """Tell a program what came of it; the arguments are those of `in_sentences`."""
     stopped_by = report.stopped_by
-    return {
-        "file": job.source.file,
-        "dry_run": not sent,
-        ("delivered" if sent else "good"): report.good,
+    summary = {
+        "file": options.source.file,
+        "dry_run": options.is_dry_run,
+        ("good" if options.is_dry_run else "delivered"): report.good,
         "rejected": report.rejected,
         "rejects": report.rejects,
         "complete": report.stopped_at is None,
@@ -76,9 +98,10 @@ def as_json(job: Job, report: Report, *, sent: bool) -> dict[str, Any]:
         "rows": report.rows,
         "seconds": round(report.seconds, 3),
     }
+    return json.dumps(summary)
 
 
-def error_in_words(report: Report) -> str | None:
+def error_in_words(report: ImportReport) -> str | None:
     """Tell what stopped it, if it was an error."""
     error = report.stopped_by
     if isinstance(error, OutageError):
@@ -89,18 +112,18 @@ def error_in_words(report: Report) -> str | None:
         reason = str(error.last).rstrip(".")
         return f"SendX is in trouble for too long: {reason}.{wait} Try again later."
     if isinstance(error, SendXError):
-        return in_words(error)
+        return _output.error_in_words(error)
     if isinstance(error, OSError):
-        return of_a_file(error)
+        return _output.file_error_in_words(error)
     return None
 
 
-def status(report: Report) -> int:
-    """Return the exit status."""
+def exit_code(report: ImportReport) -> int:
+    """Return the exit code."""
     if isinstance(report.stopped_by, signal.Signals):
-        return _SIGNAL_STATUSES[report.stopped_by]
+        return _exit_codes.code_of_signal(report.stopped_by)
     if isinstance(report.stopped_by, SendXError):
-        return _exit_codes.status_of(report.stopped_by)
+        return _exit_codes.code_of_error(report.stopped_by)
     if report.stopped_by is not None:
         return _exit_codes.USAGE
     return _exit_codes.REFUSED if report.rejected else _exit_codes.DONE

@@ -14,17 +14,17 @@ KILLED = 9
 _PROGRAM = f"""
 import os, sys
 from sendx_async._cli import main
-from sendx_async._cli.importing._checkpoint import ProgressFile
+from sendx_async._cli.importing._checkpoint import Checkpoint
 
 path, text = sys.argv.pop(1), sys.argv.pop(1)
-replace = ProgressFile.replace
+replace = Checkpoint.replace
 
 def replace_or_die(self, document):
     if os.path.exists(path) and text in open(path).read():
         os._exit({KILLED})  # like SIGKILL: nothing is closed, written or tidied up
     replace(self, document)
 
-ProgressFile.replace = replace_or_die
+Checkpoint.replace = replace_or_die
 sys.exit(main())
 """
 

@@ -38,9 +38,9 @@ def resumed(run: Run, *options: str) -> Imported:
 
 
 @contextlib.contextmanager
-def importing(server: FakeSendX, *options: str) -> Generator["subprocess.Popen[str]"]:
+def importing(server: FakeSendX, *options: str, **how: Any) -> Generator["subprocess.Popen[str]"]:
     """Import a file in a process of its own, which has begun to send."""
-    with started("import", "c.csv", *options) as process:
+    with started("import", "c.csv", *options, **how) as process:
         server.wait_for(lambda: sent(server), LIMIT)
         yield process
 

@@ -14,7 +14,7 @@ from .conftest import Import
 from .stopped import LIMIT, change_document, importing, resumed, sent, stopped, write_contacts
 
 
-class TestProgressFile:
+class TestCheckpoint:
     def test_where_nothing_was_stopped_nothing_is_resumed(
         self, import_text: Import, run: Run, fake_sendx: FakeSendX
     ) -> None:
@@ -28,13 +28,15 @@ class TestProgressFile:
         assert sent(fake_sendx) == ["a@b.co"]
         assert [path.name for path in Path().iterdir()] == ["c.csv"]
 
-    def test_standard_input_has_none_of_its_own(self, run: Run) -> None:
+    def test_to_resume_standard_input_a_checkpoint_must_be_named(self, run: Run) -> None:
         said = run("import", "-", "--resume")
         assert said.status == 2
         assert "--resume with standard input, or a pipe, needs --progress-file" in said.err
 
     @pytest.mark.parametrize("kind", ["text", "database"])
-    def test_another_file_is_left_alone(self, import_text: Import, kind: str) -> None:
+    def test_a_file_that_is_no_checkpoint_is_left_alone(
+        self, import_text: Import, kind: str
+    ) -> None:
         path = Path("p")
         if kind == "text":
             path.write_text("precious " * 1000)
@@ -48,7 +50,7 @@ class TestProgressFile:
         assert "p is no file in which an import keeps track of its rows" in done.said.err
         assert path.read_bytes() == before
 
-    def test_one_of_another_version(
+    def test_a_checkpoint_of_another_version_is_refused(
         self, import_text: Import, run: Run, fake_sendx: FakeSendX
     ) -> None:
         stopped(import_text, fake_sendx, "email\nbad\na@b.co\n")
@@ -59,14 +61,16 @@ class TestProgressFile:
         assert said.status == 2
         assert "written by another version of this command" in said.err
 
-    def test_where_nothing_can_be_written(self, import_text: Import) -> None:
+    def test_a_checkpoint_that_can_not_be_written_names_the_option(
+        self, import_text: Import
+    ) -> None:
         done = import_text("email\na@b.co\n", "--progress-file", "absent/p")
         assert done.said.status == 2
         assert "absent/p can't keep track of the import" in done.said.err
         assert "--progress-file" in done.said.err
 
 
-def test_a_document_that_makes_no_sense(
+def test_a_checkpoint_that_makes_no_sense_is_refused(
     import_text: Import, run: Run, fake_sendx: FakeSendX
 ) -> None:
     stopped(import_text, fake_sendx, "email\nbad\na@b.co\n")
@@ -76,13 +80,13 @@ def test_a_document_that_makes_no_sense(
     assert "c.csv.sendx-progress can't be read: delete it to begin anew" in said.err
 
 
-def test_a_progress_file_that_was_moved_without_its_other_half(
+def test_a_checkpoint_that_was_moved_without_its_log_is_refused(
     settings: None, run: Run, fake_sendx: FakeSendX
 ) -> None:
     write_contacts(3000)
-    fake_sendx.latency = 0.05
-    with importing(fake_sendx) as process:
-        fake_sendx.wait_for(lambda: len(sent(fake_sendx)) > 300, LIMIT)
+    fake_sendx.latency = 0.2  # all would take 24 s
+    with importing(fake_sendx, "--concurrency", "1") as process:
+        fake_sendx.wait_for(lambda: len(sent(fake_sendx)) > 50, LIMIT)
         process.kill()
     fake_sendx.latency = 0
     log = Path("c.csv.sendx-progress-wal")
@@ -94,7 +98,7 @@ def test_a_progress_file_that_was_moved_without_its_other_half(
     assert resumed(run).counts == (3000, 0)
 
 
-def test_one_that_was_stopped_in_order_is_one_file(
+def test_the_checkpoint_of_an_import_that_was_stopped_in_order_is_one_file(
     import_text: Import, run: Run, fake_sendx: FakeSendX
 ) -> None:
     stopped(import_text, fake_sendx, "email\nbad\na@b.co\n")
@@ -107,7 +111,7 @@ def test_one_that_was_stopped_in_order_is_one_file(
 
 
 @pytest.mark.parametrize("options", [[], ["--rejects", "./p"]])
-def test_the_progress_file_is_a_file_of_its_own(import_text: Import, options: list[str]) -> None:
+def test_the_checkpoint_must_be_a_file_of_its_own(import_text: Import, options: list[str]) -> None:
     name = "c.csv" if not options else "p"
     done = import_text("email\na@b.co\n", "--progress-file", name, *options)
     assert done.said.status == 2

@@ -96,7 +96,7 @@ def test_every_other_column_can_be_a_custom_field_or_left_out(
         ("email", ["--all-fields", "--ignore-rest"], "can't go together"),
     ],
 )
-def test_what_is_in_doubt_is_asked_before_anything_is_sent(
+def test_columns_in_doubt_are_asked_about_before_anything_is_sent(
     run: Run, fake_sendx: FakeSendX, header: str, options: list[str], says: str
 ) -> None:
     Path("c.csv").write_text(f"{header}\n{JANE},x,y\n")

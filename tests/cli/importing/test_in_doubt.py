@@ -14,14 +14,14 @@ from .stopped import LIMIT, resumed, sent, stop_at_once, stopped
 
 @pytest.mark.usefixtures("settings")
 class TestNotSafeToRepeat:
-    def test_what_was_certainly_not_sent_is_sent_later(
+    def test_a_row_that_was_certainly_not_sent_is_sent_later(
         self, import_text: Import, run: Run, fake_sendx: FakeSendX
     ) -> None:
         stopped(import_text, fake_sendx, "email,Visits\na@b.co,++1\n", "--field", "Visits")
         assert resumed(run, "--field", "Visits").counts == (1, 0)
         assert fake_sendx.contact("a@b.co").custom_fields == {"Visits": "1"}
 
-    def test_what_was_under_way_when_it_was_stopped_is_for_people_to_look_at(
+    def test_a_row_under_way_at_ctrl_c_is_rejected_for_people_to_look_at(
         self, run: Run, fake_sendx: FakeSendX
     ) -> None:
         Path("c.csv").write_text("email,Visits\na@b.co,++1\n")
@@ -33,7 +33,7 @@ class TestNotSafeToRepeat:
         assert "it may have been applied" in Path("c.rejects.csv").read_text()
         assert fake_sendx.contact("a@b.co").custom_fields == {"Visits": "1"}
 
-    def test_what_was_under_way_at_a_kill_is_for_people_to_look_at(
+    def test_a_row_under_way_at_a_kill_is_rejected_for_people_to_look_at(
         self, run: Run, fake_sendx: FakeSendX
     ) -> None:
         Path("c.csv").write_text("email,Visits\na@b.co,++1\nc@d.co,++1\n")

@@ -65,7 +65,8 @@ def test_a_kill_leaves_in_doubt_no_more_than_could_be_under_way(
     lines = [f"a{row}@b.co,++1" for row in range(200)]
     Path("c.csv").write_text("\n".join(["email,Visits", *lines]))
     options = ("c.csv", "--field", "Visits", "--concurrency", "4")
-    fake_sendx.latency = 0.05
+    # So that it is killed, however long that takes, before all are sent.
+    fake_sendx.latency = lambda: 0 if len(fake_sendx.requests) < 20 else 0.5
     with started("import", *options) as process:
         fake_sendx.wait_for(lambda: len(fake_sendx.requests) >= 20, LIMIT)
         process.kill()
@@ -81,7 +82,7 @@ def test_a_kill_leaves_in_doubt_no_more_than_could_be_under_way(
 
 @pytest.mark.parametrize("is_torn", [False, True])
 @pytest.mark.parametrize("row", [2, 30, 90])
-def test_it_may_die_between_writing_a_rejected_row_and_noting_it(
+def test_an_import_may_die_between_writing_a_rejected_row_and_noting_it(
     run: Run, fake_sendx: FakeSendX, row: int, is_torn: bool
 ) -> None:
     bad = {2, 3, 30, 31, 60, 90}
@@ -99,7 +100,7 @@ def test_it_may_die_between_writing_a_rejected_row_and_noting_it(
     assert {path.name for path in Path().iterdir()} == {"c.csv", "c.rejects.csv"}
 
 
-def test_what_was_refused_before_a_kill_and_delivered_after_it_is_not_rejected(
+def test_a_row_refused_before_a_kill_and_delivered_after_it_is_not_rejected(
     run: Run, fake_sendx: FakeSendX
 ) -> None:
     Path("c.csv").write_text("email\nbad\na@b.co\n")

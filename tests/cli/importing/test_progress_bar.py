@@ -78,19 +78,20 @@ def test_a_bar_shows_rows_errors_rate_and_the_time_that_is_left(fake_sendx: Fake
     )
 
 
-def test_it_says_when_sendx_is_waited_for(fake_sendx: FakeSendX) -> None:
+def test_an_import_says_when_sendx_is_waited_for(fake_sendx: FakeSendX) -> None:
     write_contacts(100)
-    fake_sendx.respond(429, retry_after=1)
+    fake_sendx.respond(429, retry_after=1, times=None)
     with watched("import", "c.csv") as import_:
         import_.read_until("Waiting for SendX (RateLimitError)")
+        fake_sendx.recover()
         status, out = import_.end()
     assert status == 1
     assert "100 rows delivered" in out
     assert "c.csv" in import_.seen.rpartition("Waiting")[2]
 
 
-def test_it_says_that_it_stops(fake_sendx: FakeSendX) -> None:
-    write_contacts(3000)
+def test_an_import_that_was_told_to_stop_says_that_it_does(fake_sendx: FakeSendX) -> None:
+    write_contacts(20_000)
     fake_sendx.latency = 0.3
     with watched("import", "c.csv") as import_:
         import_.read_until("delivered")
@@ -102,7 +103,7 @@ def test_it_says_that_it_stops(fake_sendx: FakeSendX) -> None:
     assert out.startswith("Stopped at row ")
 
 
-def test_standard_input_has_no_end_that_is_known(fake_sendx: FakeSendX) -> None:
+def test_no_time_is_left_where_standard_input_has_no_known_end(fake_sendx: FakeSendX) -> None:
     read, write = os.pipe()
     with os.fdopen(write, "wb") as pipe:
         pipe.write(b"email\na@b.co\n")
@@ -129,7 +130,7 @@ def test_looking_at_a_file_shows_a_bar_too() -> None:
     assert "20 rows can be sent, 1 can't" in out
 
 
-def test_json_is_for_programs(fake_sendx: FakeSendX) -> None:
+def test_no_bar_is_shown_with_json(fake_sendx: FakeSendX) -> None:
     write_contacts(20)
     with watched("import", "c.csv", "--json") as import_:
         import_.end()

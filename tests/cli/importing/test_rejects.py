@@ -71,7 +71,7 @@ def test_rejected_json_can_be_mended_and_imported_again(
     assert fake_sendx.contact("zoe@b.co").tags == {"x"}
 
 
-def test_what_is_no_csv_is_kept_as_it_was(import_text: Import) -> None:
+def test_a_row_that_is_no_csv_is_kept_as_it_was(import_text: Import) -> None:
     done = import_text('email,first_name\n"a@b.co"x,Ann\nc@d.co,Cid\n"e@f.co,Eve\nlast')
     assert done.counts == (1, 3)
     with Path("c.rejects.csv").open(newline="") as file:
@@ -165,7 +165,7 @@ def test_json_that_the_files_encoding_can_not_write_stays_escaped(
     assert names == ["Zoë \u20ac \ud800", "\udc80 \ud800"]
 
 
-def test_what_sendx_refuses_is_kept_with_its_words(
+def test_a_row_that_sendx_refuses_is_kept_with_its_words(
     import_text: Import, fake_sendx: FakeSendX
 ) -> None:
     fake_sendx.respond(422, path="identify/bulk", times=None)
@@ -175,7 +175,9 @@ def test_what_sendx_refuses_is_kept_with_its_words(
     assert "SendX answered with HTTP 422: not this one" in Path("c.rejects.csv").read_text()
 
 
-def test_what_may_have_been_applied_says_so(import_text: Import, fake_sendx: FakeSendX) -> None:
+def test_a_rejected_row_that_may_have_been_applied_says_so(
+    import_text: Import, fake_sendx: FakeSendX
+) -> None:
     fake_sendx.drop(applied=True)
     done = import_text("email,Visits\na@b.co,++1\n", "--field", "Visits")
     assert done.counts == (0, 1)
@@ -241,7 +243,7 @@ def test_a_full_disk_stops_the_import(import_text: Import) -> None:
 
 
 class TestDryRun:
-    def test_it_looks_at_the_whole_file_and_sends_nothing(
+    def test_a_dry_run_looks_at_the_whole_file_and_sends_nothing(
         self, run: Run, fake_sendx: FakeSendX, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.delenv("SENDX_API_KEY")
@@ -255,14 +257,14 @@ class TestDryRun:
         assert fake_sendx.requests == []
         assert [path.name for path in Path().iterdir()] == ["c.csv"]
 
-    def test_rejects_are_written_if_it_is_said_where(self, import_text: Import) -> None:
+    def test_a_dry_run_writes_rejects_if_it_is_said_where(self, import_text: Import) -> None:
         done = import_text("email\na@b.co\nbad\n", "--dry-run", "--rejects", "r.csv")
         assert done.said.status == 1
         assert (done.report["good"], done.report["rejected"]) == (1, 1)
         assert done.report["rejects"] == "r.csv"
         assert Path("r.csv").read_text().splitlines()[1].startswith('3,"email must be')
 
-    def test_a_good_file(self, import_text: Import) -> None:
+    def test_a_dry_run_of_a_good_file_ends_with_0(self, import_text: Import) -> None:
         done = import_text("email\na@b.co\n", "--dry-run", "--rejects", "r.csv")
         assert (done.said.status, done.report["rejects"]) == (0, None)
         assert not Path("r.csv").exists()

@@ -20,7 +20,9 @@ from .stopped import change_document, resumed, stopped
 class TestOutage:
     TEXT = "email,first_name\nbad,x\na@b.co,Ann\nc@d.co,Cid\n"
 
-    def test_it_goes_on_later(self, import_text: Import, run: Run, fake_sendx: FakeSendX) -> None:
+    def test_an_import_goes_on_after_an_outage(
+        self, import_text: Import, run: Run, fake_sendx: FakeSendX
+    ) -> None:
         done = stopped(import_text, fake_sendx, self.TEXT)
         assert done.counts == (0, 1)
         assert done.report["stopped_at_row"] == 3
@@ -28,7 +30,7 @@ class TestOutage:
         assert (again.said.status, again.counts) == (1, (2, 1))
         assert len(Path("c.rejects.csv").read_text().splitlines()) == 2
 
-    def test_a_wrong_key_ends_it_at_once(
+    def test_a_wrong_key_ends_an_import_at_once(
         self, run: Run, fake_sendx: FakeSendX, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         Path("c.csv").write_text(self.TEXT)
@@ -40,7 +42,7 @@ class TestOutage:
         assert "HTTP 401" in said.err
         assert resumed(run).counts == (2, 1)
 
-    def test_no_key_at_all(
+    def test_an_import_without_a_key_leaves_no_checkpoint(
         self, run: Run, fake_sendx: FakeSendX, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         Path("c.csv").write_text(self.TEXT)
@@ -250,12 +252,13 @@ def test_the_last_row_may_have_had_no_end(
 DIES = """
 import os
 import sys
-from sendx_async._cli import _import, main
+from sendx_async._cli import main
+from sendx_async._cli.importing import _run
 
 def die(**_):
     os.kill(os.getpid(), 9)
 
-_import.make_client = die
+_run.make_client = die
 main(sys.argv[1:])
 """
 

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sqlite3
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +27,28 @@ from .stopped import (
     write_contacts,
 )
 
+# The command, with less time for what is under way.
+IMPATIENT = [
+    sys.executable, "-W", "error", "-c", """
+import sys
+from sendx_async._cli import main
+from sendx_async._cli.importing import _sender
+
+_sender._SECONDS_TO_FINISH = 0.3
+sys.exit(main())
+""",
+]  # fmt: skip
+
 
 @pytest.mark.usefixtures("settings")
 class TestSignals:
     @pytest.mark.parametrize("number, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-    def test_what_is_under_way_is_finished_and_the_rest_later(
+    def test_a_signal_lets_what_is_under_way_finish_and_the_rest_come_later(
         self, run: Run, fake_sendx: FakeSendX, number: int, status: int
     ) -> None:
         write_contacts(3000)
-        fake_sendx.latency = 0.05
-        with importing(fake_sendx) as process:
+        fake_sendx.latency = 0.4  # all would take 24 s
+        with importing(fake_sendx, "--concurrency", "2") as process:
             process.send_signal(number)
             said = end_of(process)
         assert said.status == status
@@ -67,16 +80,18 @@ class TestSignals:
             0, "SIGINT", True,
         )  # fmt: skip
 
-    def test_what_does_not_end_is_waited_for_only_so_long(
+    def test_a_signal_waits_only_so_long_for_a_request_that_does_not_end(
         self, run: Run, fake_sendx: FakeSendX
     ) -> None:
         write_contacts(3000)
-        with importing(fake_sendx) as process:
+        fake_sendx.latency = 0.2  # all would take 24 s
+        with importing(fake_sendx, "--concurrency", "1", command=IMPATIENT) as process:
             fake_sendx.black_hole(applied=False, times=None)
             fake_sendx.wait_for(lambda: any(r.status is None for r in fake_sendx.requests), LIMIT)
             process.send_signal(signal.SIGTERM)
             assert end_of(process).status == 143
         fake_sendx.recover()
+        fake_sendx.latency = 0
         assert resumed(run).counts == (3000, 0)
         assert sorted(sent(fake_sendx)) == sorted(f"a{n}@b.co" for n in range(3000))
 
@@ -98,8 +113,8 @@ class TestSignals:
 
     def test_only_one_process_imports_a_file(self, run: Run, fake_sendx: FakeSendX) -> None:
         write_contacts(3000)
-        fake_sendx.latency = 0.2
-        with importing(fake_sendx):
+        fake_sendx.latency = 0.2  # all would take 24 s
+        with importing(fake_sendx, "--concurrency", "1"):
             for options in ([], ["--resume"]):
                 said = run("import", "c.csv", *options)
                 assert said.status == 2
@@ -135,7 +150,7 @@ def test_a_progress_file_that_can_not_be_written_any_more_stops_the_import(
 
 
 @pytest.mark.parametrize("status", [404, 422])
-def test_what_is_wrong_with_all_rows_is_noticed(
+def test_the_same_refusal_of_all_rows_stops_the_import(
     import_text: Import, fake_sendx: FakeSendX, status: int
 ) -> None:
     fake_sendx.respond(status, times=None)
@@ -193,7 +208,9 @@ def test_refusals_of_several_kinds_are_of_the_rows(
 
 
 @pytest.mark.parametrize("options", [["--patience", "-1"], ["--rate", "0"]])
-def test_limits_that_are_none(run: Run, options: list[str]) -> None:
+def test_limits_that_make_no_sense_are_refused_before_the_file_is_opened(
+    run: Run, options: list[str]
+) -> None:
     said = run("import", "absent.csv", *options)
     assert said.status == 2
     assert options[0].strip("-") in said.err.lower()
@@ -215,7 +232,7 @@ def test_rejects_that_are_deleted_meanwhile_stop_the_import(
     assert "c.rejects.csv was deleted while the import wrote to it" in done.said.err
 
 
-def test_a_look_can_not_be_resumed(run: Run) -> None:
+def test_a_dry_run_can_not_be_resumed(run: Run) -> None:
     said = run("import", "c.csv", "--dry-run", "--resume")
     assert said.status == 2
     assert "--dry-run and --resume can't go together" in said.err
