@@ -15,7 +15,7 @@ from sendx_async._core.errors import InvalidRequestError, OutboxError, OutboxFul
 from sendx_async._core.forks import ForkSafeLock
 from sendx_async._runtime.loops import run_soon_in_this_loop
 from sendx_async.outbox import _statements as rows
-from sendx_async.outbox._capacity import Room
+from sendx_async.outbox._capacity import Capacity
 from sendx_async.outbox._connection import Database
 from sendx_async.outbox._entry import Entry
 
@@ -50,7 +50,7 @@ class _Waiting:
             self.error = None  # its traceback leads back to here
 
 
-class Puts:
+class Writer:
     """Stores requests, and gives their delivery ids.
 
     A thread that finds nobody else at it commits by itself. Everybody else, and nearly every task,
@@ -60,7 +60,7 @@ class Puts:
         database: The file; only for this.
         impatient: The same without waiting for locks, for use in event loops; None if a commit
             waits for the disk.
-        room: Whether it may hold one more.
+        capacity: Whether it may hold one more.
         arrived: Called after each commit, in whatever thread.
     """
 
@@ -68,12 +68,12 @@ class Puts:
         self,
         database: Database,
         impatient: Database | None,
-        room: Room,
+        capacity: Capacity,
         arrived: Callable[[], object],
     ) -> None:
         self._database = database
         self._impatient = impatient
-        self._room = room
+        self._capacity = capacity
         self._arrived = arrived
         self._name: str | None = None
         self._until_patience = 0  # the first one opens the file, so it has to be patient
@@ -147,7 +147,7 @@ class Puts:
         )
 
     def _insert(self, connection: sqlite3.Connection, entry: Entry) -> str:
-        result = rows.insert(connection, entry, self._room, self._database.file.path)
+        result = rows.insert(connection, entry, self._capacity, self._database.file.path)
         if entry.given_id is not None:
             return result
         if self._name is None:

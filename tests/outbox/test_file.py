@@ -11,7 +11,7 @@ import pytest
 
 from sendx_async import ConfigurationError, OutboxError
 from sendx_async.outbox import Outbox, _schema
-from sendx_async.outbox._mounts import network_file_system
+from sendx_async.outbox._schema import network_file_system
 
 JANE = {"email": "jane@example.com"}
 MOUNTS = """\

@@ -22,7 +22,7 @@ from sendx_async import (
 )
 from sendx_async.outbox import Outbox, OutboxEvent, _drain, _outbox, _writer
 from sendx_async.outbox._connection import Database, OutboxFile
-from sendx_async.outbox._journal import Ledger
+from sendx_async.outbox._journal import Journal
 from sendx_async.testing import FakeSendX
 
 from .waiting import drain, until, until_empty
@@ -43,7 +43,7 @@ class TestSignals:
     def test_a_transaction_that_was_left_open_takes_no_other_put_with_it(self, path: Path) -> None:
         with Outbox(path) as outbox:
             outbox.put_sync(JANE)
-            connection = outbox._puts._database._connection
+            connection = outbox._writer._database._connection
             assert connection is not None
             connection.execute("BEGIN IMMEDIATE")  # and an exception came in that moment
             connection.execute("DELETE FROM pending")
@@ -54,7 +54,7 @@ class TestSignals:
     def test_use_in_a_handler_that_interrupts_a_use_is_refused(
         self, outbox: Outbox, what: str
     ) -> None:
-        used: Database = outbox._puts._database if what == "put" else outbox._database
+        used: Database = outbox._writer._database if what == "put" else outbox._database
         use: Callable[[], object] = (
             (lambda: outbox.put_sync(JANE)) if what == "put" else outbox.stats
         )
@@ -383,17 +383,17 @@ def test_a_mark_stays_while_its_request_is_sent(path: Path, backend: str) -> Non
 
     async def main() -> None:
         database = Database(OutboxFile(str(path)), timeout=5)
-        gauge = Database(OutboxFile(str(path)), timeout=5)
-        ledger = Ledger(database, gauge, timeout=5, remember=1, on_event=None)
-        await ledger.begin()
-        (row,) = await ledger.read(0)
-        await ledger.mark(row)
-        await ledger.unmark(row)  # it came too late: it is being sent again
+        in_loop = Database(OutboxFile(str(path)), timeout=5)
+        journal = Journal(database, in_loop, timeout=5, remember=1, on_event=None)
+        await journal.begin()
+        (row,) = await journal.read(0)
+        await journal.mark(row)
+        await journal.unmark(row)  # it came too late: it is being sent again
         assert database.read(under_way) == [(1,)]
-        ledger.note_unsent(row)
-        await ledger.unmark(row)
+        journal.note_unsent(row)
+        await journal.unmark(row)
         assert database.read(under_way) == [(None,)]
-        await ledger.close()
+        await journal.close()
 
     with Outbox(path) as outbox:
         outbox.put_sync(SIGNUP)
@@ -412,7 +412,7 @@ class TestThread:
             async with Outbox(path) as outbox:
                 for number in range(1, 4):
                     await outbox.put(JANE)
-                    await until(lambda: outbox._puts._thread is None)
+                    await until(lambda: outbox._writer._thread is None)
                     assert outbox.stats().pending == number
 
         anyio.run(main, backend=backend)
@@ -420,7 +420,7 @@ class TestThread:
     def test_a_put_that_comes_too_late_is_refused(self, path: Path, backend: str) -> None:
         async def main() -> None:
             async with Outbox(path) as outbox:
-                outbox._puts.close()  # in the moment before the put
+                outbox._writer.close()  # in the moment before the put
                 with pytest.raises(OutboxError, match="is closed"):
                     await outbox.put(JANE)
 

@@ -404,13 +404,13 @@ class TestDrainCommand:
     def test_a_second_one_says_that_it_waits(
         self, path: Path, outbox: Outbox, start: Callable[..., Any]
     ) -> None:
-        first = _leader.Candidate(str(path))
-        assert first.stand()
+        first = _leader.LeaderLock(str(path))
+        assert first.acquire()
         with start("--until-empty") as process:
             _, logged = process.communicate(timeout=50)
         assert process.returncode == 0, logged
         assert logged.startswith(f"Another process drains {path}: this one waits for its turn.\n")
-        first.resign()
+        first.release()
 
     def test_until_empty_with_a_wrong_key(
         self, outbox: Outbox, start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch

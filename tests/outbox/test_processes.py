@@ -126,7 +126,7 @@ def hold():
     def use(connection):
         holding.set()
         release.wait(20)
-    outbox._puts._database.read(use)
+    outbox._writer._database.read(use)
 
 thread = threading.Thread(target=hold)
 thread.start()
@@ -207,8 +207,8 @@ async def main():
                 os.close(write)
                 os.read(read, 1)  # until the parent is dead
                 stats = outbox.stats()
-                candidate = _leader.Candidate(sys.argv[3])
-                print(stats.is_draining, candidate.stand(), flush=True)
+                lock = _leader.LeaderLock(sys.argv[3])
+                print(stats.is_draining, lock.acquire(), flush=True)
                 os._exit(0)
             print(outbox.stats().is_draining, flush=True)
             os.kill(os.getpid(), 9)

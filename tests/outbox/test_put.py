@@ -254,7 +254,7 @@ class TestFull:
         anyio.run(main, backend=backend)
 
     def test_a_full_database_is_told(self, outbox: Outbox) -> None:
-        outbox._puts._database.read(lambda found: found.execute("PRAGMA max_page_count=30"))
+        outbox._writer._database.read(lambda found: found.execute("PRAGMA max_page_count=30"))
         stored = 0
         problem = ""
         while not problem:

@@ -402,7 +402,7 @@ def test_a_listener_that_raises_stops_nothing(
 
 
 def test_without_a_drainer_nobody_is_asked(path: Path) -> None:
-    assert not _leader.has_drainer(str(path))
+    assert not _leader.has_leader(str(path))
 
 
 def test_a_message_of_a_few_failures_waits_alone(
