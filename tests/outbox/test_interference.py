@@ -412,7 +412,7 @@ class TestThread:
             async with Outbox(path) as outbox:
                 for number in range(1, 4):
                     await outbox.put(JANE)
-                    await until(lambda: outbox._writer._thread is None)
+                    await until(lambda: outbox._writer._group._thread is None)
                     assert outbox.stats().pending == number
 
         anyio.run(main, backend=backend)
