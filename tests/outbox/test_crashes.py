@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def test_nothing_is_lost_or_disordered_when_processes_are_killed(
+def test_killed_processes_lose_and_disorder_nothing(
     tmp_path: Path, children_unmeasured: None
 ) -> None:
     plan = Plan(
