@@ -8,7 +8,7 @@ from sendx_async._core.errors import OutboxFullError
 _SECONDS_OF_A_COUNT = 1.0
 
 
-class Room:
+class Capacity:
     """Whether an outbox may hold one more, without asking it each time.
 
     A process learns what others have put with its own next put, so each may put one too many.
@@ -28,11 +28,11 @@ class Room:
         self.last = 0
 
     @property
-    def is_certain(self) -> bool:
-        """Whether there is room for one more, as far as is known."""
+    def has_room(self) -> bool:
+        """Whether there surely is room for one more; if not, `refresh` tells."""
         return self.last < self._ceiling
 
-    def look(self, connection: sqlite3.Connection, path: str, *, now: float) -> None:
+    def refresh(self, connection: sqlite3.Connection, path: str, *, now: float) -> None:
         """Look again, and count if need be.
 
         Raises:

@@ -1,4 +1,4 @@
-"""A connection to an outbox's file: opened late, for one thread at a time, safe around forks."""
+"""The connection to an outbox's file: opened late, for one thread at a time, safe around forks."""
 
 import os
 import sqlite3

@@ -1,4 +1,4 @@
-"""What was put aside because it could not be delivered, for people to look at."""
+"""The dead letters: what could not be delivered, put aside for people to look at."""
 
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -52,13 +52,13 @@ def listed(
         FailedDelivery(
             delivery_id=delivery_id,
             kind=found,
-            request=request_if_readable(payload),
+            request=request_if_readable(stored),
             error=error,
             attempts=attempts,
             put_at=put_at,
             failed_at=failed_at,
         )
-        for delivery_id, found, payload, error, attempts, put_at, failed_at in rows
+        for delivery_id, found, stored, error, attempts, put_at, failed_at in rows
     ]
 
 

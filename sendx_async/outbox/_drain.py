@@ -1,44 +1,207 @@
-"""Drains an outbox when no other process does, and goes on after whatever was in the way."""
+"""Draining: one pass over an outbox, and the loop of passes that goes on whatever happens."""
 
 import logging
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 import anyio
+import anyio.abc
+import anyio.lowlevel
 import anyio.to_thread
 
+from sendx_async._clients.async_client import AsyncTrackingClient
 from sendx_async._core.errors import OutboxError, SendXError
-from sendx_async.outbox._journal import ChangedError, Ledger, described
-from sendx_async.outbox._leader import Candidate
-from sendx_async.outbox._round import Round
+from sendx_async._core.events import Event
+from sendx_async._core.options import RetryPolicy
+from sendx_async._core.protocol import operation_for
+from sendx_async._policy.failures import FailureClass, classify
+from sendx_async._policy.ordering import Message
+from sendx_async._streams.outcomes import Outcome
+from sendx_async.outbox._journal import ChangedError, Journal, described
+from sendx_async.outbox._leader import LeaderLock
+from sendx_async.outbox._reader import Arrival, RowSource
+from sendx_async.outbox._statements import Failure, Row
 
 logger = logging.getLogger("sendx_async")
 
-_SECONDS_BETWEEN_CANDIDACIES = 0.2
+_OUTCOMES_IN_A_COMMIT = 500
+_SECONDS_BETWEEN_ACQUIRES = 0.2
 _SECONDS_HALTED = 60.0  # then a request is tried, in case somebody has acted
 
 
-class Drainer:
-    """Drains an outbox whenever no other process does, until it is stopped.
+class DrainPass:
+    """One pass over the outbox: it reads from the beginning, and goes on as more is put.
+
+    Args:
+        journal: The outbox's file.
+        client: What sends.
+        arrival: Tells that something was put.
+        retry: How often one request may fail while others succeed, and the longest waits.
+        concurrency: How many requests may be under way at once.
+        batch_size: How many contacts may share a request.
+        until_empty: Whether to end as soon as nothing waits.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        client: AsyncTrackingClient,
+        arrival: Arrival,
+        *,
+        retry: RetryPolicy,
+        concurrency: int,
+        batch_size: int,
+        until_empty: bool,
+    ) -> None:
+        self.retry = retry
+        self._journal = journal
+        self._source = RowSource(journal.read, arrival, ends=until_empty)
+        self._tasks: anyio.abc.TaskGroup = anyio.create_task_group()
+        # An outbox is a stream whose source has no end.
+        self._dispatcher = client._make_dispatcher(  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+            self._source,
+            concurrency=concurrency,
+            batch_size=batch_size,
+            patience=None,
+            outbox=self,
+        )
+
+    async def run(self, stopping: anyio.Event, grace: Callable[[], float]) -> None:
+        """Send until told to stop.
+
+        Args:
+            stopping: Set when nothing more shall be begun.
+            grace: Returns the seconds that what is under way then may take to end.
+
+        Raises:
+            ChangedError: To be run anew.
+            SendXError: Nothing can be sent.
+        """
+        failure: Exception | None = None
+        try:
+            async with self._tasks as tasks:
+                tasks.start_soon(self._dispatcher.run)
+                tasks.start_soon(self._stop, stopping, grace)
+                try:
+                    await self._record_outcomes()
+                except Exception as error:  # noqa: BLE001 - raised again, without a group around it
+                    failure = error
+                tasks.cancel_scope.cancel()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._settle()
+        if failure is not None and not stopping.is_set():
+            await anyio.lowlevel.checkpoint_if_cancelled()  # then that is what ended it
+            raise failure
+
+    async def _stop(self, stopping: anyio.Event, grace: Callable[[], float]) -> None:
+        await stopping.wait()
+        self._dispatcher.stop(grace())
+
+    async def _record_outcomes(self) -> None:
+        outcomes = self._dispatcher.outcomes
+        while await outcomes.arrival():
+            taken: list[Outcome] = []
+            while len(taken) < _OUTCOMES_IN_A_COMMIT and (outcome := outcomes.take()) is not None:
+                taken.append(outcome)
+            with anyio.CancelScope(shield=True):  # what was taken is known to nobody else
+                await self._record(taken)
+
+    async def _record(self, outcomes: Iterable[Outcome]) -> None:
+        delivered: list[Row] = []
+        failures: list[Failure] = []
+        for outcome in outcomes:
+            row = self._source.rows.pop(outcome.index)
+            failure = _failure_of(row, outcome)
+            if failure is None:
+                delivered.append(row)
+            else:
+                failures.append(failure)
+        await self._journal.record(delivered, failures)
+        if delivered or any(failure.kind == "dead" for failure in failures):
+            await self._journal.note_well()
+
+    async def _settle(self) -> None:
+        """Write down what is certain of the requests whose outcome nobody took."""
+        unclaimed = self._dispatcher.unclaimed()
+        kept = [outcome for outcome in unclaimed if outcome.is_retryable]
+        try:
+            for outcome in kept:
+                row = self._source.rows[outcome.index]
+                self._journal.note_unsent(row)
+                await self._journal.unmark(row)
+            if len(kept) < len(unclaimed):
+                await self._record(each for each in unclaimed if not each.is_retryable)
+        except OutboxError as error:
+            # Whoever drains next finds what was under way; more can't be done.
+            self._journal.tell("halted", error=described(error))
+
+    # What the dispatcher calls
+
+    async def before_attempt(self, messages: Sequence[Message]) -> None:
+        """Note what is about to be sent, if it must not be sent twice.
+
+        Raises:
+            ChangedError: It is not to be sent any more.
+        """
+        found = [self._source.rows[message.index] for message in messages]
+        if messages[0].replay_safe:
+            self._journal.check([row.id for row in found])
+        else:
+            await self._journal.mark(found[0])
+
+    def note_unsent(self, messages: Sequence[Message]) -> None:
+        """Note what was certainly not applied, and is sent again."""
+        for message in messages:
+            row = self._source.rows[message.index]
+            self._journal.note_unsent(row)
+            if not message.replay_safe:
+                self._tasks.start_soon(self._journal.unmark, row)
+
+    def note_event(self, event: Event, error: SendXError | None) -> None:
+        """Note that everything pauses, or goes on."""
+        if error is None:
+            self._tasks.start_soon(self._journal.note_well)
+        else:
+            text = described(error)
+            self._journal.tell("paused", error=text, delay=event.delay)
+            self._tasks.start_soon(self._journal.note_trouble, f"SendX is in trouble: {text}")
+
+
+def _failure_of(row: Row, outcome: Outcome) -> Failure | None:
+    """Return how a delivery has failed; None if it has not."""
+    error = outcome.error
+    if error is None:
+        return None
+    replay_safe = operation_for(outcome.request).is_replay_safe(outcome.request)
+    failure_class = classify(error, replay_safe=replay_safe)
+    if failure_class is FailureClass.DELIVERED:
+        return None
+    is_uncertain = error.maybe_delivered and not replay_safe
+    return Failure(row, "uncertain" if is_uncertain else "dead", described(error), error.attempts)
+
+
+class DrainLoop:
+    """Makes passes over an outbox whenever no other process does, until it is stopped.
 
     Args:
         path: The outbox's file.
-        ledger: What the drainer sees of it.
-        make_round: Gives a new pass over it.
+        journal: Of what is under way, and what became of it.
+        make_pass: Makes a new pass over it.
         until_empty: Whether to end when nothing is left, or nothing can be sent.
     """
 
     def __init__(
         self,
         path: str,
-        ledger: Ledger,
-        make_round: Callable[[], Round],
+        journal: Journal,
+        make_pass: Callable[[], DrainPass],
         *,
         until_empty: bool,
     ) -> None:
-        self._candidate = Candidate(path)
-        self._ledger = ledger
-        self._make_round = make_round
+        self._leader_lock = LeaderLock(path)
+        self._journal = journal
+        self._make_pass = make_pass
         self._until_empty = until_empty
         self._stopping = anyio.Event()
         self._grace = 0.0
@@ -46,48 +209,48 @@ class Drainer:
     def stop(self, grace: float) -> None:
         """Begin nothing more; what is under way may take so many seconds to end."""
         self._grace = grace
-        self._ledger.hurry(grace)
+        self._journal.hurry(grace)
         self._stopping.set()
 
     async def run(self) -> None:
-        """Wait to become the drainer, and drain.
+        """Wait for the leader lock, and drain.
 
         Raises:
             SendXError: Nothing can be sent, or the file can't be used; only if it is to end then.
         """
         try:
             while not self._stopping.is_set():
-                if await self._stand():
-                    self._ledger.tell("draining")
+                if await self._acquire():
+                    self._journal.tell("draining")
                     is_done = await self._drain()
-                    self._candidate.resign()
-                    self._ledger.tell("stopped")
+                    self._leader_lock.release()
+                    self._journal.tell("stopped")
                 elif self._until_empty:
-                    is_done = await self._ledger.is_empty()  # another one has done it all
+                    is_done = await self._journal.is_empty()  # another one has done it all
                 else:
                     is_done = False
                 if is_done:
                     return
-                await self._pause(_SECONDS_BETWEEN_CANDIDACIES)
+                await self._pause(_SECONDS_BETWEEN_ACQUIRES)
         finally:
-            self._candidate.resign()
+            self._leader_lock.release()
             with anyio.CancelScope(shield=True):
-                await self._ledger.close()
+                await self._journal.close()
 
-    async def _stand(self) -> bool:
-        is_elected = False
+    async def _acquire(self) -> bool:
+        is_acquired = False
         try:
-            is_elected = await anyio.to_thread.run_sync(self._candidate.stand)
+            is_acquired = await anyio.to_thread.run_sync(self._leader_lock.acquire)
         except (sqlite3.Error, OSError) as error:
             await self._after(OutboxError(f"the outbox's lock can't be used: {error}"))
-        return is_elected
+        return is_acquired
 
     async def _drain(self) -> bool:
-        """Drain; tells whether that is done, or somebody has interfered."""
+        """Drain; return whether that is done, or somebody has interfered."""
         while not self._stopping.is_set():
             try:
-                await self._ledger.begin()
-                await self._make_round().run(self._stopping, lambda: self._grace)
+                await self._journal.begin()
+                await self._make_pass().run(self._stopping, lambda: self._grace)
             except ChangedError:
                 return False
             except SendXError as error:
@@ -103,8 +266,8 @@ class Drainer:
     async def _after(self, error: Exception) -> None:
         if self._until_empty:
             raise error
-        await self._ledger.note_trouble(f"halted: {described(error)}")
-        self._ledger.tell("halted", error=described(error), delay=_SECONDS_HALTED)
+        await self._journal.note_trouble(f"halted: {described(error)}")
+        self._journal.tell("halted", error=described(error), delay=_SECONDS_HALTED)
         await self._pause(_SECONDS_HALTED)
 
     async def _pause(self, seconds: float) -> None:

@@ -22,13 +22,13 @@ class Entry:
 
     Attributes:
         put_at: When, in Unix seconds.
-        payload: What is stored, as JSON.
+        stored_request: The request as JSON.
         given_id: The caller's own delivery id, if any.
         digest: Of the request that came with it.
     """
 
     put_at: float
-    payload: str
+    stored_request: str
     given_id: str | None = None
     digest: bytes | None = None
 
@@ -45,9 +45,9 @@ def make_entry(given: object, delivery_id: object) -> Entry:
     """
     request = make_request(operation_for(given), given)
     now = time.time()
-    payload = _TO_JSON(to_stored(stamped(request, now=now)))
+    stored_request = _TO_JSON(to_stored(stamped(request, now=now)))
     if delivery_id is None:
-        return Entry(now, payload)
+        return Entry(now, stored_request)
     if not isinstance(delivery_id, str):
         problem = f"delivery_id must be a str, got {type_name(delivery_id)}"
         raise InvalidRequestError.of("put", [problem])
@@ -56,4 +56,4 @@ def make_entry(given: object, delivery_id: object) -> Entry:
         raise InvalidRequestError.of("put", [problem])
     # Of what was asked for, without the moment: the same again is the same.
     asked = _TO_SORTED_JSON(to_stored(request)).encode()
-    return Entry(now, payload, delivery_id, hashlib.blake2b(asked, digest_size=16).digest())
+    return Entry(now, stored_request, delivery_id, hashlib.blake2b(asked, digest_size=16).digest())

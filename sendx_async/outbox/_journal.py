@@ -1,4 +1,4 @@
-"""The outbox's file as its drainer sees it: read and written in a thread, one thing at a time."""
+"""The journal of draining: what is under way, and what became of it, written in a thread."""
 
 import functools
 import math
@@ -34,12 +34,12 @@ class ChangedError(Exception):
     """Somebody has thrown away what was read already, or drains in this one's place."""
 
 
-class Ledger:
+class Journal:
     """Reads what has to be delivered, and writes down what became of it.
 
     Args:
         database: The file, for use in threads; it waits for the locks of others for a moment only.
-        gauge: The same, for short looks from the event loop.
+        loop_database: The same, for short looks from the event loop.
         timeout: Seconds to wait for the locks of others.
         remember: Seconds for which the ids are remembered that callers gave.
         on_event: Called when something happens that people want to know of.
@@ -48,14 +48,14 @@ class Ledger:
     def __init__(
         self,
         database: Database,
-        gauge: Database,
+        loop_database: Database,
         *,
         timeout: float,
         remember: float,
         on_event: Callable[[OutboxEvent], object] | None,
     ) -> None:
         self._database = database
-        self._gauge = gauge
+        self._loop_database = loop_database
         self._timeout = timeout
         self._remember = remember
         self._forgets_at = -math.inf
@@ -75,10 +75,10 @@ class Ledger:
     async def close(self) -> None:
         """Close the file."""
         await self._in_thread(self._database.close)
-        self._gauge.close()
+        self._loop_database.close()
 
     async def begin(self) -> None:
-        """Take over: put aside what the last drainer left in doubt."""
+        """Begin a pass: put aside what the last process left in doubt."""
         failures = await self._write(self._begin)
         self._to_mark.clear()
         self._marked.clear()
@@ -133,7 +133,7 @@ class Ledger:
         Raises:
             ChangedError: They aren't.
         """
-        if not self._gauge.read(lambda found: rows.are_there(found, places, self._name)):
+        if not self._loop_database.read(lambda found: rows.are_there(found, places, self._name)):
             raise ChangedError
 
     async def mark(self, row: rows.Row) -> None:
@@ -234,7 +234,7 @@ class Ledger:
     def tell(
         self, kind: OutboxEventKind, *, error: str | None = None, delay: float | None = None
     ) -> None:
-        """Tell of something that isn't about one delivery."""
+        """Report something that isn't about one delivery."""
         event = OutboxEvent(kind=kind, path=self._database.file.path, error=error, delay=delay)
         tell(self._on_event, event)
 

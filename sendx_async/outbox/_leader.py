@@ -1,4 +1,4 @@
-"""Who drains an outbox: one process at a time, and another one as soon as that one is gone."""
+"""The leader lock: one process at a time drains an outbox, and another one when that is gone."""
 
 import contextlib
 import os
@@ -9,11 +9,11 @@ from sendx_async._core.forks import ForkSafeLock, around_forks
 from sendx_async.outbox._schema import make_private
 
 
-class Candidate:
-    """Someone who may become the drainer of an outbox, and stays it until he resigns or dies.
+class LeaderLock:
+    """The lock that whoever drains an outbox holds, until it is released or the process ends.
 
-    What makes him the drainer is a lock of the operating system on a file beside the outbox, taken
-    by SQLite, which knows how on each system. It ends with the process, however that ends.
+    It is a lock of the operating system on a file beside the outbox, taken by SQLite, which knows
+    how on each system. It ends with the process, however that ends.
 
     Args:
         path: The outbox's file.
@@ -22,10 +22,10 @@ class Candidate:
     def __init__(self, path: str) -> None:
         self._path = _lock_file(path)
         self._connection: sqlite3.Connection | None = None
-        _CANDIDATES.add(self)
+        _LEADER_LOCKS.add(self)
 
-    def stand(self) -> bool:
-        """Become the drainer, if there is none.
+    def acquire(self) -> bool:
+        """Acquire the lock; return whether nobody else held it.
 
         Raises:
             sqlite3.Error, OSError: The lock's file can't be used.
@@ -42,15 +42,15 @@ class Candidate:
             self._connection = connection
             return True
 
-    def resign(self) -> None:
-        """Let another one be the drainer; nothing happens if he isn't it."""
+    def release(self) -> None:
+        """Let another one take it; nothing happens where it isn't held."""
         with _QUIET.current:
             connection, self._connection = self._connection, None
             if connection is not None:
                 connection.close()
 
 
-def has_drainer(path: str) -> bool:
+def has_leader(path: str) -> bool:
     """Return whether any process drains the outbox.
 
     Raises:
@@ -81,15 +81,15 @@ def _connect(path: str) -> sqlite3.Connection:
     return sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
 
 
-_CANDIDATES: weakref.WeakSet[Candidate] = weakref.WeakSet()
+_LEADER_LOCKS: weakref.WeakSet[LeaderLock] = weakref.WeakSet()
 # Whoever is within SQLite in the moment of a fork leaves its inner locks held in the child.
 _QUIET = ForkSafeLock()
 
 
 def _after_in_child() -> None:
     # The lock is the parent's; with the connection open SQLite would believe that it is held here.
-    for candidate in list(_CANDIDATES):
-        candidate.resign()
+    for leader_lock in list(_LEADER_LOCKS):
+        leader_lock.release()
 
 
 around_forks(before=_QUIET.hold, after_in_parent=_QUIET.release, after_in_child=_after_in_child)

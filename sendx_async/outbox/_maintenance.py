@@ -1,17 +1,61 @@
-"""Throws away all that an outbox holds about a contact, and what is left of it in the file."""
+"""Maintenance of an outbox: its statistics, and the erasure of all that is about a contact."""
 
 import sqlite3
+import time
 from collections.abc import Callable
+
+import attrs
 
 from sendx_async._core.errors import OutboxError
 from sendx_async.outbox import _statements as rows
 from sendx_async.outbox._connection import Database
+from sendx_async.outbox._leader import has_leader
 
 _TABLES = ("pending", "failed")
 
 
+@attrs.frozen(kw_only=True)
+class OutboxStats:
+    """How an outbox is.
+
+    Attributes:
+        pending: How many requests wait for their delivery.
+        dead: How many were put aside because they can't succeed.
+        uncertain: How many were put aside because they may have been applied, and must not be sent
+            twice.
+        oldest_age: Seconds since the first of those that wait was put, or None if none waits.
+        is_draining: Whether any process drains it now.
+        trouble: What keeps requests from being delivered, in words, or None.
+    """
+
+    __module__ = "sendx_async.outbox"
+
+    pending: int
+    dead: int
+    uncertain: int
+    oldest_age: float | None
+    is_draining: bool
+    trouble: str | None
+
+
+def stats_of(connection: sqlite3.Connection, path: str) -> OutboxStats:
+    """Count what is in an outbox, and return that with its trouble."""
+    pending, dead, uncertain, first = rows.count(connection)
+    trouble, is_draining = rows.trouble(connection), has_leader(path)
+    if pending and not is_draining:
+        trouble = "no process drains this outbox"
+    return OutboxStats(
+        pending=pending,
+        dead=dead,
+        uncertain=uncertain,
+        oldest_age=None if first is None else max(0.0, time.time() - first),
+        is_draining=is_draining,
+        trouble=trouble,
+    )
+
+
 def purge(database: Database, contact: str) -> int:
-    """Throw away what is about a contact, and overwrite it; tells how many requests that were.
+    """Throw away what is about a contact, and overwrite it; return how many requests that were.
 
     Args:
         database: The file.
@@ -58,6 +102,6 @@ def _finder(
 
 
 def _empty_the_log(connection: sqlite3.Connection) -> bool:
-    """Empty the log; tells whether somebody was in the way."""
+    """Empty the log; return whether somebody was in the way."""
     (is_busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     return bool(is_busy)

@@ -18,20 +18,18 @@ from sendx_async._core.operations import MOST_IN_BULK
 from sendx_async._core.options import RetryPolicy
 from sendx_async._core.settings import make_listener
 from sendx_async._core.validation import type_name
-from sendx_async.outbox import _dead_letters as aside
+from sendx_async.outbox import _dead_letters as dead_letters
 from sendx_async.outbox import _statements as rows
-from sendx_async.outbox._capacity import Room
+from sendx_async.outbox._capacity import Capacity
 from sendx_async.outbox._connection import Database, OutboxFile
-from sendx_async.outbox._drain import Drainer
+from sendx_async.outbox._drain import DrainLoop, DrainPass
 from sendx_async.outbox._entry import Entry, make_entry
 from sendx_async.outbox._events import OutboxEvent
-from sendx_async.outbox._journal import Ledger
-from sendx_async.outbox._maintenance import purge
+from sendx_async.outbox._journal import Journal
+from sendx_async.outbox._maintenance import OutboxStats, purge, stats_of
 from sendx_async.outbox._reader import Arrival
-from sendx_async.outbox._round import Round
 from sendx_async.outbox._schema import Synchronous
-from sendx_async.outbox._stats import OutboxStats, stats_of
-from sendx_async.outbox._writer import Puts
+from sendx_async.outbox._writer import Writer
 
 _WEEK = 7 * 86400.0
 _SECONDS_OF_A_TRY = 0.25  # to write, before it is seen whether there is still time
@@ -84,7 +82,7 @@ class Outbox:
         )
         self._remember = options.make_seconds("remember", remember)
         self._on_event = make_listener(on_event)
-        room = Room(options.make_count("max_pending", max_pending))
+        capacity = Capacity(options.make_count("max_pending", max_pending))
         self._timeout = options.make_seconds("timeout", timeout)
         self._file = OutboxFile(self._path)
         self._arrival = Arrival()
@@ -93,7 +91,7 @@ class Outbox:
         impatient = None
         if synchronous == "NORMAL":
             impatient = Database(self._file, synchronous="NORMAL", timeout=0, checkpoints=False)
-        self._puts = Puts(putting, impatient, room, self._arrival.tell)
+        self._writer = Writer(putting, impatient, capacity, self._arrival.tell)
         self._databases = list(filter(None, (putting, impatient, self._database)))
         self._is_closed = False
 
@@ -123,13 +121,13 @@ class Outbox:
             OutboxError: It can't be stored: the disk is full, others kept the file locked for
                 ``timeout`` seconds, the file was removed. Nothing was stored.
         """
-        return await self._puts.put_soon(self._entry(request, delivery_id))
+        return await self._writer.put_soon(self._entry(request, delivery_id))
 
     def put_sync(
         self, request: AnyRequest | Mapping[str, Any], *, delivery_id: str | None = None
     ) -> str:
         """As `put`, for code that awaits nothing; in an event loop it would block the loop."""
-        return self._puts.put(self._entry(request, delivery_id))
+        return self._writer.put(self._entry(request, delivery_id))
 
     def _entry(self, given: object, delivery_id: object) -> Entry:
         self._refuse_if_closed()
@@ -166,14 +164,14 @@ class Outbox:
             ConfigurationError: An option is wrong.
         """
         grace = options.make_seconds("grace", grace)
-        drainer = self._drainer(client, concurrency, batch_size, retry, until_empty=False)
+        loop = self._drain_loop(client, concurrency, batch_size, retry, until_empty=False)
         tasks = anyio.create_task_group()
         await tasks.__aenter__()
-        tasks.start_soon(drainer.run)
+        tasks.start_soon(loop.run)
         try:
             yield
         finally:
-            drainer.stop(grace)
+            loop.stop(grace)
             # Without the error, which the task group would wrap in a group.
             await tasks.__aexit__(None, None, None)
 
@@ -195,9 +193,9 @@ class Outbox:
             OutboxError: The file can't be used.
             ConfigurationError: An option is wrong.
         """
-        await self._drainer(client, concurrency, batch_size, retry, until_empty=True).run()
+        await self._drain_loop(client, concurrency, batch_size, retry, until_empty=True).run()
 
-    def _drainer(
+    def _drain_loop(
         self,
         client: AsyncTrackingClient,
         concurrency: int,
@@ -205,7 +203,7 @@ class Outbox:
         retry: RetryPolicy,
         *,
         until_empty: bool,
-    ) -> Drainer:
+    ) -> DrainLoop:
         self._refuse_if_closed()
         if not isinstance(client, AsyncTrackingClient):
             raise ConfigurationError(
@@ -214,7 +212,7 @@ class Outbox:
         options.make_count("concurrency", concurrency)
         options.make_count("batch_size", batch_size, most=MOST_IN_BULK)
         options.make_retry(retry)
-        ledger = Ledger(
+        journal = Journal(
             self._connect(_SECONDS_OF_A_TRY),
             self._connect(self._timeout),
             timeout=self._timeout,
@@ -222,9 +220,9 @@ class Outbox:
             on_event=self._on_event,
         )
 
-        def make_round() -> Round:
-            return Round(
-                ledger,
+        def make_pass() -> DrainPass:
+            return DrainPass(
+                journal,
                 client,
                 self._arrival,
                 retry=retry,
@@ -233,10 +231,10 @@ class Outbox:
                 until_empty=until_empty,
             )
 
-        return Drainer(self._path, ledger, make_round, until_empty=until_empty)
+        return DrainLoop(self._path, journal, make_pass, until_empty=until_empty)
 
     def stats(self) -> OutboxStats:
-        """Tell how the outbox is; any process may ask, and alert people by it.
+        """Return how the outbox is; any process may ask, and alert people by it.
 
         It counts, which takes some tenths of a second where a million requests wait.
 
@@ -248,7 +246,7 @@ class Outbox:
 
     def failed(
         self, kind: rows.FailureKind | None = None, *, limit: int = 100
-    ) -> list[aside.FailedDelivery]:
+    ) -> list[dead_letters.FailedDelivery]:
         """Return deliveries that were put aside, the latest first.
 
         Args:
@@ -263,10 +261,10 @@ class Outbox:
         if kind is not None:
             _one_of("kind", kind, rows.FailureKind)
         most = options.make_count("limit", limit)
-        return self._database.read(lambda connection: aside.listed(connection, kind, most))
+        return self._database.read(lambda connection: dead_letters.listed(connection, kind, most))
 
     def retry(self, delivery_ids: Iterable[str] | None = None, *, uncertain: bool = False) -> int:
-        """Put deliveries that were put aside back, behind all that wait; tells how many.
+        """Put deliveries that were put aside back, behind all that wait; return how many.
 
         Args:
             delivery_ids: Which ones, of either kind. Default: all that are dead.
@@ -278,7 +276,7 @@ class Outbox:
                 can't be used.
             InvalidRequestError: An id is no str.
         """
-        count = self._handle(aside.put_back, delivery_ids, uncertain=uncertain)
+        count = self._handle(dead_letters.put_back, delivery_ids, uncertain=uncertain)
         self._arrival.tell()
         return count
 
@@ -301,14 +299,14 @@ class Outbox:
         ids = _ids(delivery_ids)
 
         def handle(connection: sqlite3.Connection) -> int:
-            places = aside.find(connection, ids, _kinds(uncertain))
+            places = dead_letters.find(connection, ids, _kinds(uncertain))
             do(connection, places)
             return len(places)
 
         return self._database.write(handle)
 
     def purge(self, address: str) -> int:
-        """Throw away all that is about a contact, as an erasure request asks; tells how many.
+        """Throw away all that is about a contact, as an erasure request asks; return how many.
 
         What is in the file about it is overwritten, what was delivered before too. What is being
         sent at this moment may still arrive, and what names the contact only in the data of an
@@ -332,7 +330,7 @@ class Outbox:
     def close(self) -> None:
         """Close the file; what was put stays in it. Closing it again does nothing."""
         self._is_closed = True
-        self._puts.close()
+        self._writer.close()
         for database in self._databases:
             database.close()
 

@@ -1,4 +1,4 @@
-"""The rows of an outbox as a source that a dispatcher reads, and waits for while there are none."""
+"""The reader of an outbox: its rows as a source of requests, which waits while there are none."""
 
 import functools
 from collections import deque
@@ -14,7 +14,7 @@ _SECONDS_BETWEEN_LOOKS = 0.1  # at what other processes have put; this one's own
 
 
 class Arrival:
-    """Tells a drainer of this process that something was put, if it waits for that."""
+    """Wakes the drain loop of this process when something is put, if it waits for that."""
 
     def __init__(self) -> None:
         self._waiter: Callable[[], object] | None = None
@@ -24,7 +24,7 @@ class Arrival:
         self._waiter = waiter
 
     def tell(self) -> None:
-        """Tell whoever expects it."""
+        """Wake whoever expects it."""
         waiter = self._waiter
         if waiter is not None:
             self._waiter = None
@@ -35,7 +35,7 @@ class Arrival:
 
 
 class ReadPage(Protocol):
-    """Gives the rows behind a place, in order; none if there are none."""
+    """Reads the rows behind a place, in order; none if there are none."""
 
     def __call__(self, after: int) -> Awaitable[list[Row]]: ...
 
@@ -44,7 +44,7 @@ class RowSource:
     """An asynchronous iterator over the requests of an outbox, without an end.
 
     Args:
-        read: Gives a page of rows.
+        read: Reads a page of rows.
         arrival: Tells that something was put.
         ends: Whether it comes to its end where there are no rows.
 

@@ -1,4 +1,4 @@
-"""Opens an outbox's file, making it if need be, and refuses what can't be one."""
+"""The outbox's file: its tables, how it is made and opened, and which places are refused."""
 
 import contextlib
 import os
@@ -6,11 +6,10 @@ import sqlite3
 import time
 import uuid
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal, TypeVar
 
 from sendx_async._core.errors import OutboxError
-from sendx_async.outbox._mounts import network_file_system
 
 Synchronous = Literal["FULL", "NORMAL"]
 ResultT = TypeVar("ResultT")
@@ -19,6 +18,14 @@ _APPLICATION = 0x53656E58  # marks the file as an outbox, for SQLite and for `fi
 _SCHEMA_VERSION = 1
 _MOUNTS = Path("/proc/self/mounts")
 _PAGES_BEFORE_A_CHECKPOINT = 1000  # SQLite's own default
+# Their locks or shared memory don't reach from one machine to another as SQLite needs them to.
+_NETWORK = frozenset(
+    {
+        "9pnet", "afpfs", "afs", "beegfs", "ceph", "cifs", "coda", "gfs", "gfs2", "glusterfs",
+        "gpfs", "lustre", "ncpfs", "nfs", "nfs4", "ocfs2", "orangefs", "smb2", "smb3", "smbfs",
+        "fuse.ceph", "fuse.gcsfuse", "fuse.glusterfs", "fuse.rclone", "fuse.s3fs", "fuse.sshfs",
+    }
+)  # fmt: skip
 
 _SCHEMA = """
 CREATE TABLE pending(
@@ -103,6 +110,23 @@ def _refuse_network(path: str) -> None:
             "can lose what is written: put it on a local disk, or use PostgreSQL with "
             "sendx_async.procrastinate"
         )
+
+
+def network_file_system(path: str, mounts: str) -> str | None:
+    """Return the kind of network file system that a path lies on, or None for a local one.
+
+    Args:
+        path: An absolute path without symbolic links.
+        mounts: What the system has mounted, as ``/proc/self/mounts`` has it.
+    """
+    kind, longest = "", -1
+    for line in mounts.splitlines():
+        _, point, found, *_ = line.split(" ")
+        # Blanks and the like stand there as octal numbers.
+        place = PurePosixPath(point.encode("latin-1", "replace").decode("unicode_escape"))
+        if PurePosixPath(path).is_relative_to(place) and len(place.parts) >= longest:
+            kind, longest = found, len(place.parts)
+    return kind if kind in _NETWORK else None
 
 
 def make_private(path: str) -> None:

@@ -12,7 +12,7 @@ from sendx_async._core.errors import InvalidRequestError, OutboxError
 from sendx_async._core.models import AnyRequest
 from sendx_async._core.operations import contacts_of
 from sendx_async._core.stored import from_stored
-from sendx_async.outbox._capacity import Room
+from sendx_async.outbox._capacity import Capacity
 from sendx_async.outbox._entry import Entry
 
 FailureKind = Literal["dead", "uncertain"]
@@ -48,8 +48,8 @@ class Failure:
     attempts: int
 
 
-def insert(connection: sqlite3.Connection, entry: Entry, room: Room, path: str) -> str:
-    """Store a request, unless its id was used before; give its delivery id.
+def insert(connection: sqlite3.Connection, entry: Entry, capacity: Capacity, path: str) -> str:
+    """Store a request, unless its id was used before, and return its delivery id.
 
     With a given id it needs a transaction around it.
 
@@ -61,13 +61,13 @@ def insert(connection: sqlite3.Connection, entry: Entry, room: Room, path: str) 
         _refuse_made_up(entry.given_id, name_of(connection))
         if _is_known(connection, entry.given_id, entry.digest):
             return entry.given_id
-    if not room.is_certain:
-        room.look(connection, path, now=time.monotonic())
+    if not capacity.has_room:
+        capacity.refresh(connection, path, now=time.monotonic())
     done = connection.execute(
         "INSERT INTO pending(put_at, payload, given_id, digest) VALUES(?, ?, ?, ?)",
-        (entry.put_at, entry.payload, entry.given_id, entry.digest),
+        (entry.put_at, entry.stored_request, entry.given_id, entry.digest),
     )
-    room.last = done.lastrowid or 0
+    capacity.last = done.lastrowid or 0
     return entry.given_id or str(done.lastrowid)
 
 
@@ -121,9 +121,9 @@ def interrupted(connection: sqlite3.Connection) -> list[Row]:
 def _rows(connection: sqlite3.Connection, query: str, values: tuple[int, ...]) -> list[Row]:
     prefix = f"{name_of(connection)}-"
     found: list[Row] = []
-    for place, given_id, payload in connection.execute(query, values).fetchall():
+    for place, given_id, stored in connection.execute(query, values).fetchall():
         try:
-            request, error = _request_of(payload)
+            request, error = _request_of(stored)
         except OutboxError:
             if not found:
                 raise
@@ -134,9 +134,9 @@ def _rows(connection: sqlite3.Connection, query: str, values: tuple[int, ...]) -
     return found
 
 
-def _request_of(payload: str) -> tuple[AnyRequest | None, InvalidRequestError | None]:
+def _request_of(stored: str) -> tuple[AnyRequest | None, InvalidRequestError | None]:
     try:
-        return from_stored(json.loads(payload)), None
+        return from_stored(json.loads(stored)), None
     except InvalidRequestError as error:
         return None, error
     except OutboxError:
@@ -146,10 +146,10 @@ def _request_of(payload: str) -> tuple[AnyRequest | None, InvalidRequestError | 
         return None, InvalidRequestError.of("stored request", [problem])
 
 
-def request_if_readable(payload: str) -> AnyRequest | None:
+def request_if_readable(stored: str) -> AnyRequest | None:
     """Return the stored request, or None if it can't be read here."""
     try:
-        return _request_of(payload)[0]
+        return _request_of(stored)[0]
     except OutboxError:  # of a later form
         return None
 
@@ -237,18 +237,18 @@ def find_about(
         f"SELECT id, payload FROM {table} WHERE id > ? ORDER BY id LIMIT ?",  # noqa: S608 - ours
         (after, _ROWS_AT_A_TIME),
     ).fetchall()
-    places = [place for place, payload in rows if _is_about(payload, contact)]
+    places = [place for place, stored in rows if _is_about(stored, contact)]
     return places, rows[-1][0] if rows else None
 
 
-def _is_about(payload: str, contact: str) -> bool:
-    request = request_if_readable(payload)
+def _is_about(stored: str, contact: str) -> bool:
+    request = request_if_readable(stored)
     # In what can't be read, whoever is named in it counts.
-    return contact in (contacts_of(request) if request is not None else payload.casefold())
+    return contact in (contacts_of(request) if request is not None else stored.casefold())
 
 
 def delete(connection: sqlite3.Connection, table: str, places: Iterable[int]) -> int:
-    """Throw rows away; tells how many there still were.
+    """Throw rows away; return how many there still were.
 
     Args:
         connection: In a transaction.

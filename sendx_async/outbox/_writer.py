@@ -1,12 +1,12 @@
-"""Puts requests into an outbox's file, for threads and for tasks, many in one commit if need be."""
+"""The writer of an outbox: it stores what is put, and those that wait for it share a commit."""
 
 import contextlib
 import copy
 import queue
 import sqlite3
 import threading
-from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 
 import anyio
 import anyio.lowlevel
@@ -15,7 +15,7 @@ from sendx_async._core.errors import InvalidRequestError, OutboxError, OutboxFul
 from sendx_async._core.forks import ForkSafeLock
 from sendx_async._runtime.loops import run_soon_in_this_loop
 from sendx_async.outbox import _statements as rows
-from sendx_async.outbox._capacity import Room
+from sendx_async.outbox._capacity import Capacity
 from sendx_async.outbox._connection import Database
 from sendx_async.outbox._entry import Entry
 
@@ -24,20 +24,111 @@ _SECONDS_IDLE = 10.0
 _PUTS_BEFORE_PATIENCE = 100  # then one may move what is in the log into the file proper
 
 
-class _Waiting:
-    """A put that a thread of its own does for someone who waits for it."""
+class Writer:
+    """Stores requests, and returns their delivery ids.
 
-    __slots__ = ("entry", "error", "result", "run_soon", "tell")
+    A thread commits by itself where nobody else is at it. Everything else goes to a group commit,
+    because all that wait then wait for the same disk.
+
+    A task commits by itself too, where that waits for no disk and no lock: the way over another
+    thread takes twice the CPU.
+
+    Args:
+        database: The file; only for this.
+        impatient: The same without waiting for locks, for use in event loops; None if a commit
+            waits for the disk.
+        capacity: Whether it may hold one more.
+        arrived: Called after each commit, in whatever thread.
+    """
 
     def __init__(
         self,
-        entry: Entry,
-        tell: Callable[[], object],
-        run_soon: Callable[..., object] | None,
+        database: Database,
+        impatient: Database | None,
+        capacity: Capacity,
+        arrived: Callable[[], object],
     ) -> None:
+        self._database = database
+        self._impatient = impatient
+        self._capacity = capacity
+        self._arrived = arrived
+        self._name: str | None = None
+        self._until_patience = 0  # the first one opens the file, so it has to be patient
+        self._group = GroupCommit(self._store_all, database.file.path)
+
+    def put(self, entry: Entry) -> str:
+        """Store a request, and wait until it is.
+
+        Raises:
+            OutboxError: It is not stored.
+            InvalidRequestError: Its id was given to another request.
+        """
+        # Whoever waits for the group comes first: a thread that puts all the time would get the
+        # lock again and again before the other wakes up.
+        if self._group.is_busy or self._database.is_in_use:
+            self._database.refuse_if_used_here()
+            done = threading.Event()
+            waiting = self._group.submit(entry, done.set)
+            done.wait()
+            return waiting.outcome()
+        return self._store(self._database, entry)
+
+    async def put_soon(self, entry: Entry) -> str:
+        """As `put`, without keeping an event loop from going on."""
+        impatient = self._impatient
+        if impatient is not None and self._until_patience > 0 and not impatient.is_in_use:
+            self._until_patience -= 1
+            try:
+                result = self._store(impatient, entry)
+            except OutboxError as error:
+                if not isinstance(error.__cause__, sqlite3.OperationalError):
+                    raise
+            else:
+                await anyio.lowlevel.checkpoint()
+                return result
+        self._until_patience = _PUTS_BEFORE_PATIENCE
+        done = anyio.Event()
+        waiting = self._group.submit(entry, partial(run_soon_in_this_loop(), done.set))
+        await done.wait()
+        return waiting.outcome()
+
+    def close(self) -> None:
+        """Store what is under way, and nothing more."""
+        self._group.close()
+
+    def _store(self, database: Database, entry: Entry) -> str:
+        """Store one in a transaction of its own."""
+        use = database.read if entry.given_id is None else database.write
+        result = use(lambda connection: self._insert(connection, entry))
+        self._arrived()
+        return result
+
+    def _store_all(self, entries: list[Entry]) -> list[str]:
+        if len(entries) == 1:
+            return [self._store(self._database, entries[0])]
+        results = self._database.write(
+            lambda connection: [self._insert(connection, entry) for entry in entries]
+        )
+        self._arrived()
+        return results
+
+    def _insert(self, connection: sqlite3.Connection, entry: Entry) -> str:
+        result = rows.insert(connection, entry, self._capacity, self._database.file.path)
+        if entry.given_id is not None:
+            return result
+        if self._name is None:
+            self._name = rows.name_of(connection)
+        return f"{self._name}-{result}"
+
+
+class _Waiting:
+    """A put that the group commit does for someone who waits for it."""
+
+    __slots__ = ("entry", "error", "result", "tell")
+
+    def __init__(self, entry: Entry, tell: Callable[[], object]) -> None:
         self.entry = entry
         self.tell = tell
-        self.run_soon = run_soon
         self.result = ""
         self.error: Exception | None = None
 
@@ -50,78 +141,53 @@ class _Waiting:
             self.error = None  # its traceback leads back to here
 
 
-class Puts:
-    """Stores requests, and gives their delivery ids.
+class GroupCommit:
+    """A thread that stores in one transaction all that has come while it stored the last ones.
 
-    A thread that finds nobody else at it commits by itself. Everybody else, and nearly every task,
-    has a thread do it that commits all that wait together, as they all wait for the same disk.
+    It is begun when it is needed, and ends when it is idle.
 
     Args:
-        database: The file; only for this.
-        impatient: The same without waiting for locks, for use in event loops; None if a commit
-            waits for the disk.
-        room: Whether it may hold one more.
-        arrived: Called after each commit, in whatever thread.
+        store: Stores some in one transaction, or none of them.
+        path: The outbox's file.
     """
 
-    def __init__(
-        self,
-        database: Database,
-        impatient: Database | None,
-        room: Room,
-        arrived: Callable[[], object],
-    ) -> None:
-        self._database = database
-        self._impatient = impatient
-        self._room = room
-        self._arrived = arrived
-        self._name: str | None = None
-        self._until_patience = 0  # the first one opens the file, so it has to be patient
+    def __init__(self, store: Callable[[list[Entry]], list[str]], path: str) -> None:
+        self._store_together = store
+        self._path = path
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._is_storing = self._is_closed = False
         self._starting = ForkSafeLock()
 
-    def put(self, entry: Entry) -> str:
-        """Store a request, and wait until it is.
+    @property
+    def is_busy(self) -> bool:
+        """Whether anybody waits for it."""
+        return self._is_storing or not self._queue.empty()
+
+    def submit(self, entry: Entry, tell: Callable[[], object]) -> _Waiting:
+        """Have a request stored.
+
+        Args:
+            entry: The request.
+            tell: Called in the thread when its outcome is known.
 
         Raises:
-            OutboxError: It is not stored.
-            InvalidRequestError: Its id was given to another request.
+            OutboxError: The outbox is closed.
         """
-        # Whoever waits for the thread comes first: a thread that puts all the time would get the
-        # lock again and again before the other wakes up.
-        if self._is_storing or not self._queue.empty() or self._database.is_in_use:
-            self._database.refuse_if_used_here()
-            done = threading.Event()
-            waiting = _Waiting(entry, done.set, None)
-            self._hand_over(waiting)
-            done.wait()
-            return waiting.outcome()
-        result = self._put_one(self._database, entry)
-        self._arrived()
-        return result
-
-    async def put_soon(self, entry: Entry) -> str:
-        """As `put`, without keeping an event loop from going on."""
-        impatient = self._impatient
-        if impatient is not None and self._until_patience > 0 and not impatient.is_in_use:
-            self._until_patience -= 1
-            try:
-                result = self._put_one(impatient, entry)
-            except OutboxError as error:
-                if not isinstance(error.__cause__, sqlite3.OperationalError):
-                    raise
-            else:
-                self._arrived()
-                await anyio.lowlevel.checkpoint()
-                return result
-        self._until_patience = _PUTS_BEFORE_PATIENCE
-        done = anyio.Event()
-        waiting = _Waiting(entry, done.set, run_soon_in_this_loop())
-        self._hand_over(waiting)
-        await done.wait()
-        return waiting.outcome()
+        waiting = _Waiting(entry, tell)
+        with self._starting.current:
+            if self._is_closed:
+                raise OutboxError(f"the outbox {self._path} is closed: make a new one")
+            # After a fork the parent's is none of ours, and neither is what it was given.
+            if self._thread is None or not self._thread.is_alive():
+                self._queue = queue.SimpleQueue()
+                self._is_storing = False
+                self._thread = threading.Thread(
+                    target=self._work, args=(self._queue,), name="sendx_async outbox", daemon=True
+                )
+                self._thread.start()
+            self._queue.put(waiting)
+        return waiting
 
     def close(self) -> None:
         """End the thread, after what it was given."""
@@ -133,45 +199,6 @@ class Puts:
         if thread is not None:
             thread.join()
 
-    def _put_one(self, database: Database, entry: Entry) -> str:
-        """Store one in a transaction of its own."""
-        if entry.given_id is None:
-            return database.read(lambda connection: self._insert(connection, entry))
-        return database.write(lambda connection: self._insert(connection, entry))
-
-    def _put_all(self, entries: list[Entry]) -> list[str]:
-        if len(entries) == 1:
-            return [self._put_one(self._database, entries[0])]
-        return self._database.write(
-            lambda connection: [self._insert(connection, entry) for entry in entries]
-        )
-
-    def _insert(self, connection: sqlite3.Connection, entry: Entry) -> str:
-        result = rows.insert(connection, entry, self._room, self._database.file.path)
-        if entry.given_id is not None:
-            return result
-        if self._name is None:
-            self._name = rows.name_of(connection)
-        return f"{self._name}-{result}"
-
-    # The thread
-
-    def _hand_over(self, waiting: _Waiting) -> None:
-        with self._starting.current:
-            if self._is_closed:
-                raise OutboxError(
-                    f"the outbox {self._database.file.path} is closed: make a new one"
-                )
-            # After a fork the parent's is none of ours, and neither is what it was given.
-            if self._thread is None or not self._thread.is_alive():
-                self._queue = queue.SimpleQueue()
-                self._is_storing = False
-                self._thread = threading.Thread(
-                    target=self._work, args=(self._queue,), name="sendx_async outbox", daemon=True
-                )
-                self._thread.start()
-            self._queue.put(waiting)
-
     def _work(self, waiting: "queue.SimpleQueue[_Waiting | None]") -> None:
         is_last = False
         while not is_last:
@@ -182,7 +209,7 @@ class Puts:
             self._is_storing = False
 
     def _next(self, waiting: "queue.SimpleQueue[_Waiting | None]") -> list[_Waiting | None]:
-        """Wait for what is to be stored, and take what has come with it; the last is None."""
+        """Wait for what is to be stored; return it and what has come with it, None as the last."""
         together: list[_Waiting | None] = []
         try:
             together.append(waiting.get(timeout=_SECONDS_IDLE))
@@ -201,7 +228,7 @@ class Puts:
     def _store(self, together: list[_Waiting]) -> None:
         """Store many in one transaction, or all of them that can be."""
         try:
-            results = self._put_all([each.entry for each in together])
+            results = self._store_together([each.entry for each in together])
         except (InvalidRequestError, OutboxFullError) as error:
             if len(together) > 1:
                 for each in together:
@@ -214,19 +241,6 @@ class Puts:
         else:
             for each, result in zip(together, results, strict=True):
                 each.result = result
-            self._arrived()
-        _tell(together)
-
-
-def _tell(together: list[_Waiting]) -> None:
-    loops: dict[Callable[..., object] | None, list[_Waiting]] = defaultdict(list)
-    for each in together:
-        loops[each.run_soon].append(each)
-    for run_soon, here in loops.items():
-        for each in here:
-            if run_soon is None:
+        for each in together:
+            with contextlib.suppress(RuntimeError):  # its loop has ended, so nobody waits
                 each.tell()
-            else:
-                # A loop that has ended has nobody who waits.
-                with contextlib.suppress(RuntimeError):
-                    run_soon(each.tell)

@@ -110,7 +110,7 @@ ROWS: Mapping[str, Row] = {
     ),
     "SendX is down, the process is killed": (
         (
-            f"{_CRASHES}test_nothing_is_lost_or_disordered_when_processes_are_killed",
+            f"{_CRASHES}test_killed_processes_lose_and_disorder_nothing",
             "benchmarks/outbox_crashes.py",
             "benchmarks/outbox_outage.py",
             "benchmarks/outbox_drain.py",

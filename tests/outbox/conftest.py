@@ -39,6 +39,7 @@ def make_client(fake_sendx: FakeSendX) -> Callable[..., AsyncTrackingClient]:
             "api_key": fake_sendx.api_key,
             "base_url": fake_sendx.url,
             "retry": RetryPolicy(base=0.0, cap=0.0),
+            "timeout": 50.0,  # for an answer that a busy machine takes its time for
         }
         return AsyncTrackingClient(**{**defaults, **options})  # type: ignore[arg-type]
 

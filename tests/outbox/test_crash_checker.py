@@ -185,7 +185,7 @@ def test_the_checker_lets_pass_what_is_nobodys_fault(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_the_checker_sees(name: str) -> None:
+def test_the_checker_sees_each_mistake(name: str) -> None:
     seen = [str(violation) for violation in check(WRONG[name][0])]
     words = WRONG[name][1]
 

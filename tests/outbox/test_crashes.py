@@ -16,19 +16,20 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def test_nothing_is_lost_or_disordered_when_processes_are_killed(
+@pytest.mark.timeout(180)  # 16 processes are started, which a busy machine takes its time for
+def test_killed_processes_lose_and_disorder_nothing(
     tmp_path: Path, children_unmeasured: None
 ) -> None:
     plan = Plan(
         seed=random.randrange(1_000_000),  # which follows from --randomly-seed
-        puts=800,
+        puts=500,
         kills=8,
         stops=1,
         producers=make_producers(3),
         drainers=2,
         window=120,
-        faults=0.12,
-        limit=55,
+        faults=0.18,
+        limit=150,
     )
 
     history = carry_out(plan, tmp_path / "outbox.db")

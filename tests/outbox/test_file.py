@@ -11,7 +11,7 @@ import pytest
 
 from sendx_async import ConfigurationError, OutboxError
 from sendx_async.outbox import Outbox, _schema
-from sendx_async.outbox._mounts import network_file_system
+from sendx_async.outbox._schema import network_file_system
 
 JANE = {"email": "jane@example.com"}
 MOUNTS = """\
@@ -25,7 +25,7 @@ host:/home /home/remote fuse.sshfs rw 0 0
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
-def test_only_its_owner_may_read_it(path: Path) -> None:
+def test_only_its_owner_may_read_an_outbox(path: Path) -> None:
     before = os.umask(0)
     try:
         with Outbox(path) as outbox:
@@ -49,7 +49,9 @@ class TestPlaces:
             ("/home/remote/outbox.db", "fuse.sshfs"),
         ],
     )
-    def test_what_is_mounted_tells(self, place: str, kind: str | None) -> None:
+    def test_network_file_systems_are_told_from_local_ones(
+        self, place: str, kind: str | None
+    ) -> None:
         assert network_file_system(place, MOUNTS) == kind
 
     def test_a_network_file_system_is_refused(
@@ -62,22 +64,24 @@ class TestPlaces:
             Outbox(path).put_sync(JANE)
         assert not path.exists()
 
-    def test_where_the_system_does_not_tell_it_is_tried(
+    def test_a_file_is_opened_where_the_system_shows_no_mounts(
         self, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(_schema, "_MOUNTS", tmp_path / "none")
         with Outbox(path) as outbox:
             outbox.put_sync(JANE)
 
-    def test_a_directory_that_is_missing(self, tmp_path: Path) -> None:
+    def test_a_file_in_a_missing_directory_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(OutboxError, match="can't be opened: No such file or directory"):
             Outbox(tmp_path / "no" / "outbox.db").open()
 
-    def test_a_directory(self, tmp_path: Path) -> None:
+    def test_a_directory_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(OutboxError, match=r"unable to open.*needs to write to the file and"):
             Outbox(tmp_path).open()
 
-    def test_without_a_log_it_is_refused(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_file_that_cannot_have_a_log_is_refused(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         class WithoutLog(sqlite3.Connection):
             def execute(self, sql: str, *arguments: Any) -> Any:
                 return super().execute(sql.replace("journal_mode=WAL", "journal_mode"), *arguments)
@@ -101,20 +105,20 @@ class TestOtherFiles:
         assert path.read_bytes() == before
 
     @pytest.mark.parametrize("pragma", ["user_version=1", "application_id=7"])
-    def test_so_is_one_without_tables(self, path: Path, pragma: str) -> None:
+    def test_another_database_without_tables_is_refused(self, path: Path, pragma: str) -> None:
         other = sqlite3.connect(path)
         other.execute(f"PRAGMA {pragma}")
         other.close()
         with pytest.raises(OutboxError, match="but no outbox"):
             Outbox(path).open()
 
-    def test_so_is_any_other_file(self, path: Path) -> None:
+    def test_a_file_that_is_no_database_is_left_alone(self, path: Path) -> None:
         path.write_text("Dear diary, " * 1000)
         with pytest.raises(OutboxError, match="file is not a database"):
             Outbox(path).open()
         assert path.read_text() == "Dear diary, " * 1000
 
-    def test_an_outbox_of_a_later_version(self, path: Path) -> None:
+    def test_an_outbox_of_a_later_version_is_refused(self, path: Path) -> None:
         with Outbox(path) as outbox:
             outbox.put_sync(JANE)
         later = sqlite3.connect(path)
@@ -123,12 +127,12 @@ class TestOtherFiles:
         with pytest.raises(OutboxError, match="made by a later version of sendx-async: upgrade"):
             Outbox(path).open()
 
-    def test_an_empty_file_becomes_one(self, path: Path) -> None:
+    def test_an_empty_file_becomes_an_outbox(self, path: Path) -> None:
         path.touch()
         with Outbox(path) as outbox:
             outbox.put_sync(JANE)
 
-    def test_one_that_was_damaged_is_told(self, path: Path) -> None:
+    def test_a_damaged_outbox_is_told(self, path: Path) -> None:
         with Outbox(path) as outbox:
             for _ in range(200):
                 outbox.put_sync(JANE)
@@ -137,7 +141,7 @@ class TestOtherFiles:
         with Outbox(path) as outbox, pytest.raises(OutboxError, match="malformed"):
             outbox.stats()
 
-    def test_one_that_vanishes_while_in_use_is_told(self, path: Path) -> None:
+    def test_an_outbox_that_vanishes_while_in_use_is_told(self, path: Path) -> None:
         with Outbox(path) as outbox:
             outbox.put_sync(JANE)
             path.unlink()
@@ -155,7 +159,7 @@ class TestOtherFiles:
             outbox.put_sync(JANE)
             assert repr(outbox) == repr(Outbox(path))
 
-    def test_one_whose_log_somebody_turned_off_has_one_again(self, path: Path) -> None:
+    def test_an_outbox_whose_log_was_turned_off_has_one_again(self, path: Path) -> None:
         with Outbox(path) as outbox:
             outbox.put_sync(JANE)
         other = sqlite3.connect(path)
@@ -167,7 +171,7 @@ class TestOtherFiles:
         assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         other.close()
 
-    def test_a_failed_creation_leaves_no_half(
+    def test_a_failed_creation_leaves_no_half_made_outbox(
         self, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with monkeypatch.context() as broken:
@@ -178,7 +182,7 @@ class TestOtherFiles:
             outbox.put_sync(JANE)
 
     @pytest.mark.parametrize("kind", ["IMMEDIATE", "EXCLUSIVE"])
-    def test_while_another_writes_it_waits_for_a_while(self, path: Path, kind: str) -> None:
+    def test_opening_gives_up_when_the_file_stays_locked(self, path: Path, kind: str) -> None:
         other = sqlite3.connect(path, isolation_level=None)
         other.execute(f"BEGIN {kind}")
         with pytest.raises(OutboxError, match="locked"):
@@ -187,7 +191,7 @@ class TestOtherFiles:
         other.close()
 
     @pytest.mark.parametrize("moment", ["sqlite_master", "user_version", "application_id"])
-    def test_one_that_another_makes_while_this_looks(
+    def test_an_outbox_that_another_makes_while_this_looks_is_used(
         self, path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
     ) -> None:
         class Interrupted(sqlite3.Connection):
@@ -205,7 +209,7 @@ class TestOtherFiles:
         with Outbox(path) as outbox:
             assert outbox.stats().pending == 1
 
-    def test_one_that_another_makes_at_the_same_time(
+    def test_an_outbox_that_another_makes_at_the_same_time_is_used(
         self, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         use_a_log = _schema._use_a_log
@@ -223,7 +227,7 @@ class TestOtherFiles:
 
 class TestOptions:
     @pytest.mark.parametrize("path", [None, "", ":memory:", 3, b"x", "a\0b"])
-    def test_a_bad_path(self, path: Any) -> None:
+    def test_a_bad_path_is_refused(self, path: Any) -> None:
         with pytest.raises(ConfigurationError, match="path must be that of a file, as a str or a"):
             Outbox(path)
 
@@ -237,7 +241,7 @@ class TestOptions:
             ({"on_event": 1}, "on_event must be a plain function"),
         ],
     )
-    def test_a_bad_option(self, path: Path, options: Any, problem: str) -> None:
+    def test_a_bad_option_is_refused(self, path: Path, options: Any, problem: str) -> None:
         with pytest.raises(ConfigurationError, match=problem):
             Outbox(path, **options)
 

@@ -38,14 +38,14 @@ import anyio, os, sys
 from sendx_async import IdentifyRequest
 from sendx_async.outbox import Outbox
 
-outbox = Outbox(sys.argv[1], synchronous=sys.argv[2], timeout=10)
+outbox = Outbox(sys.argv[1], synchronous=sys.argv[2], timeout=45)
 
 def put(name):
-    for number in range(30):
+    for number in range(10):
         outbox.put_sync(IdentifyRequest(f"{name}{number}@example.com"))
 
     async def main():
-        for number in range(30):
+        for number in range(10):
             await outbox.put(IdentifyRequest(f"{name}-{number}@example.com"))
 
     anyio.run(main)
@@ -72,35 +72,41 @@ outbox.close()
 @pytest.mark.parametrize("synchronous", ["FULL", "NORMAL"])
 def test_parent_and_children_put_after_a_fork(path: Path, synchronous: str) -> None:
     run(FORK, str(path), synchronous)
-    check(path, pending=60 * 8)
+    check(path, pending=20 * 8)
 
 
 BUSY = """
-import os, sys, threading
+import os, sys, threading, time
 from sendx_async import IdentifyRequest
 from sendx_async.outbox import Outbox
 
-outbox = Outbox(sys.argv[1], timeout=10)
+outbox = Outbox(sys.argv[1], timeout=45)
 count = 0
-stop = threading.Event()
+go, stop = threading.Event(), threading.Event()
 
 def put_all_the_time():
     global count
-    while not stop.is_set():
+    while go.wait() and not stop.is_set():
         outbox.put_sync(IdentifyRequest("jane@example.com"))
         count += 1
 
 thread = threading.Thread(target=put_all_the_time)
 thread.start()
 for number in range(10):
+    before = count
+    go.set()
+    while count < before + 3:  # in the midst of its puts
+        time.sleep(0.0001)
     child = os.fork()
     if not child:
         for _ in range(5):
             outbox.put_sync(IdentifyRequest("child@example.com"))
         outbox.close()
         os._exit(0)
+    go.clear()  # SQLite lets a child wait long for a parent that puts all the time
     assert os.waitpid(child, 0)[1] == 0
 stop.set()
+go.set()
 thread.join()
 print(count + 50)
 outbox.close()
@@ -118,7 +124,7 @@ from sendx_async import IdentifyRequest, OutboxError
 from sendx_async.outbox import Outbox, _connection
 
 _connection._SECONDS_BEFORE_A_FORK = 0.01
-outbox = Outbox(sys.argv[1], timeout=10)
+outbox = Outbox(sys.argv[1], timeout=45)
 outbox.put_sync(IdentifyRequest("jane@example.com"))
 holding, release = threading.Event(), threading.Event()
 
@@ -126,7 +132,7 @@ def hold():
     def use(connection):
         holding.set()
         release.wait(20)
-    outbox._puts._database.read(use)
+    outbox._writer._database.read(use)
 
 thread = threading.Thread(target=hold)
 thread.start()
@@ -161,7 +167,7 @@ import anyio, os, sys
 from sendx_async import AsyncTrackingClient
 from sendx_async.outbox import Outbox
 
-outbox = Outbox(sys.argv[3], timeout=10)
+outbox = Outbox(sys.argv[3], timeout=45)
 
 async def drain():
     async with AsyncTrackingClient(sys.argv[1], base_url=sys.argv[2]) as client:
@@ -193,7 +199,7 @@ import anyio, os, sys
 from sendx_async import AsyncTrackingClient
 from sendx_async.outbox import Outbox, _leader
 
-outbox = Outbox(sys.argv[3], timeout=10)
+outbox = Outbox(sys.argv[3], timeout=45)
 
 async def main():
     async with AsyncTrackingClient(sys.argv[1], base_url=sys.argv[2]) as client:
@@ -207,8 +213,8 @@ async def main():
                 os.close(write)
                 os.read(read, 1)  # until the parent is dead
                 stats = outbox.stats()
-                candidate = _leader.Candidate(sys.argv[3])
-                print(stats.is_draining, candidate.stand(), flush=True)
+                lock = _leader.LeaderLock(sys.argv[3])
+                print(stats.is_draining, lock.acquire(), flush=True)
                 os._exit(0)
             print(outbox.stats().is_draining, flush=True)
             os.kill(os.getpid(), 9)
@@ -237,7 +243,7 @@ from sendx_async.outbox import Outbox
 
 with Outbox(sys.argv[1], synchronous=sys.argv[2]) as outbox:
     sys.stdin.readline()
-    for number in range(50):
+    for number in range(20):
         outbox.put_sync(IdentifyRequest(f"c{number}@example.com"), delivery_id=f"{number}")
         outbox.put_sync(IdentifyRequest(f"c{number}@example.com"))
 """
@@ -259,4 +265,4 @@ def test_processes_that_begin_together_make_one_file(path: Path) -> None:
         with process:
             process.communicate(timeout=50)
         assert process.returncode == 0
-    check(path, pending=50 + 4 * 50)
+    check(path, pending=20 + 4 * 20)

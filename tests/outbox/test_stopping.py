@@ -32,7 +32,7 @@ SIGNUP = CustomEventRequest("jane@example.com", "signup")
 
 
 class TestStopping:
-    def test_what_is_under_way_may_end(
+    def test_a_request_under_way_may_end(
         self, outbox: Outbox, fake_sendx: FakeSendX, make_client: MakeClient, backend: str
     ) -> None:
         fake_sendx.latency = 0.2
@@ -41,7 +41,7 @@ class TestStopping:
             outbox.put_sync(TrackRequest("jane@example.com", add_tags=["vip"]))
 
         async def main() -> None:
-            async with make_client() as client, outbox.draining(client):
+            async with make_client() as client, outbox.draining(client, grace=30):
                 await fake_sendx.until(lambda: fake_sendx.requests)
 
         anyio.run(main, backend=backend)
@@ -50,7 +50,7 @@ class TestStopping:
         assert outbox.stats().pending == 5
         assert outbox.failed() == []
 
-    def test_after_the_grace_it_goes_back_or_is_put_aside(
+    def test_after_the_grace_requests_go_back_or_are_put_aside(
         self, outbox: Outbox, fake_sendx: FakeSendX, make_client: MakeClient, backend: str
     ) -> None:
         outbox.put_sync(FIRST)
@@ -92,7 +92,7 @@ class TestStopping:
 
         anyio.run(later, backend=backend)
 
-    def test_the_grace_holds_though_it_is_halted_already(
+    def test_the_grace_holds_though_draining_is_halted(
         self, outbox: Outbox, fake_sendx: FakeSendX, make_client: MakeClient, backend: str
     ) -> None:
         outbox.put_sync(FIRST)
@@ -117,7 +117,7 @@ class TestStopping:
         anyio.run(main, backend=backend)
         assert outbox.stats().pending == 2
 
-    def test_an_error_inside_comes_out_as_it_is(
+    def test_an_error_inside_draining_comes_out_as_it_is(
         self, outbox: Outbox, make_client: MakeClient, backend: str
     ) -> None:
         async def main() -> None:
@@ -206,7 +206,7 @@ class TestStopping:
         other.close()
         assert len(fake_sendx.requests) == 1
 
-    def test_stopping_while_another_drains(
+    def test_stopping_leaves_another_draining(
         self, path: Path, outbox: Outbox, make_client: MakeClient, backend: str
     ) -> None:
         async def main() -> None:
@@ -311,7 +311,7 @@ anyio.run(main)
 
 
 class TestKilled:
-    def test_what_it_was_sending_is_sent_again_or_put_aside(
+    def test_requests_of_a_killed_process_are_sent_again_or_put_aside(
         self,
         path: Path,
         outbox: Outbox,
@@ -349,7 +349,7 @@ class TestKilled:
 class TestTroubleWithTheFile:
     """A disk that is full, or a file that stays locked, while draining."""
 
-    def test_what_was_sent_meanwhile_may_be_sent_twice_but_no_event(
+    def test_an_event_whose_outcome_cannot_be_recorded_is_not_sent_twice(
         self,
         path: Path,
         fake_sendx: FakeSendX,
@@ -401,11 +401,11 @@ def test_a_listener_that_raises_stops_nothing(
     assert "on_event of the outbox raised" in caplog.text
 
 
-def test_without_a_drainer_nobody_is_asked(path: Path) -> None:
-    assert not _leader.has_drainer(str(path))
+def test_without_a_lock_file_nobody_drains(path: Path) -> None:
+    assert not _leader.has_leader(str(path))
 
 
-def test_a_message_of_a_few_failures_waits_alone(
+def test_a_request_with_few_failures_is_sent_again(
     outbox: Outbox, fake_sendx: FakeSendX, make_client: MakeClient
 ) -> None:
     outbox.put_sync(JANE)
