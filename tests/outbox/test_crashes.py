@@ -17,13 +17,13 @@ pytestmark = pytest.mark.skipif(
 
 BRIEFLY = Plan(
     puts=500,
-    kills=4,
+    kills=5,
     stops=1,
     producers=make_producers(3)[1:],  # each form once: a process takes long to start
     drainers=2,
     window=120,
     faults=0.2,
-    limit=55,
+    limit=120,
 )
 LONG = Plan(
     puts=10_000,
@@ -40,7 +40,7 @@ LONG = Plan(
 @pytest.mark.parametrize(
     "plan",
     [
-        pytest.param(BRIEFLY, id="briefly"),
+        pytest.param(BRIEFLY, id="briefly", marks=pytest.mark.timeout(BRIEFLY.limit + 60)),
         pytest.param(
             LONG, id="long", marks=[pytest.mark.chaos, pytest.mark.timeout(LONG.limit + 60)]
         ),

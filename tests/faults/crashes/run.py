@@ -30,8 +30,8 @@ _LAST_PUTS = 40  # that one may begin which is to be killed in the midst of them
 
 Deed = Literal["kill who puts", "kill who drains", "kill who waits to drain", "stop who drains"]
 _KILLS: tuple[Deed, ...] = (
-    "kill who puts", "kill who drains", "kill who waits to drain", "kill who puts",
-    "kill who drains", "kill who drains",
+    "kill who drains", "kill who puts", "kill who waits to drain", "kill who drains",
+    "kill who drains", "kill who puts",
 )  # fmt: skip
 
 
