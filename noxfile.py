@@ -60,6 +60,13 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", *COVERAGE, *session.posargs, env=ENVIRONMENT)
 
 
+@nox.session
+def chaos(session: nox.Session) -> None:
+    """Kill processes and fail requests for a long time; what fails says how to repeat it."""
+    session.install(WHEEL, *group("test"))
+    session.run("pytest", "-m", "chaos", *session.posargs, env=ENVIRONMENT)
+
+
 @nox.session(python=OLDEST)
 def tests_lowest(session: nox.Session) -> None:
     """Run the tests with the lowest versions that pyproject.toml allows."""

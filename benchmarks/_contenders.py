@@ -8,14 +8,15 @@ import asyncio
 import gc
 import itertools
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
-import attrs
 import httpx
 from _contacts import mapping, model
+from _measure import Cost, Finding, options, report
+from _server import server_on_another_core
 from sendx_python_sdk.api.tracking_api import TrackingApi
 from sendx_python_sdk.api_client import ApiClient
 from sendx_python_sdk.configuration import Configuration
@@ -25,29 +26,6 @@ from sendx_async import AsyncTrackingClient
 
 KEY = "benchmark-key"
 _numbers = itertools.count()  # each call is about a contact of its own
-
-
-@attrs.frozen
-class Cost:
-    """What a block of calls cost, in seconds."""
-
-    calls: int
-    wall: float
-    cpu: float
-
-    @property
-    def calls_per_second(self) -> float:
-        return self.calls / self.wall
-
-    @property
-    def wall_microseconds(self) -> float:
-        """Time per call that passes for this process."""
-        return self.wall / self.calls * 1e6
-
-    @property
-    def cpu_microseconds(self) -> float:
-        """Processor time of this process per call."""
-        return self.cpu / self.calls * 1e6
 
 
 Measure = Callable[[int], Cost]  # makes that many calls
@@ -72,6 +50,21 @@ async def repeat(call: Callable[[], Awaitable[object]], calls: int, concurrency:
     async with asyncio.TaskGroup() as tasks:
         for _ in range(concurrency):
             tasks.create_task(work())
+
+
+def report_by_concurrency(
+    title: str,
+    description: str | None,
+    concurrencies: Iterable[int],
+    measure: Callable[[str, int, int], list[Finding]],
+) -> None:
+    """Measure with so many calls at once each, so many rounds, and report it all."""
+    arguments = options(description)
+    findings: list[Finding] = []
+    with server_on_another_core() as server:
+        for concurrency in concurrencies:
+            findings += measure(server.url("ok"), concurrency, arguments.rounds)
+    report(title, findings, json_file=arguments.json)
 
 
 @contextmanager

@@ -53,6 +53,49 @@ class Finding:
         return self.what, f"{_number(self.median)} {self.unit}".strip(), spread, goal, met
 
 
+@attrs.frozen
+class Cost:
+    """What a block of calls, or of rows, cost, in seconds."""
+
+    calls: int
+    wall: float
+    cpu: float
+    peak_bytes: int = 0  # of the process, where that is asked for
+
+    @property
+    def calls_per_second(self) -> float:
+        return self.calls / self.wall
+
+    @property
+    def wall_microseconds(self) -> float:
+        """Time per call that passes for this process."""
+        return self.wall / self.calls * 1e6
+
+    @property
+    def cpu_microseconds(self) -> float:
+        """Processor time of the process per call."""
+        return self.cpu / self.calls * 1e6
+
+    @property
+    def peak_megabytes(self) -> float:
+        return self.peak_bytes / 1e6
+
+
+def each_cost(costs: Mapping[str, list[Cost]], unit: str) -> list[Finding]:
+    """How many a second there were of each, and what one of them took."""
+    return [
+        *(Finding(name, [c.calls_per_second for c in all_], unit) for name, all_ in costs.items()),
+        *(
+            Finding(name, [c.wall_microseconds for c in all_], "µs wall")
+            for name, all_ in costs.items()
+        ),
+        *(
+            Finding(name, [c.cpu_microseconds for c in all_], "µs CPU")
+            for name, all_ in costs.items()
+        ),
+    ]
+
+
 _HEADINGS = ("what", "median", "min .. max", "goal", "met")
 
 

@@ -1,18 +1,16 @@
 """The server that every benchmark talks to, in a process of its own.
 
 It is a bare asyncio protocol, so that what is measured is the client. The first part of a request's
-path says how to answer: see `_Connection.answer`.
+path says how to answer: `ok` at once, `delay-50` after 50 milliseconds.
 """
 
 import argparse
 import asyncio
 import contextlib
-import json
 import os
 import re
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,44 +20,19 @@ _OK = b'{"status":"200","message":"OK"}'
 _CONTENT_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
-def _response(status: bytes, body: bytes, header: bytes = b"") -> bytes:
-    return b"HTTP/1.1 %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%b\r\n%b" % (
-        status,
-        len(body),
-        header,
-        body,
-    )
-
-
-_RESPONSE_OK = _response(b"200 OK", _OK)
-
-
-@attrs.define
-class Counters:
-    """What the server saw since it started."""
-
-    connections: int = 0  # open now
-    waiting: int = 0  # requests that have had no answer yet
-    peak_waiting: int = 0  # the most that waited at once since `/reset`
+_RESPONSE_OK = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(_OK)
+) + _OK
 
 
 class _Connection(asyncio.Protocol):
-    def __init__(self, counters: Counters) -> None:
-        self._counters = counters
+    def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._buffer = b""
-        self._pending: asyncio.TimerHandle | None = None
-        self._waits = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        self._counters.connections += 1
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        del exc
-        self._counters.connections -= 1
-        self._stop_waiting()
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -74,56 +47,16 @@ class _Connection(asyncio.Protocol):
 
     def answer(self, behaviour: bytes) -> None:
         """Answer one request, in the way that the first part of its path asks for."""
-        if behaviour == b"ok":
+        name, _, argument = behaviour.partition(b"-")
+        if name == b"delay":
+            self._loop.call_later(int(argument) / 1000, self._transport.write, _RESPONSE_OK)
+        else:
             self._transport.write(_RESPONSE_OK)
-            return
-        name, _, argument = behaviour.rpartition(b"-")
-        if name == b"delay":  # delay-50: 50 milliseconds
-            self._start_waiting()
-            self._pending = self._loop.call_later(int(argument) / 1000, self._answer_late)
-        elif name == b"retry-after":  # retry-after-3600: seconds
-            refusal = b"Retry-After: %b\r\n" % argument
-            self._transport.write(_response(b"429 Too Many Requests", b"{}", refusal))
-        elif behaviour == b"silence":
-            self._start_waiting()
-        elif behaviour == b"drip":
-            self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
-            self._start_waiting()
-            self._drip()
-        else:  # counters, reset
-            if behaviour == b"reset":
-                self._counters.peak_waiting = self._counters.waiting
-            body = json.dumps(attrs.asdict(self._counters)).encode()
-            self._transport.write(_response(b"200 OK", body, b"Connection: close\r\n"))
-            self._transport.close()
-
-    def _start_waiting(self) -> None:
-        self._waits = True
-        self._counters.waiting += 1
-        self._counters.peak_waiting = max(self._counters.peak_waiting, self._counters.waiting)
-
-    def _stop_waiting(self) -> None:
-        if self._waits:
-            self._waits = False
-            self._counters.waiting -= 1
-        if self._pending is not None:
-            self._pending.cancel()
-            self._pending = None
-
-    def _answer_late(self) -> None:
-        self._pending = None
-        self._stop_waiting()
-        self._transport.write(_RESPONSE_OK)
-
-    def _drip(self) -> None:
-        self._transport.write(b" ")
-        self._pending = self._loop.call_later(0.2, self._drip)
 
 
 async def _serve() -> None:
     loop = asyncio.get_running_loop()
-    counters = Counters()
-    server = await loop.create_server(lambda: _Connection(counters), "127.0.0.1", 0, backlog=1024)
+    server = await loop.create_server(_Connection, "127.0.0.1", 0, backlog=1024)
     sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
     sys.stdout.flush()
     # The parent's end of the pipe closes when the parent ends, however it ends.
@@ -139,11 +72,6 @@ class Server:
     def url(self, behaviour: str) -> str:
         """The base URL under which every request is answered by `behaviour`."""
         return f"http://127.0.0.1:{self.port}/{behaviour}"
-
-    def counters(self, path: str = "counters") -> Counters:
-        """What the server saw; the path `reset` also starts a new `peak_waiting`."""
-        with urllib.request.urlopen(self.url(path), timeout=10) as answer:
-            return Counters(**json.load(answer))
 
 
 def _cores() -> list[int]:

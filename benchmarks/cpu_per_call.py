@@ -1,8 +1,7 @@
 """Processor time of one call, everything included: the client has one core, the server another."""
 
-from _contenders import official_sdk, ours, stock_httpx
-from _measure import Finding, options, ratios, report, rounds
-from _server import server_on_another_core
+from _contenders import official_sdk, ours, report_by_concurrency, stock_httpx
+from _measure import Finding, ratios, rounds
 
 # Calls at once, and the most that one may cost compared with stock httpx.
 GOALS = {1: 0.7, 16: 0.5, 100: 0.3}
@@ -44,14 +43,5 @@ def measure(url: str, concurrency: int, count: int) -> list[Finding]:
     ]
 
 
-def main() -> None:
-    arguments = options(__doc__)
-    findings: list[Finding] = []
-    with server_on_another_core() as server:
-        for concurrency in GOALS:
-            findings += measure(server.url("ok"), concurrency, arguments.rounds)
-    report("Processor time per call", findings, json_file=arguments.json)
-
-
 if __name__ == "__main__":
-    main()
+    report_by_concurrency("Processor time per call", __doc__, GOALS, measure)

@@ -22,7 +22,7 @@ from itertools import islice
 from pathlib import Path
 
 import attrs
-from _measure import Finding, options, ratios, report, rounds
+from _measure import Cost, Finding, options, ratios, report, rounds
 
 ROWS = 100_000
 OFFICIAL_ROWS = 4_000
@@ -35,29 +35,6 @@ FIELDS = ("Role", "Plan")
 HEADER = ("email", "first_name", "last_name", "tags", *FIELDS)
 # What getrusage calls kilobytes is bytes on macOS.
 PEAK_UNIT = 1 if sys.platform == "darwin" else 1024
-
-
-@attrs.frozen
-class Cost:
-    """What a number of rows cost."""
-
-    rows: int
-    wall: float
-    cpu: float
-    peak_bytes: int = 0
-
-    @property
-    def rows_per_second(self) -> float:
-        return self.rows / self.wall
-
-    @property
-    def cpu_microseconds(self) -> float:
-        """Processor time of the process, per row."""
-        return self.cpu / self.rows * 1e6
-
-    @property
-    def peak_megabytes(self) -> float:
-        return self.peak_bytes / 1e6
 
 
 def cells(number: int) -> list[str]:
@@ -221,7 +198,7 @@ def loop_over_official_sdk(url: str, file: Path) -> Cost:
 
 def compared(costs: Sequence[Cost], sdk: Sequence[Cost]) -> Iterator[Finding]:
     """What each of the two costs, and how they compare."""
-    speeds = [[each.rows_per_second for each in side] for side in (costs, sdk)]
+    speeds = [[each.calls_per_second for each in side] for side in (costs, sdk)]
     yield Finding("`sendx import`, CSV", speeds[0], "rows/s")
     yield Finding("the official SDK in a loop", speeds[1], "rows/s")
     yield Finding("the import over the loop", ratios(*speeds), "x", RATIO_GOAL)
@@ -251,11 +228,11 @@ def main() -> None:
     extra = [after.cpu - before.cpu for before, after in zip(afresh, resumed, strict=True)]
     findings = [
         *compared(costs["import"], costs["official"]),
-        Finding("`sendx import`, NDJSON", [json_cost.rows_per_second], "rows/s"),
+        Finding("`sendx import`, NDJSON", [json_cost.calls_per_second], "rows/s"),
         Finding("`sendx import`, NDJSON", [json_cost.cpu_microseconds], "µs CPU a row"),
         Finding("peak memory of it", [json_cost.peak_megabytes], "MB", MEMORY_GOAL),
-        Finding("`--dry-run`, CSV", [looked[0].rows_per_second], "rows/s"),
-        Finding("`--dry-run`, NDJSON", [looked[1].rows_per_second], "rows/s"),
+        Finding("`--dry-run`, CSV", [looked[0].calls_per_second], "rows/s"),
+        Finding("`--dry-run`, NDJSON", [looked[1].calls_per_second], "rows/s"),
         Finding("from its start to its first request", [each.wall for each in afresh], "s"),
         Finding("... after 90 %, with `--resume`", [each.wall for each in resumed], "s"),
         Finding("passed over", [each / PASSED_OVER * 1e6 for each in extra], "µs CPU a row"),

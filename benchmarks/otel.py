@@ -6,9 +6,8 @@ from contextlib import ExitStack, contextmanager
 
 import attrs
 from _contacts import model
-from _contenders import KEY, Measure, measure_async, repeat
-from _measure import Finding, options, ratios, report, rounds
-from _server import server_on_another_core
+from _contenders import KEY, Measure, measure_async, repeat, report_by_concurrency
+from _measure import Finding, ratios, rounds
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -146,14 +145,5 @@ def measure(url: str, concurrency: int, count: int) -> list[Finding]:
     ]
 
 
-def main() -> None:
-    arguments = options(__doc__)
-    findings: list[Finding] = []
-    with server_on_another_core() as server:
-        for concurrency in GOALS:
-            findings += measure(server.url("ok"), concurrency, arguments.rounds)
-    report("Processor time per call with OpenTelemetry", findings, json_file=arguments.json)
-
-
 if __name__ == "__main__":
-    main()
+    report_by_concurrency("Processor time per call with OpenTelemetry", __doc__, GOALS, measure)

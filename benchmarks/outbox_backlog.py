@@ -21,8 +21,8 @@ from pathlib import Path
 
 import attrs
 from _contacts import model
-from _contenders import Cost, timed
-from _measure import Finding, options, ratios, report, rounds
+from _contenders import timed
+from _measure import Cost, Finding, options, ratios, report, rounds
 from _outboxes import connected, directory, fill, payload_of
 
 from sendx_async import AsyncTrackingClient

@@ -14,8 +14,8 @@ from functools import partial
 from pathlib import Path
 
 from _contacts import model
-from _contenders import KEY, Cost, Measure, official_sdk, timed
-from _measure import Finding, options, ratios, report, rounds
+from _contenders import KEY, Measure, official_sdk, timed
+from _measure import Cost, Finding, each_cost, options, ratios, report, rounds
 from _outboxes import FIRST, Storable, directory, fill, payload_of
 from _server import server_on_another_core
 from stream_throughput import OFFICIAL_CALLS, stream, tries
@@ -91,12 +91,7 @@ def compared(costs: Mapping[str, list[Cost]]) -> Iterator[Finding]:
     """What each of those that send costs, and how it compares with the official SDK."""
     speed = {name: [cost.calls_per_second for cost in all_] for name, all_ in costs.items()}
     cpu = {name: [cost.cpu_microseconds for cost in all_] for name, all_ in costs.items()}
-    for name in costs:
-        yield Finding(name, speed[name], "/s")
-    for name, all_ in costs.items():
-        yield Finding(name, [cost.wall_microseconds for cost in all_], "µs wall")
-    for name in costs:
-        yield Finding(name, cpu[name], "µs CPU")
+    yield from each_cost(costs, "/s")
     for name in DELIVERIES:
         goal = GOAL if name == IDENTIFIES else None
         yield Finding(f"{name} / {OFFICIAL}", ratios(speed[name], speed[OFFICIAL]), "x", goal)

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from _contacts import mapping, model
-from _contenders import Cost, Measure, repeat, timed
-from _measure import Finding, options, ratios, report, rounds
+from _contenders import Measure, repeat, timed
+from _measure import Cost, Finding, each_cost, options, ratios, report, rounds
 from _outboxes import connected, directory, payload_of
 
 from sendx_async import IdentifyRequest
@@ -144,12 +144,7 @@ def measure_all(synchronous: Synchronous, count: int) -> Mapping[str, list[Cost]
 def compared(synchronous: Synchronous, costs: Mapping[str, list[Cost]]) -> Iterator[Finding]:
     """What each of those that store costs, and how it compares."""
     speed = {name: [cost.calls_per_second for cost in all_] for name, all_ in costs.items()}
-    for name in costs:
-        yield Finding(f"{synchronous}: {name}", speed[name], "/s")
-    for name, all_ in costs.items():
-        yield Finding(f"{synchronous}: {name}", [c.wall_microseconds for c in all_], "µs wall")
-    for name, all_ in costs.items():
-        yield Finding(f"{synchronous}: {name}", [c.cpu_microseconds for c in all_], "µs CPU")
+    yield from each_cost({f"{synchronous}: {name}": all_ for name, all_ in costs.items()}, "/s")
     for one, other in (
         (SYNC, BARE),
         (ASYNC, BARE),

@@ -10,8 +10,8 @@ from functools import partial
 from typing import Any
 
 from _contacts import each, mapping, model
-from _contenders import KEY, Cost, Measure, measure_async, official_sdk, repeat, timed
-from _measure import Finding, options, ratios, report, rounds
+from _contenders import KEY, Measure, measure_async, official_sdk, repeat, timed
+from _measure import Cost, Finding, each_cost, options, ratios, report, rounds
 from _server import server_on_another_core
 
 from sendx_async import AsyncTrackingClient, TrackingClient
@@ -140,12 +140,7 @@ def compared(costs: Mapping[str, list[Cost]]) -> Iterator[Finding]:
     senders = {name: all_ for name, all_ in costs.items() if name not in ENCODERS}
     speed = {name: [cost.calls_per_second for cost in all_] for name, all_ in senders.items()}
     cpu = {name: [cost.cpu_microseconds for cost in all_] for name, all_ in senders.items()}
-    for name in senders:
-        yield Finding(name, speed[name], "contacts/s")
-    for name, all_ in senders.items():
-        yield Finding(name, [cost.wall_microseconds for cost in all_], "µs wall")
-    for name in senders:
-        yield Finding(name, cpu[name], "µs CPU")
+    yield from each_cost(senders, "contacts/s")
     for name in senders:
         if name != OFFICIAL:
             yield Finding(

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from random import randrange
 
 import httpx
 import pytest
@@ -12,6 +13,30 @@ from sendx_async.testing import FakeSendX
 from .raw_server import serve_raw
 
 __all__ = ["serve_raw"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--seed", type=int, help="what a test of chaos leaves to chance follows from")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the tests that take many minutes out, unless they are asked for by their mark."""
+    if "chaos" not in config.option.markexpr:
+        long = [item for item in items if item.get_closest_marker("chaos")]
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]
+
+
+@pytest.fixture
+def seed(request: pytest.FixtureRequest) -> int:
+    """What chance follows from; a test that fails shows how to repeat it."""
+    given: int | None = request.config.getoption("--seed")
+    seed = randrange(1_000_000) if given is None else given
+    node = request.node
+    marked = " -m chaos" if node.get_closest_marker("chaos") else ""
+    command = f"to repeat it: pytest '{node.nodeid}'{marked} --seed {seed}"
+    node.add_report_section("setup", "seed", command)
+    return seed
 
 
 @pytest.fixture(autouse=True)

@@ -31,7 +31,6 @@ ROWS: Mapping[str, Row] = {
             f"{_CALLS}test_row_01_a_silent_server_blocks_nobody_for_ever",
             f"{_CALLS}test_row_01_a_dripping_server_is_cut_off_at_the_deadline",
             f"{_CALLS}test_row_01_there_are_limits_by_default",
-            "benchmarks/deadline.py",
         ),
         (
             f"{_NETWORK}test_httpx_ends_a_silence",
@@ -111,22 +110,15 @@ ROWS: Mapping[str, Row] = {
     "SendX is down, the process is killed": (
         (
             f"{_CRASHES}test_killed_processes_lose_and_disorder_nothing",
-            "benchmarks/outbox_crashes.py",
-            "benchmarks/outbox_outage.py",
+            "benchmarks/outage.py",
             "benchmarks/outbox_drain.py",
         ),
         (f"{_REQUESTS}test_httpx_keeps_nothing_for_later",),
         (f"{_REQUESTS}test_the_official_sdk_keeps_nothing_for_later",),
     ),
-    "4 s of cancelled calls on ten connections": (
-        (
-            "benchmarks/cancellation.py",
-            "tests/transport/test_cancellation.py::test_a_storm_of_cancelled_tasks",
-        ),
-        (
-            "benchmarks/cancellation.py",
-            f"{_NETWORK}test_a_cancelled_call_can_cost_httpx_a_connection",
-        ),
+    "calls cancelled at any moment": (
+        ("tests/transport/test_cancellation.py::test_a_storm_of_cancelled_tasks",),
+        (f"{_NETWORK}test_a_cancelled_call_can_cost_httpx_a_connection",),
         (f"{_NETWORK}test_a_call_of_the_official_sdk_goes_on_when_it_is_cancelled",),
     ),
     "processor time of a call: alone; 16 at once": (

@@ -2,10 +2,9 @@
 
 from typing import Any
 
-import attrs
 import pytest
 
-from tests.faults.crashes.check import KINDS, Duplicate, check, duplicates, went_back
+from tests.faults.crashes.check import CHECKS, Duplicate, check, duplicates
 from tests.faults.crashes.history import Arrival, Aside, Death, History, Stored
 
 EVENT = "a#1"  # not safe to repeat
@@ -194,7 +193,7 @@ def test_the_checker_sees_each_mistake(name: str) -> None:
 
 
 def test_each_kind_of_mistake_is_tried() -> None:
-    assert {words[0].partition(":")[0] for _, words in WRONG.values()} == KINDS.keys()
+    assert {words[0].partition(":")[0] for _, words in WRONG.values()} == CHECKS.keys()
 
 
 def test_duplicates_are_told_with_their_cause() -> None:
@@ -210,13 +209,3 @@ def test_duplicates_are_told_with_their_cause() -> None:
         Duplicate("b#0", second, third, "killed process"),
         Duplicate("b#0", third, fourth, ""),
     ]
-
-
-def test_a_contact_goes_back_if_only_an_earlier_request_could_be_repeated() -> None:
-    safe_last = history(arrival(0, "a#0"), arrival(1, EVENT))
-    event_last = attrs.evolve(
-        safe_last, arrivals=(*safe_last.arrivals[:2], arrival(2, "a#0", drainer="d1.0"))
-    )
-
-    assert went_back(safe_last) == []
-    assert went_back(event_last) == ["a"]

@@ -32,11 +32,11 @@ def _quiet(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("ERROR", "sendx_async")
 
 
-def carried_out(schedule: Schedule, backend: str) -> Record:
+def carried_out(schedule: Schedule, backend: str, *notes: str) -> Record:
     """Carry a schedule out, and see that nothing came of it that must not be."""
     record = carry_out(schedule, backend)
     violations = check(record)
-    assert not violations, "\n".join(map(str, [*violations, record]))
+    assert not violations, "\n".join(map(str, [*notes, *violations, record]))
     return record
 
 
@@ -46,10 +46,17 @@ def came(record: Record) -> list[int]:
 
 
 @pytest.mark.timeout(300)  # for a failure: hypothesis then looks for a smaller one
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(random=st.randoms(use_true_random=False))
 def test_whatever_goes_wrong(backend: str, random: Random) -> None:
     carried_out(make_schedule(random, fewest=1), backend)
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(30 * 60)
+def test_whatever_goes_wrong_for_long(backend: str, seed: int) -> None:
+    for each in range(seed, seed + 500):
+        carried_out(make_schedule(Random(each)), backend, f"with --seed {each} at once:")
 
 
 @pytest.mark.parametrize("fault", [*QUICK_FAULTS, *SLOW_FAULTS])

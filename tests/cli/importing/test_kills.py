@@ -5,7 +5,7 @@ import csv
 import itertools
 import json
 from pathlib import Path
-from random import Random, randrange
+from random import Random
 from typing import Any
 
 import pytest
@@ -19,24 +19,30 @@ from tests.faults.killed_imports.run import carry_out, make_plan
 
 from .killing import KILLED, LIMIT, import_until
 
-ROWS = 2_000
-LEAST_REQUESTS = 150
-KILLS = 6
 BATCH = 25
 REJECTS = Path("c.rejects.csv")
 
 
+@pytest.mark.parametrize(
+    "rows,kills",
+    [
+        pytest.param(1_000, 6, id="briefly", marks=pytest.mark.timeout(180)),
+        pytest.param(
+            10_000, 24, id="long", marks=[pytest.mark.chaos, pytest.mark.timeout(30 * 60)]
+        ),
+    ],
+)
 def test_an_import_that_is_killed_again_and_again_ends_as_if_it_had_not_been(
-    fake_sendx: FakeSendX, tmp_path: Path
+    fake_sendx: FakeSendX, tmp_path: Path, seed: int, rows: int, kills: int
 ) -> None:
-    seed = randrange(1_000_000)  # the order's seed, which pytest prints, repeats it
     random = Random(seed)
-    rows = make_rows(random, ROWS)
-    plan = make_plan(random, KILLS, LEAST_REQUESTS)
-    history = carry_out(rows, plan, fake_sendx, tmp_path, random)
-    assert [str(violation) for violation in check(history)] == [], f"seed {seed}, {plan}"
-    assert len(history.deaths) == KILLS
-    assert max(doubles_after_kills(history)) <= plan.concurrency * BATCH, f"seed {seed}, {plan}"
+    file = make_rows(random, rows)
+    plan = make_plan(random, kills, rows // BATCH)
+    history = carry_out(file, plan, fake_sendx, tmp_path, random)
+    assert [str(violation) for violation in check(history)] == [], plan
+    assert len(history.deaths) == kills
+    assert any(death.unanswered for death in history.deaths)
+    assert max(doubles_after_kills(history)) <= plan.concurrency * BATCH, plan
 
 
 def sent(fake: FakeSendX) -> "collections.Counter[str]":

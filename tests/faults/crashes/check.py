@@ -7,32 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 
 import attrs
 
+from tests.faults.violations import Violation, violations
+
 from .history import Arrival, Aside, Death, History, Stored
-
-KINDS: Mapping[str, str] = {
-    "lost": "accepted puts lost",
-    "order": "contacts out of order",
-    "twice": "applied twice though not safe to repeat",
-    "repeated": "duplicates without a lost answer or a killed process",
-    "aside": "put aside without a reason",
-    "unasked": "sent though nobody put them",
-    "at once": "processes that drained at once",
-    "left": "requests left waiting",
-    "damaged": "damages that SQLite's integrity check finds",
-}
-"""The kinds of violations, and what they mean."""
-
-
-@attrs.frozen
-class Violation:
-    """Something that must not be, and which request or contact it is about."""
-
-    kind: str
-    subject: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.kind}: {self.subject} {self.text}"
 
 
 @attrs.frozen
@@ -83,15 +60,9 @@ class _Evidence:
             stories.sort(key=lambda story: story.stored.place)
 
 
-_Found = Iterator[tuple[str, str]]
-
-
 def check(history: History) -> list[Violation]:
     """Everything that is wrong with what a run came to."""
-    evidence = _Evidence(history)
-    return [
-        Violation(kind, subject, text) for kind, find in _CHECKS for subject, text in find(evidence)
-    ]
+    return violations(CHECKS, _Evidence(history))
 
 
 def duplicates(history: History) -> list[Duplicate]:
@@ -99,40 +70,20 @@ def duplicates(history: History) -> list[Duplicate]:
     return list(_duplicates(_Evidence(history)))
 
 
-def doubts(history: History) -> list[str]:
-    """Why each of what is uncertain is so."""
-    evidence = _Evidence(history)
-    return [
-        _cause_of_doubt(evidence, story)
-        for story in evidence.stories.values()
-        if story.aside is not None and story.aside.kind == "uncertain"
-    ]
-
-
-def went_back(history: History) -> list[str]:
-    """Contacts whose last word is not the latest: it was not safe to repeat, and an earlier was."""
-    return [
-        contact
-        for contact, stories in _Evidence(history).by_contact.items()
-        if (ends := [story.applications[-1].tick for story in stories if story.applications])
-        and ends[-1] != max(ends)
-    ]
-
-
-def _losses(evidence: _Evidence) -> _Found:
+def _losses(evidence: _Evidence) -> Iterator[str]:
     for story in evidence.stories.values():
         # What was sent was in the outbox, whether or not its producer lived to say so.
         was_stored = story.stored.delivery_id is not None or story.arrivals
         if was_stored and not story.applications and story.aside is None:
-            yield story.mark, f"was stored, and neither applied nor put aside: {story.arrivals}"
+            yield f"{story.mark} was stored, and neither applied nor put aside: {story.arrivals}"
 
 
-def _disorder(evidence: _Evidence) -> _Found:
+def _disorder(evidence: _Evidence) -> Iterator[str]:
     """Contacts, each told once, that had a request sent before an earlier one was settled."""
     for contact, stories in evidence.by_contact.items():
         problem = _first_disorder(evidence, stories)
         if problem is not None:
-            yield contact, problem
+            yield f"{contact} {problem}"
 
 
 def _first_disorder(evidence: _Evidence, stories: list[_Story]) -> str | None:
@@ -172,10 +123,10 @@ def _settled_at(evidence: _Evidence, story: _Story) -> float:
     return min((each.tick for each in evidence.drainer_deaths if each.tick > since), default=since)
 
 
-def _doubled(evidence: _Evidence) -> _Found:
+def _doubled(evidence: _Evidence) -> Iterator[str]:
     for story in evidence.stories.values():
         if not story.stored.is_safe and len(story.applications) > 1:
-            yield story.mark, f"was applied {len(story.applications)} times: {story.applications}"
+            yield f"{story.mark} was applied {len(story.applications)} times: {story.applications}"
 
 
 def _duplicates(evidence: _Evidence) -> Iterator[Duplicate]:
@@ -195,27 +146,27 @@ def _cause(dead: Mapping[str, Death], first: Arrival, again: Arrival) -> str:
     return "killed process" if death and is_of_another and death.tick < again.tick else ""
 
 
-def _repetitions(evidence: _Evidence) -> _Found:
+def _repetitions(evidence: _Evidence) -> Iterator[str]:
     for duplicate in _duplicates(evidence):
         if not duplicate.cause:
-            yield duplicate.mark, f"was applied again: {duplicate.first}, {duplicate.again}"
+            yield f"{duplicate.mark} was applied again: {duplicate.first}, {duplicate.again}"
 
 
-def _unreasonable(evidence: _Evidence) -> _Found:
+def _unreasonable(evidence: _Evidence) -> Iterator[str]:
     for story in evidence.stories.values():
         aside = story.aside
         if aside is None:
             continue
         if story.stored.delivery_id not in {None, aside.delivery_id}:
-            yield story.mark, f"was put as {story.stored.delivery_id}, and put aside as {aside}"
+            yield f"{story.mark} was put as {story.stored.delivery_id}, and put aside as {aside}"
         last = story.arrivals[-1] if story.arrivals else None
         if aside.kind == "dead":
             if last is None or not last.refuses_for_good:
-                yield story.mark, f"is dead, and was not refused for good: {story.arrivals}"
+                yield f"{story.mark} is dead, and was not refused for good: {story.arrivals}"
         elif story.stored.is_safe:
-            yield story.mark, "is uncertain, though it is safe to repeat"
+            yield f"{story.mark} is uncertain, though it is safe to repeat"
         elif not _cause_of_doubt(evidence, story):
-            yield story.mark, f"is uncertain, and nothing went wrong: {story.arrivals}"
+            yield f"{story.mark} is uncertain, and nothing went wrong: {story.arrivals}"
 
 
 def _cause_of_doubt(evidence: _Evidence, story: _Story) -> str:
@@ -229,40 +180,41 @@ def _cause_of_doubt(evidence: _Evidence, story: _Story) -> str:
     return "killed process" if was_killed else ""
 
 
-def _inventions(evidence: _Evidence) -> _Found:
+def _inventions(evidence: _Evidence) -> Iterator[str]:
     for mark in evidence.unasked:
-        yield mark, "was sent or put aside, and never put"
+        yield f"{mark} was sent or put aside, and never put"
 
 
-def _rivals(evidence: _Evidence) -> _Found:
+def _rivals(evidence: _Evidence) -> Iterator[str]:
     over: set[str] = set()
     current = ""
     for arrival in evidence.history.arrivals:
         if arrival.drainer != current:
             if arrival.drainer in over:
-                yield arrival.drainer, f"sent {arrival.marks} when {current} drained already"
+                yield f"{arrival.drainer} sent {arrival.marks} when {current} drained already"
             over.add(current)
             current = arrival.drainer
 
 
-def _remains(evidence: _Evidence) -> _Found:
+def _remains(evidence: _Evidence) -> Iterator[str]:
     if evidence.history.pending:
-        yield "the outbox", f"still holds {evidence.history.pending} requests"
+        yield f"the outbox still holds {evidence.history.pending} requests"
 
 
-def _damages(evidence: _Evidence) -> _Found:
+def _damages(evidence: _Evidence) -> Iterator[str]:
     if evidence.history.integrity != "ok":
-        yield "the file", f"is no good: {evidence.history.integrity}"
+        yield f"the file is no good: {evidence.history.integrity}"
 
 
-_CHECKS: tuple[tuple[str, Callable[[_Evidence], _Found]], ...] = (
-    ("lost", _losses),
-    ("order", _disorder),
-    ("twice", _doubled),
-    ("repeated", _repetitions),
-    ("aside", _unreasonable),
-    ("unasked", _inventions),
-    ("at once", _rivals),
-    ("left", _remains),
-    ("damaged", _damages),
-)
+CHECKS: Mapping[str, Callable[[_Evidence], Iterator[str]]] = {
+    "lost": _losses,
+    "order": _disorder,
+    "twice": _doubled,
+    "repeated": _repetitions,
+    "aside": _unreasonable,
+    "unasked": _inventions,
+    "at once": _rivals,
+    "left": _remains,
+    "damaged": _damages,
+}
+"""The kinds of mistakes, and what finds them."""

@@ -57,12 +57,11 @@ class Arrival:
 
 @attrs.frozen
 class Death:
-    """A process that was killed, and what it had under way at the server."""
+    """A process that was killed."""
 
     tick: int
     process: str
     is_drainer: bool
-    under_way: int = 0
 
 
 @attrs.frozen
@@ -86,7 +85,6 @@ class History:
         aside: What the outbox has put aside.
         pending: How many requests still wait.
         integrity: What SQLite says of the file.
-        seconds: How long it took.
     """
 
     stored: Mapping[str, Stored]
@@ -96,4 +94,3 @@ class History:
     aside: tuple[Aside, ...] = ()
     pending: int = 0
     integrity: str = "ok"
-    seconds: float = 0.0

@@ -45,7 +45,6 @@ class Plan:
     """Everything about a run that is settled beforehand.
 
     Attributes:
-        seed: What chance follows from, as far as the moments of processes allow.
         puts: How many puts have to be accepted.
         kills: How many processes are killed.
         stops: How many drainers are asked to end, and replaced, in between.
@@ -53,22 +52,21 @@ class Plan:
         drainers: How many processes offer to drain.
         window: How far the producers may be ahead of the server.
         faults: The part of the requests that meet a fault.
+        limit: Seconds after which the run counts as stuck.
         concurrency: How many requests a drainer may have under way.
         batch_size: How many contacts may share a request.
-        limit: Seconds after which the run counts as stuck.
     """
 
-    seed: int
     puts: int
     kills: int
     stops: int
     producers: tuple[Producer, ...]
     drainers: int
     window: int
-    faults: float = 0.08
+    faults: float
+    limit: float
     concurrency: int = 8
     batch_size: int = 25
-    limit: float
 
 
 def make_producers(contacts_each: int) -> tuple[Producer, ...]:
@@ -77,9 +75,9 @@ def make_producers(contacts_each: int) -> tuple[Producer, ...]:
     More contacts share more requests, and fewer have more that has to be kept in order.
     """
     return (
-        Producer("threads", "FULL", 4, contacts_each),
         Producer("tasks", "NORMAL", 12, contacts_each),
         Producer("tasks", "FULL", 12, contacts_each),
+        Producer("threads", "FULL", 4, contacts_each),
         Producer("fork", "NORMAL", 4, contacts_each),
         Producer("own ids", "FULL", 4, contacts_each),
     )

@@ -15,10 +15,6 @@ BACKENDS = ("asyncio", "trio")
 _FAULTS = Path(__file__).parent.parent
 
 
-class ChildError(Exception):
-    """A process ended by itself in a way that it should not."""
-
-
 class Child:
     """A process, and those that come after it.
 
@@ -88,11 +84,7 @@ class Child:
         self._process.stdin.write(b"." * puts)
 
     async def run(self) -> None:
-        """Start it again and again.
-
-        Raises:
-            ChildError: It ended by itself.
-        """
+        """Start it again and again; fail if it ends by itself."""
         while self.is_wanted:
             self._generation += 1
             job = {**self._make_job(self), "name": self.name, "backend": self.backend}
@@ -109,7 +101,7 @@ class Child:
                 self._process = None
                 await process.wait()
             if status and not self.was_killed:
-                raise ChildError(f"{self.name} ended with status {status}")
+                raise AssertionError(f"{self.name} ended with status {status}")
 
     async def _listen(self, process: Process) -> None:
         assert process.stdout is not None

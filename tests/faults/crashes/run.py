@@ -9,7 +9,6 @@ import collections
 import contextlib
 import itertools
 import sqlite3
-import time
 from pathlib import Path
 from random import Random
 from typing import Any, Literal
@@ -31,13 +30,9 @@ _LAST_PUTS = 40  # that one may begin which is to be killed in the midst of them
 
 Deed = Literal["kill who puts", "kill who drains", "kill who waits to drain", "stop who drains"]
 _KILLS: tuple[Deed, ...] = (
-    "kill who puts", "kill who drains", "kill who puts", "kill who drains",
-    "kill who waits to drain", "kill who drains",
+    "kill who drains", "kill who puts", "kill who waits to drain", "kill who drains",
+    "kill who drains", "kill who puts",
 )  # fmt: skip
-
-
-class StuckError(Exception):
-    """The run came to no end."""
 
 
 class Run:
@@ -45,13 +40,15 @@ class Run:
 
     Args:
         plan: What is done.
+        seed: What chance follows from, as far as the moments of processes allow.
         path: The outbox's file.
     """
 
-    def __init__(self, plan: Plan, path: Path) -> None:
+    def __init__(self, plan: Plan, seed: int, path: Path) -> None:
         self._plan = plan
+        self._seed = seed
         self._path = path
-        self._random = Random(plan.seed)
+        self._random = Random(seed)
         self._tick = itertools.count().__next__
         self._server = Server(
             self._random, plan.faults, tick=self._tick, arrived=self._arrived, answered=self._act
@@ -91,20 +88,14 @@ class Run:
         return list(zip(sorted(moments, reverse=True), deeds, strict=True))
 
     async def carry_out(self) -> History:
-        """Do it all.
-
-        Raises:
-            StuckError: It came to no end.
-            ChildError: A process ended by itself.
-        """
-        began = time.monotonic()
+        """Do it all; fail if it comes to no end, or a process ends by itself."""
         listening, self._url = await serve(self._server)
         try:
             async with asyncio.timeout(self._plan.limit), listening:
                 await self._run_processes()
                 await self._drain_the_rest()
         except TimeoutError:
-            raise StuckError(f"no end after {self._plan.limit:g} s: {self}") from None
+            raise AssertionError(f"no end after {self._plan.limit:g} s: {self}") from None
         for child in self._producers:
             if child.was_killed:
                 self._note_doubts(child)
@@ -128,7 +119,6 @@ class Run:
             ),
             pending=pending,
             integrity="; ".join(text for (text,) in found),
-            seconds=time.monotonic() - began,
         )
 
     async def _run_processes(self) -> None:
@@ -155,7 +145,7 @@ class Run:
             if put > self._seen[contact]
         }
         return (
-            f"seed {self._plan.seed}, {self._accepted_puts} puts accepted, "
+            f"seed {self._seed}, {self._accepted_puts} puts accepted, "
             f"{len(self._server.arrivals)} requests arrived, still to do: {self._deeds}, "
             f"running: {running}, waiting: {waiting}, the latest: {self._server.arrivals[-3:]}"
         )
@@ -177,7 +167,7 @@ class Run:
         ]
         return {
             "path": str(self._path),
-            "seed": self._plan.seed,
+            "seed": self._seed,
             "form": producer.form,
             "synchronous": producer.synchronous,
             "workers": workers,
@@ -201,14 +191,14 @@ class Run:
 
     def _go_on(self, contact: str) -> str:
         """Go on behind what is in doubt, with the same contact if it is known to be the same."""
-        if kind_of(self._plan.seed, Put(contact, self._put[contact])) == "rename":
+        if kind_of(self._seed, Put(contact, self._put[contact])) == "rename":
             return f"{contact}x"
         self._put[contact] += 1
         return contact
 
     def _store(self, put: Put, delivery_id: str | None) -> None:
         self._stored[put.mark] = Stored(
-            put.contact, put.place, is_safe(self._plan.seed, put), delivery_id
+            put.contact, put.place, is_safe(self._seed, put), delivery_id
         )
 
     def _accepted(self, child: Child, line: str) -> None:
@@ -290,14 +280,13 @@ class Run:
 
     def _kill(self, child: Child) -> None:
         child.kill()
-        under_way = self._server.under_way.get(child.name, 0)
-        self._deaths.append(Death(self._tick(), child.name, child in self._drainers, under_way))
+        self._deaths.append(Death(self._tick(), child.name, child in self._drainers))
 
 
-def carry_out(plan: Plan, path: Path) -> History:
+def carry_out(plan: Plan, seed: int, path: Path) -> History:
     """Carry a plan out with an outbox in a new file."""
 
     async def run() -> History:
-        return await Run(plan, path).carry_out()
+        return await Run(plan, seed, path).carry_out()
 
     return asyncio.run(run())

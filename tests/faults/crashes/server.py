@@ -61,7 +61,6 @@ class Server:
 
     Attributes:
         arrivals: What came, in that order.
-        under_way: How many requests of each drainer have no answer yet.
     """
 
     def __init__(
@@ -80,7 +79,6 @@ class Server:
         self._answered = answered
         self._deck: list[str] = []  # the faults to come
         self.arrivals: list[Arrival] = []
-        self.under_way: dict[str, int] = {}
 
     def take(self, path: str, body: Any, transport: asyncio.Transport) -> None:
         """Deal with a request."""
@@ -91,9 +89,8 @@ class Server:
             self._tick(), drainer, tuple(map(mark_in, bodies)), fault.status, fault.applied, name
         )
         self.arrivals.append(arrival)
-        self.under_way[drainer] = self.under_way.get(drainer, 0) + 1
         seconds = self._random.choice(_SECONDS_TO_ANSWER)
-        asyncio.get_running_loop().call_later(seconds, self._answer, drainer, fault, transport)
+        asyncio.get_running_loop().call_later(seconds, self._answer, fault, transport)
         self._arrived(arrival)
 
     def _fault_for(self, bodies: list[Any]) -> tuple[str, Fault]:
@@ -107,8 +104,7 @@ class Server:
             return "", _BAD
         return "", _FINE
 
-    def _answer(self, drainer: str, fault: Fault, transport: asyncio.Transport) -> None:
-        self.under_way[drainer] -= 1
+    def _answer(self, fault: Fault, transport: asyncio.Transport) -> None:
         if fault.status is not None:
             body = json.dumps({"status": str(fault.status), "message": "Read the status"})
             transport.write(

@@ -2,36 +2,14 @@
 
 import collections
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-import attrs
+from tests.faults.violations import Violation, violations
 
 from .rows import COUNTER
 from .run import History
 
-KINDS: Mapping[str, str] = {
-    "lost": "rows that are neither delivered nor rejected",
-    "rejects": "rows rejected without a reason, not rejected, or twice in the file",
-    "order": "contacts out of order, or not as their last row says",
-    "twice": "applied twice though not safe to repeat",
-    "finished": "finished before a kill, and sent again",
-    "repeated": "doubles without a lost answer or a kill",
-    "counts": "counts that don't add up",
-}
-"""The kinds of violations, and what they mean."""
-
 _IN_DOUBT = "may have been applied"
-
-
-@attrs.frozen
-class Violation:
-    """Something that must not be."""
-
-    kind: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.kind}: {self.text}"
 
 
 class _Evidence:
@@ -60,8 +38,7 @@ class _Evidence:
 
 def check(history: History) -> list[Violation]:
     """Everything that is wrong with what an import came to."""
-    evidence = _Evidence(history)
-    return [Violation(kind, text) for kind, find in _CHECKS.items() for text in find(evidence)]
+    return violations(_CHECKS, _Evidence(history))
 
 
 def doubles_after_kills(history: History) -> list[int]:
@@ -73,22 +50,6 @@ def doubles_after_kills(history: History) -> list[int]:
         if evidence.process_of(first) != evidence.process_of(second)
     )
     return [counts[death.process] for death in history.deaths]
-
-
-def doubles_after_faults(history: History) -> int:
-    """How many rows were applied again by the process that had lost the answer."""
-    evidence = _Evidence(history)
-    return sum(
-        evidence.process_of(first) == evidence.process_of(second)
-        for _, first, second in evidence.again()
-    )
-
-
-def in_doubt(history: History) -> tuple[int, int]:
-    """How many rows were put aside since they may have been applied, and how many of them were."""
-    evidence = _Evidence(history)
-    doubtful = [number for number, reason in history.rejects if _IN_DOUBT in reason]
-    return len(doubtful), sum(bool(evidence.applied[number]) for number in doubtful)
 
 
 def _lost(evidence: _Evidence) -> Iterator[str]:

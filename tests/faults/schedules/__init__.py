@@ -4,14 +4,13 @@ A `Schedule` says what is sent and what goes wrong, `carry_out` does it, and `ch
 the client said with what the server saw.
 """
 
-from .check import KINDS, Violation, check
+from .check import check
 from .faults import QUICK_FAULTS, SLOW_FAULTS
 from .plan import Absence, Ending, Planned, Schedule, Trouble, make_schedule
 from .run import Record, carry_out
 from .watch import Attempt, Exchange
 
 __all__ = [
-    "KINDS",
     "QUICK_FAULTS",
     "SLOW_FAULTS",
     "Absence",
@@ -22,7 +21,6 @@ __all__ = [
     "Record",
     "Schedule",
     "Trouble",
-    "Violation",
     "carry_out",
     "check",
     "make_schedule",

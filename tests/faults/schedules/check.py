@@ -15,22 +15,11 @@ from sendx_async import (
     ResponseDecodeError,
     SendXError,
 )
+from tests.faults.violations import Violation, violations
 
 from .plan import UNSAFE, Ending, Planned, mark_of
 from .run import Record, SourceError
 from .watch import Attempt, Exchange
-
-KINDS: Mapping[str, str] = {
-    "order": "requests of a contact out of order",
-    "overlap": "requests of a contact in flight at once",
-    "lost": "outcomes lost",
-    "twice": "outcomes given twice",
-    "repeated": "sent again though not safe to repeat",
-    "failure_class": "outcomes that say what isn't so",
-    "limit": "more at once than allowed",
-    "ending": "streams that ended otherwise than they should",
-}
-"""The kinds of violations, and what they mean."""
 
 _NOT_FINAL = frozenset({401, 403, 408, 425, 429})
 _MAY_RAISE: Mapping[Ending, type[Exception]] = {
@@ -38,17 +27,6 @@ _MAY_RAISE: Mapping[Ending, type[Exception]] = {
     "key refused": AuthenticationError,
     "given up": OutageError,
 }
-
-
-@attrs.frozen
-class Violation:
-    """Something that must not be."""
-
-    kind: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.kind}: {self.text}"
 
 
 @attrs.frozen
@@ -68,7 +46,7 @@ class _Story:
 
 def check(record: Record) -> list[Violation]:
     """Everything that is wrong with what a schedule came to."""
-    violations = [Violation(kind, text) for kind, find in _OF_A_STREAM for text in find(record)]
+    found = violations(_OF_A_STREAM, record)
     for index, planned in enumerate(record.schedule.requests[: record.given]):
         story = _Story(
             index,
@@ -77,12 +55,8 @@ def check(record: Record) -> list[Violation]:
             [each for each in record.attempts if index in each.indices],
             [each for each in record.deliveries if index in each.indices],
         )
-        violations += [
-            Violation(kind, f"{mark_of(index)} {text}")
-            for kind, find in _OF_A_REQUEST
-            for text in find(story)
-        ]
-    return violations
+        found += violations(_OF_A_REQUEST, story, about=f"{mark_of(index)} ")
+    return found
 
 
 def _by_contact(record: Record) -> Mapping[str, list[Exchange]]:
@@ -226,17 +200,17 @@ def _is_final(status: int) -> bool:
     return 400 <= status < 500 and status not in _NOT_FINAL
 
 
-_OF_A_STREAM: tuple[tuple[str, Callable[[Record], Iterator[str]]], ...] = (
-    ("order", _disorder),
-    ("overlap", _overlaps),
-    ("limit", _excesses),
-    ("ending", _wrong_ends),
-    ("twice", _unasked),
-    ("repeated", _doubled_attempts),
-)
-_OF_A_REQUEST: tuple[tuple[str, Callable[[_Story], Iterator[str]]], ...] = (
-    ("lost", _losses),
-    ("twice", _surplus),
-    ("repeated", _repetitions),
-    ("failure_class", _lies),
-)
+_OF_A_STREAM: Mapping[str, Callable[[Record], Iterator[str]]] = {
+    "order": _disorder,
+    "overlap": _overlaps,
+    "limit": _excesses,
+    "ending": _wrong_ends,
+    "twice": _unasked,
+    "repeated": _doubled_attempts,
+}
+_OF_A_REQUEST: Mapping[str, Callable[[_Story], Iterator[str]]] = {
+    "lost": _losses,
+    "twice": _surplus,
+    "repeated": _repetitions,
+    "failure_class": _lies,
+}
