@@ -27,6 +27,7 @@ from sendx_async._core.protocol import decode, encode
 from sendx_async._core.settings import Settings
 from sendx_async._policy.failures import pause_for_everyone
 from sendx_async._policy.retry import RetryBudget, backoff, decide
+from sendx_async._runtime.clock import Clock
 from sendx_async._transport.exchange import EXCHANGE, Exchange, RawAnswer, Target
 
 ResponseT = TypeVar("ResponseT")
@@ -41,6 +42,7 @@ class Shared:
         http: The httpx client that sends.
         is_borrowed: Whether the application owns ``http``.
         rate_limiter: When requests may begin.
+        clock: What the waits go by.
         most_at_once: How many requests can be under way in one event loop.
     """
 
@@ -50,11 +52,13 @@ class Shared:
         *,
         is_borrowed: bool,
         rate_limiter: RateLimiter,
+        clock: Clock,
         most_at_once: float,
     ) -> None:
         self.http = http
         self.is_borrowed = is_borrowed
         self.rate_limiter = rate_limiter
+        self.clock = clock
         self.most_at_once = most_at_once
         self.budget = RetryBudget()
         self.is_used = False

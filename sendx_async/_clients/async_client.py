@@ -49,6 +49,7 @@ from sendx_async._core.settings import (
     make_headers,
     make_listener,
 )
+from sendx_async._runtime.clock import Clock
 from sendx_async._streams.dispatcher import Dispatcher
 from sendx_async._streams.source import Source, check_source
 from sendx_async._streams.stream import AsyncOutcomeStream, DispatchOptions, make_dispatcher
@@ -92,6 +93,7 @@ class AsyncTrackingClient:
             isn't safe to repeat, or has options of its own besides ``deadline``, goes alone. It
             pays where there are more callers than connections; otherwise a call may take twice as
             long, since it waits for the one before. Default False.
+        clock: What rates, pauses, retries and deadlines go by. Default ``Clock()``.
 
     Raises:
         ConfigurationError: A setting is missing or wrong.
@@ -116,6 +118,7 @@ class AsyncTrackingClient:
         http_client: httpx.AsyncClient | None = None,
         on_event: Callable[[Event], object] | None = None,
         batch_identify: bool = False,
+        clock: Clock | None = None,
     ) -> None:
         try:
             secret = make_secret(api_key, api_key_prefix)
@@ -145,6 +148,7 @@ class AsyncTrackingClient:
             http_client or new_http_client(max_connections=max_connections),
             is_borrowed=http_client is not None,
             rate_limiter=rate_limiter,
+            clock=clock or Clock(),
             most_at_once=max_connections if http_client is None else math.inf,
         )
         self._settings = settings

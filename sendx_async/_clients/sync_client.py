@@ -31,6 +31,7 @@ from sendx_async._core.models import (
 from sendx_async._core.operations import MOST_IN_BULK
 from sendx_async._core.options import Rate, RetryPolicy, Timeout
 from sendx_async._core.settings import ClientOptions, PerCall
+from sendx_async._runtime.clock import Clock
 from sendx_async._runtime.loop_thread import portals
 from sendx_async._streams.source import ThreadedSource, check_source
 
@@ -61,6 +62,7 @@ class TrackingClient:
         http_client: See there; it is used in the common event loop, so nobody else may use it.
         on_event: See there; it is called in the common event loop's thread.
         batch_identify: See there; calls made by several threads at once share requests.
+        clock: See there.
         backend: The event loop's kind: ``"asyncio"``, or ``"trio"`` if that is installed. Default
             ``"asyncio"``.
 
@@ -85,6 +87,7 @@ class TrackingClient:
         http_client: httpx.AsyncClient | None = None,
         on_event: Callable[[Event], object] | None = None,
         batch_identify: bool = False,
+        clock: Clock | None = None,
         backend: str = "asyncio",
     ) -> None:
         self._backend = _check_backend(backend)
@@ -104,6 +107,7 @@ class TrackingClient:
                 http_client=http_client,
                 on_event=on_event,
                 batch_identify=batch_identify,
+                clock=clock,
             )
         finally:
             del api_key, api_key_prefix  # tracebacks show the variables of a frame

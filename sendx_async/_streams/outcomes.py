@@ -1,17 +1,21 @@
 """What became of a stream's requests, and the queue where that waits to be taken."""
 
 from collections import deque
+from collections.abc import Iterable
 from typing import Any
 
 import anyio
 import attrs
 
-from sendx_async._core.errors import InvalidRequestError, NotSentError, SendXError
+from sendx_async._core.errors import InvalidRequestError, NotSentError, ResponseLost, SendXError
 from sendx_async._core.models import AnyRequest, AnyResponse
 from sendx_async._core.protocol import operation_for
 from sendx_async._policy.failures import FailureClass, classify
+from sendx_async._policy.ordering import Message
 
 _PASSING = {FailureClass.AGAIN, FailureClass.OUTAGE, FailureClass.HALT}
+_NOT_SENT = "the stream ended before this request was sent"
+_UNKNOWN = "the stream ended before it was known whether this request was applied"
 
 
 @attrs.frozen(repr=False, eq=False)
@@ -61,6 +65,26 @@ class Outcome:
         request = repr(self.request) if hides else f"<{type(self.request).__name__}>"
         result = self.response if self.error is None else self.error
         return f"Outcome(index={self.index}, request={request}, {result!r})"
+
+
+def outcomes_of_the_unfinished(messages: Iterable[Message]) -> list[Outcome]:
+    """Return the outcomes of messages that were accepted, when nothing is under way any more."""
+    outcomes: list[Outcome] = []
+    for message in messages:
+        error: SendXError = NotSentError(_NOT_SENT)
+        if message.maybe_delivered:
+            error = ResponseLost(_UNKNOWN, maybe_delivered=True)
+        error.operation, error.attempts = message.operation.name, message.attempts
+        outcomes.append(Outcome(message.index, message.request, error=error))
+    return outcomes
+
+
+def outcomes_of_the_unread(given: Iterable[Any], *, first_index: int) -> list[Outcome]:
+    """Return the outcomes of what was read ahead, and looked at by nobody."""
+    return [
+        Outcome(index, request, error=NotSentError(_NOT_SENT))
+        for index, request in enumerate(given, first_index)
+    ]
 
 
 class OutcomeQueue:

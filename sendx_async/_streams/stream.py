@@ -18,8 +18,8 @@ from sendx_async._core.settings import Settings
 from sendx_async._policy.ordering import Message
 from sendx_async._streams.dispatcher import Dispatcher
 from sendx_async._streams.outcomes import Outcome
+from sendx_async._streams.rules import DeliveryStore, make_rules
 from sendx_async._streams.source import Source
-from sendx_async._streams.store import DeliveryStore
 from sendx_async._transport.exchange import Target
 
 _TAKEN_AT_A_TIME = 50
@@ -169,9 +169,7 @@ def make_dispatcher(
         )
 
     concurrency = options.make_count("concurrency", how["concurrency"])
-    return Dispatcher(
-        source,
-        begin_call,
+    rules = make_rules(
         retry=retry,
         on_event=settings.on_event,
         concurrency=int(min(concurrency, shared.most_at_once)),
@@ -179,3 +177,4 @@ def make_dispatcher(
         patience=options.make_patience(how["patience"]),
         outbox=outbox,
     )
+    return Dispatcher(source, begin_call, rules=rules, clock=shared.clock)

@@ -9,6 +9,8 @@ import pytest
 from sendx_async import AsyncTrackingClient, Outcome, RetryPolicy
 from sendx_async.testing import FakeSendX
 
+from .clocks import StoppedClock
+
 RunStream = Callable[..., list[Outcome]]
 
 
@@ -24,10 +26,14 @@ def run_stream(fake_sendx: FakeSendX, backend: str) -> RunStream:
     """Send what a source gives to the end, and give the outcomes by their index.
 
     What begins with ``client_`` is an option of the client, the rest are options of the stream.
+    Pauses take no time, unless the client is given another clock.
     """
 
     def run(source: Iterable[Any] | AsyncIterable[Any], **options: Any) -> list[Outcome]:
-        of_client: dict[str, Any] = {"retry": RetryPolicy(base=0.001, cap=0.01)}
+        of_client: dict[str, Any] = {
+            "retry": RetryPolicy(base=0.001, cap=0.01),
+            "clock": StoppedClock(),
+        }
         of_stream: dict[str, Any] = {}
         for name, value in options.items():
             target = of_client if name.startswith("client_") else of_stream

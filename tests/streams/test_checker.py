@@ -145,7 +145,9 @@ def swallow_failures(monkeypatch: pytest.MonkeyPatch) -> None:
         (swallow_failures, "ending: it raised None when it had read"),
     ],
 )
-def test_the_checker_sees(monkeypatch: pytest.MonkeyPatch, sabotage: Sabotage, words: str) -> None:
+def test_the_checker_sees_each_mistake_that_is_made_on_purpose(
+    monkeypatch: pytest.MonkeyPatch, sabotage: Sabotage, words: str
+) -> None:
     sabotage(monkeypatch)
     seen: list[str] = []
     for seed in range(MOST_SCHEDULES):

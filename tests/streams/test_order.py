@@ -48,7 +48,9 @@ def came(record: Record) -> list[int]:
 @pytest.mark.timeout(300)  # for a failure: hypothesis then looks for a smaller one
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(random=st.randoms(use_true_random=False))
-def test_whatever_goes_wrong(backend: str, random: Random) -> None:
+def test_random_streams_with_random_faults_lose_mix_up_and_reorder_nothing(
+    backend: str, random: Random
+) -> None:
     carried_out(make_schedule(random, fewest=1), backend)
 
 
@@ -92,7 +94,7 @@ def test_a_rename_comes_after_all_before_it_and_before_all_after_it(backend: str
         assert sorted(order[place + 1 :]) == list(range(index + 1, 11))
 
 
-def test_renames_one_after_the_other(backend: str) -> None:
+def test_renames_in_a_row_come_one_after_the_other(backend: str) -> None:
     renames = [Planned("rename", *pair) for pair in itertools.pairwise(OTHERS)]
     record = carried_out(
         Schedule(
