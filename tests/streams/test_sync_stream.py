@@ -35,9 +35,9 @@ from .sources import Counting, contacts
 
 
 @pytest.fixture
-def client(fake_sendx: FakeSendX, backend: str) -> Iterator[TrackingClient]:
+def client(fake_sendx: FakeSendX) -> Iterator[TrackingClient]:
     with TrackingClient(
-        fake_sendx.api_key, base_url=fake_sendx.url, backend=backend,
+        fake_sendx.api_key, base_url=fake_sendx.url,
         retry=RetryPolicy(base=0.001, cap=0.01),
     ) as client:  # fmt: skip
         yield client
@@ -257,12 +257,12 @@ def test_an_exception_in_the_consumer_comes_out_as_it_is(client: TrackingClient)
     assert stream.unclaimed
 
 
-def test_events_of_a_stream(fake_sendx: FakeSendX, backend: str) -> None:
+def test_events_of_a_stream(fake_sendx: FakeSendX) -> None:
     fake_sendx.respond(503, times=10)
     events: list[Event] = []
     with (
         TrackingClient(
-            fake_sendx.api_key, base_url=fake_sendx.url, backend=backend, on_event=events.append,
+            fake_sendx.api_key, base_url=fake_sendx.url, on_event=events.append,
             retry=RetryPolicy(base=0.001, cap=0.01),
         ) as client,
         client.send_many(contacts(100)) as outcomes,
@@ -271,7 +271,7 @@ def test_events_of_a_stream(fake_sendx: FakeSendX, backend: str) -> None:
     assert {e.kind for e in events if e.operation == "send_many"} == {"paused", "resumed"}
 
 
-def test_it_can_not_be_opened_where_its_loop_runs(fake_sendx: FakeSendX, backend: str) -> None:
+def test_it_can_not_be_opened_where_its_loop_runs(fake_sendx: FakeSendX) -> None:
     refusals: list[BaseException] = []
 
     def listen(_event: Event) -> None:
@@ -281,9 +281,7 @@ def test_it_can_not_be_opened_where_its_loop_runs(fake_sendx: FakeSendX, backend
         except RuntimeError as error:
             refusals.append(error)
 
-    with TrackingClient(
-        fake_sendx.api_key, base_url=fake_sendx.url, backend=backend, on_event=listen
-    ) as client:
+    with TrackingClient(fake_sendx.api_key, base_url=fake_sendx.url, on_event=listen) as client:
         stream = client.send_many(contacts(1))
         client.identify_contact({"email": "jane@example.com"})
     assert "in the thread of its own event loop" in str(refusals[0])
@@ -335,7 +333,7 @@ def source():
         read += 1
         yield {"email": f"c{read}@example.com"}
 
-client = TrackingClient(key, base_url=url, backend=backend)
+client = TrackingClient(key, base_url=url)
 stream = client.send_many(source())
 """
 INTERRUPTED = (
