@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     )
     from sendx_async._core.options import Rate, RetryPolicy, Timeout
     from sendx_async._core.settings import ClientOptions, PerCall
+    from sendx_async._runtime.clock import Clock
     from sendx_async._streams.outcomes import Outcome
     from sendx_async._streams.stream import AsyncOutcomeStream
 
@@ -63,6 +64,7 @@ __all__ = [
     "BadRequestError",
     "ClientClosedError",
     "ClientOptions",
+    "Clock",
     "ConfigurationError",
     "ConflictError",
     "ConnectError",
@@ -105,6 +107,7 @@ _MODULES = {
     "AsyncOutcomeStream": "_streams.stream",
     "AsyncTrackingClient": "_clients.async_client",
     "ClientOptions": "_core.settings",
+    "Clock": "_runtime.clock",
     "CustomEventRequest": "_core.models",
     "Event": "_core.events",
     "EventResponse": "_core.models",

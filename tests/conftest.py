@@ -4,10 +4,11 @@ import os
 from collections.abc import Callable
 from random import randrange
 
+import anyio.lowlevel
 import httpx
 import pytest
 
-from sendx_async import AsyncTrackingClient, RetryPolicy
+from sendx_async import AsyncTrackingClient, Clock, RetryPolicy
 from sendx_async.testing import FakeSendX
 
 from .raw_server import serve_raw
@@ -37,6 +38,24 @@ def seed(request: pytest.FixtureRequest) -> int:
     command = f"to repeat it: pytest '{node.nodeid}'{marked} --seed {seed}"
     node.add_report_section("setup", "seed", command)
     return seed
+class StoppedClock(Clock):
+    """A clock whose time passes only where somebody sleeps, and at once."""
+
+    def __init__(self) -> None:
+        self.time = 1000.0
+
+    def monotonic(self) -> float:
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        await anyio.lowlevel.checkpoint()
+        self.time += max(seconds, 0.0)
+
+
+@pytest.fixture
+def stopped_clock() -> StoppedClock:
+    """A clock by which only waits take time."""
+    return StoppedClock()
 
 
 @pytest.fixture(autouse=True)

@@ -4,15 +4,16 @@ import asyncio
 import contextlib
 import contextvars
 import copy
-import time
+import enum
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import anyio
 import attrs
 
-from sendx_async._calls.call import Answer, Call, Earlier, Shared, deadline_exceeded
+from sendx_async._calls.call import Answer, Call, Earlier, deadline_exceeded
+from sendx_async._calls.factory import CallFactory
 from sendx_async._core.errors import SendXError
 from sendx_async._core.models import IdentifyRequest, IdentifyResponse
 from sendx_async._core.operations import (
@@ -22,35 +23,32 @@ from sendx_async._core.operations import (
     Operation,
     contacts_of,
 )
-from sendx_async._core.settings import Settings
 from sendx_async._policy.failures import FailureClass, classify, is_endpoint_missing
 from sendx_async._runtime.loops import current_loop
-from sendx_async._transport.exchange import Target
 
 _FIRST_GUESS = 0.25  # seconds that an answer usually takes
 _SHORTEST_HOLD, _LONGEST_HOLD = 0.05, 1.0
 _LOOKED_AT = 2 * MOST_IN_BULK  # of those who wait, to fill a batch with different contacts
 
 
-class MakeCall(Protocol):
-    """Makes a call for one contact, or for several."""
+class _State(enum.Enum):
+    """Where a caller's contact is."""
 
-    def __call__(
-        self, request: Any, *, deadline: float, earlier: Earlier | None = None
-    ) -> Call[IdentifyResponse]: ...
+    WAITING = enum.auto()  # to leave
+    SHARING = enum.auto()  # it has left with others
+    ALONE = enum.auto()  # it leaves by itself, and counts as a request under way
+    GONE = enum.auto()  # the caller has ended
 
 
 class _Ticket:
-    """One caller's contact, from the call until it is answered.
+    """One caller's contact, from the call until the caller has ended.
 
     Attributes:
         context: The caller's context variables, such as what it is traced by.
         answered: Set when there is an ``outcome``, or when the caller has to go alone.
         outcome: What became of it, or what was done before the caller went alone.
         call: The call that it shares, once that has begun.
-        is_waiting: Whether it has not left yet.
-        is_gone: Whether the caller waits for it no more.
-        has_place: Whether a place among the requests under way is kept for it.
+        state: Where it is.
     """
 
     def __init__(self, request: IdentifyRequest, *, began: float, ends: float) -> None:
@@ -62,9 +60,7 @@ class _Ticket:
         self.answered = anyio.Event()
         self.outcome: Answer[IdentifyResponse] | SendXError | Earlier | None = None
         self.call: Call[IdentifyResponse] | None = None
-        self.is_waiting = True
-        self.is_gone = False
-        self.has_place = False
+        self.state = _State.WAITING
 
     def answer(self, outcome: Answer[IdentifyResponse] | SendXError | Earlier) -> None:
         self.outcome = outcome
@@ -96,13 +92,13 @@ class Batcher:
     than usual holds nobody up.
 
     Args:
-        make_call: Makes the call for a request, or for a tuple of them.
-        most_at_once: How many requests can be under way in one event loop.
+        calls: What begins the calls.
     """
 
-    def __init__(self, make_call: MakeCall, *, most_at_once: float) -> None:
-        self._make_call = make_call
-        self._most_at_once = most_at_once
+    def __init__(self, calls: CallFactory) -> None:
+        self._calls = calls
+        self._now = calls.shared.now
+        self._most_at_once = calls.shared.most_at_once
         self._lines: dict[object, _Line] = {}
         self._usual = _FIRST_GUESS
         self._is_off = False
@@ -120,19 +116,19 @@ class Batcher:
             SendXError: As for a call of its own.
         """
         if self._is_off:
-            return await self._make_call(request, deadline=deadline).run()
+            return await self._begin_call(IDENTIFY, request, deadline=deadline).run()
         loop = current_loop()
         line = self._lines.get(loop)
         if line is None:
             line = self._lines[loop] = _Line(loop)
-        began = time.monotonic()
+        began = self._now()
         ticket = _Ticket(request, began=began, ends=began + deadline)
         line.waiting.append(ticket)
         self._leave_if_due(line)
         try:
             outcome = await self._wait(line, ticket)
             if isinstance(outcome, Earlier):
-                call = self._make_call(request, deadline=deadline, earlier=outcome)
+                call = self._begin_call(IDENTIFY, request, deadline=deadline, earlier=outcome)
                 return await call.run()
         finally:
             self._forget(line, ticket)
@@ -143,31 +139,52 @@ class Batcher:
                 del outcome, ticket  # its traceback holds this frame, which would hold it in turn
         return outcome
 
+    def _begin_call(
+        self,
+        operation: Operation[Any, IdentifyResponse],
+        request: Any,
+        *,
+        deadline: float,
+        earlier: Earlier | None = None,
+    ) -> Call[IdentifyResponse]:
+        return self._calls.begin(
+            operation,
+            request,
+            settings=attrs.evolve(self._calls.settings, deadline=deadline),
+            # What happened to all may be the fault of one, and going alone tells whose.
+            replay_safe=operation is IDENTIFY,
+            earlier=earlier,
+        )
+
     async def _wait(
         self, line: _Line, ticket: _Ticket
     ) -> Answer[IdentifyResponse] | SendXError | Earlier:
         if ticket.outcome is None:
             hold = min(max(2 * self._usual, _SHORTEST_HOLD), _LONGEST_HOLD)
-            await _until(ticket.answered, min(ticket.began + hold, ticket.ends))
-        if ticket.is_waiting and self._has_room(line):
+            await self._until(ticket.answered, min(ticket.began + hold, ticket.ends))
+        if ticket.state is _State.WAITING and self._has_room(line):
             self._leave(line)
         if ticket.outcome is None:
-            await _until(ticket.answered, ticket.ends)
+            await self._until(ticket.answered, ticket.ends)
         if ticket.outcome is None:
             earlier = ticket.earlier()
             error = deadline_exceeded(ticket.ends - ticket.began, None)
             error.maybe_delivered = earlier.maybe_delivered
-            return _described(error, ticket, attempts=earlier.attempts)
+            return self._described(error, ticket, attempts=earlier.attempts)
         return ticket.outcome
+
+    async def _until(self, event: anyio.Event, moment: float) -> None:
+        # It waits for something real, so its limit is of the event loop's own clock.
+        with anyio.move_on_after(moment - self._now()):
+            await event.wait()
 
     def _forget(self, line: _Line, ticket: _Ticket) -> None:
         """Let others have what a caller that has ended, in whatever way, still holds."""
-        ticket.is_gone = True
-        if ticket.is_waiting:
+        state, ticket.state = ticket.state, _State.GONE
+        if state is _State.WAITING:
             line.waiting.remove(ticket)
             self._drop_if_idle(line)
-        if ticket.has_place:
-            ticket.has_place = False
+        elif state is _State.ALONE:
             self._end(line)
 
     def _has_room(self, line: _Line) -> bool:
@@ -201,14 +218,14 @@ class Batcher:
             ticket = line.waiting.popleft()
             if len(leaving) < MOST_IN_BULK and ticket.contact not in leaving:
                 leaving[ticket.contact] = ticket
-                ticket.is_waiting = False
+                ticket.state = _State.SHARING
             else:
                 staying.append(ticket)
         line.waiting.extendleft(reversed(staying))
         line.under_way += 1
         tickets = list(leaving.values())
         if len(tickets) == 1:
-            tickets[0].has_place = True
+            tickets[0].state = _State.ALONE
             tickets[0].answer(tickets[0].earlier())
         else:
             # In the context of who has waited longest. In that of whoever runs here, often the
@@ -217,15 +234,16 @@ class Batcher:
 
     async def _send_unless_gone(self, line: _Line, tickets: list[_Ticket]) -> None:
         # Whoever cancels one of them may cancel all: what nobody waits for is not sent.
-        if tickets := [ticket for ticket in tickets if not ticket.is_gone]:
+        if tickets := [ticket for ticket in tickets if ticket.state is not _State.GONE]:
             await self._send(line, tickets)
         else:
             self._end(line)
 
     async def _send(self, line: _Line, tickets: list[_Ticket]) -> None:
-        began = time.monotonic()
+        began = self._now()
         try:
-            call = self._make_call(
+            call = self._begin_call(
+                IDENTIFY_BULK,
                 tuple(ticket.request for ticket in tickets),
                 deadline=max(ticket.ends for ticket in tickets) - began,
             )
@@ -243,7 +261,7 @@ class Batcher:
             self._drop_if_idle(line)
             raise
         else:
-            self._usual += ((time.monotonic() - began) - self._usual) / 4
+            self._usual += ((self._now() - began) - self._usual) / 4
             for ticket in tickets:
                 ticket.answer(answer)
         self._let_go_alone(tickets)
@@ -263,20 +281,14 @@ class Batcher:
             return
         for ticket in tickets:
             own = copy.copy(error)
-            ticket.answer(_described(own, ticket, attempts=error.attempts))
+            ticket.answer(self._described(own, ticket, attempts=error.attempts))
 
-
-def _described(error: SendXError, ticket: _Ticket, *, attempts: int) -> SendXError:
-    error.operation = IDENTIFY.name
-    error.call_id = None if ticket.call is None else ticket.call.id
-    error.attempts = attempts
-    error.elapsed = time.monotonic() - ticket.began
-    return error
-
-
-async def _until(event: anyio.Event, moment: float) -> None:
-    with anyio.move_on_after(moment - time.monotonic()):
-        await event.wait()
+    def _described(self, error: SendXError, ticket: _Ticket, *, attempts: int) -> SendXError:
+        error.operation = IDENTIFY.name
+        error.call_id = None if ticket.call is None else ticket.call.id
+        error.attempts = attempts
+        error.elapsed = self._now() - ticket.began
+        return error
 
 
 def _spawn(
@@ -301,29 +313,3 @@ def _spawn(
         import trio.lowlevel  # noqa: PLC0415 - an optional dependency
 
         trio.lowlevel.spawn_system_task(function, context=context)
-
-
-def make_batcher(
-    shared: Shared, settings: Settings, targets: Mapping[str, Target]
-) -> Batcher | None:
-    """Return the batcher of a client with these settings, or None if they don't ask for one."""
-    if not settings.batch_identify:
-        return None
-
-    def make_call(
-        request: Any, *, deadline: float, earlier: Earlier | None = None
-    ) -> Call[IdentifyResponse]:
-        is_single = isinstance(request, IdentifyRequest)
-        operation: Operation[Any, IdentifyResponse] = IDENTIFY if is_single else IDENTIFY_BULK
-        return Call(
-            shared,
-            attrs.evolve(settings, deadline=deadline),
-            operation,
-            request,
-            targets[operation.path],
-            # What happened to all may be the fault of one, and going alone tells whose.
-            replay_safe=is_single,
-            earlier=earlier,
-        )
-
-    return Batcher(make_call, most_at_once=shared.most_at_once)

@@ -6,12 +6,10 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, TypeVar
 
-import anyio
 import attrs
-import httpx
 
 from sendx_async._calls.attempt import attempt, build_request
-from sendx_async._calls.rate_limiter import RateLimiter
+from sendx_async._calls.shared import Shared
 from sendx_async._core.errors import (
     ApiError,
     AttemptTimeout,
@@ -26,43 +24,12 @@ from sendx_async._core.operations import Operation
 from sendx_async._core.protocol import decode, encode
 from sendx_async._core.settings import Settings
 from sendx_async._policy.failures import pause_for_everyone
-from sendx_async._policy.retry import RetryBudget, backoff, decide
-from sendx_async._runtime.clock import Clock
+from sendx_async._policy.retry import backoff, decide
 from sendx_async._transport.exchange import EXCHANGE, Exchange, RawAnswer, Target
 
 ResponseT = TypeVar("ResponseT")
 
 _RESOLUTION = 0.001  # seconds by which timers may be early
-
-
-class Shared:
-    """What a client and its copies have in common.
-
-    Args:
-        http: The httpx client that sends.
-        is_borrowed: Whether the application owns ``http``.
-        rate_limiter: When requests may begin.
-        clock: What the waits go by.
-        most_at_once: How many requests can be under way in one event loop.
-    """
-
-    def __init__(
-        self,
-        http: httpx.AsyncClient,
-        *,
-        is_borrowed: bool,
-        rate_limiter: RateLimiter,
-        clock: Clock,
-        most_at_once: float,
-    ) -> None:
-        self.http = http
-        self.is_borrowed = is_borrowed
-        self.rate_limiter = rate_limiter
-        self.clock = clock
-        self.most_at_once = most_at_once
-        self.budget = RetryBudget()
-        self.is_used = False
-        self.is_closed = False
 
 
 @attrs.frozen
@@ -93,7 +60,7 @@ class Earlier:
     """What was done for a caller before a call of its own: its contact travelled with others.
 
     Attributes:
-        began: When the caller began, by ``time.monotonic()``.
+        began: When the caller began, by the client's clock.
         attempts: How many requests were begun.
         maybe_delivered: Whether SendX may have applied one of them.
     """
@@ -145,7 +112,8 @@ class Call(Generic[ResponseT]):
         )
         self._body = encode(request)  # an attribute, since tools that show locals would print it
         self._target = target
-        self._began = time.monotonic() if earlier is None else earlier.began
+        self._now = shared.now
+        self._began = self._now() if earlier is None else earlier.began
         self._ends = self._began + settings.deadline
         self._attempts = self._attempts_before = 0 if earlier is None else earlier.attempts
         self._maybe_delivered = earlier is not None and earlier.maybe_delivered
@@ -188,7 +156,7 @@ class Call(Generic[ResponseT]):
 
     async def _until_final(self) -> Answer[ResponseT]:
         settings = self._settings
-        self._shared.budget.earn(settings.retry)
+        self._shared.budget.earn()
         last: SendXError | None = None
         while True:
             await self._wait_for_the_moment(last)
@@ -196,13 +164,13 @@ class Call(Generic[ResponseT]):
                 await self._before_attempt()
             self._attempts += 1
             self._shared.is_used = True
-            limit = min(settings.timeout.total, self._ends - time.monotonic())
+            limit = min(settings.timeout.total, self._ends - self._now())
             came = await self._attempt(limit)
             outcome = self._read(came) if isinstance(came, RawAnswer) else came
             if isinstance(outcome, Answer):
                 self._tell("attempt_finished", outcome)
                 return outcome
-            if isinstance(outcome, AttemptTimeout) and time.monotonic() > self._ends - _RESOLUTION:
+            if isinstance(outcome, AttemptTimeout) and self._now() > self._ends - _RESOLUTION:
                 self._maybe_delivered = self._maybe_delivered or outcome.maybe_delivered
                 outcome = self._too_late(last)
             last = self._describe(outcome)
@@ -214,20 +182,20 @@ class Call(Generic[ResponseT]):
                 finally:
                     del last  # its traceback holds this frame, which would hold it in turn
             self._tell("retry_scheduled", last, delay=delay)
-            await anyio.sleep(delay)
+            await self._shared.clock.sleep(delay)
 
     async def _wait_for_the_moment(self, last: SendXError | None) -> None:
         """Wait for the rate and for pauses, unless that would pass the deadline."""
         rate_limiter = self._shared.rate_limiter
-        now = time.monotonic()
+        now = self._now()
         place = rate_limiter.reserve(now)
         may_be_moved = True
         try:
             while (due := rate_limiter.due(place)) > now + _RESOLUTION:
                 if due > self._ends:
-                    raise self._too_late(last or rate_limiter.cause)  # noqa: TRY301 - its place is freed
-                await anyio.sleep(due - now)
-                now = time.monotonic()
+                    raise self._too_late(last or rate_limiter.cause(now))  # noqa: TRY301 - its place is freed
+                await self._shared.clock.sleep(due - now)
+                now = self._now()
                 if may_be_moved and rate_limiter.is_missed(place, now):
                     place, may_be_moved = rate_limiter.reserve(now), False
         except BaseException:
@@ -266,19 +234,18 @@ class Call(Generic[ResponseT]):
             error.args = tuple(map(secret.redact_text, error.args))
             error.message = error.message and secret.redact_text(error.message)
             return error
-        return Answer(data, raw, self.id, self._attempts, time.monotonic() - self._began)
+        return Answer(data, raw, self.id, self._attempts, self._now() - self._began)
 
     def _after(self, error: SendXError) -> float | None:
         """Draw the conclusions from a failed attempt: whether to pause, and when to go on."""
-        shared, settings = self._shared, self._settings
+        shared, settings, now = self._shared, self._settings, self._now()
         jitter = random.random()  # noqa: S311 - jitter is no secret
         retries_done = self._attempts - self._attempts_before - 1
         wait = backoff(settings.retry, retries_done=retries_done, jitter=jitter)
         if isinstance(error, ApiError):
             pause = pause_for_everyone(error, otherwise=wait)
-            if pause is not None and shared.rate_limiter.pause(pause, error):
+            if pause is not None and shared.rate_limiter.pause(pause, error, now=now):
                 self._tell("paused", error, delay=pause)
-        now = time.monotonic()
         return decide(
             error,
             policy=settings.retry,
@@ -299,7 +266,7 @@ class Call(Generic[ResponseT]):
         error.operation = self._operation.name
         error.call_id = self.id
         error.attempts = self._attempts
-        error.elapsed = time.monotonic() - self._began
+        error.elapsed = self._now() - self._began
         error.maybe_delivered = self._maybe_delivered
         return error
 
@@ -326,7 +293,7 @@ class Call(Generic[ResponseT]):
                 operation=self._operation.name,
                 call_id=self.id,
                 attempt=self._attempts,
-                elapsed=time.monotonic() - self._began,
+                elapsed=self._now() - self._began,
                 status_code=status_code,
                 error=error,
                 delay=delay,

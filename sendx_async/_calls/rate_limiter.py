@@ -2,7 +2,6 @@
 
 import heapq
 import random
-import time
 
 from sendx_async._core.errors import ApiError
 from sendx_async._core.forks import ForkSafeLock
@@ -34,16 +33,15 @@ class RateLimiter:
         self._spread = 0.0
         self._cause: ApiError | None = None
 
-    @property
-    def cause(self) -> ApiError | None:
-        """The error that began the pause that is going on, or None."""
-        return self._cause if time.monotonic() < self._paused_until else None
+    def cause(self, now: float) -> ApiError | None:
+        """Return the error that began the pause that is going on, or None."""
+        return self._cause if now < self._paused_until else None
 
     def reserve(self, now: float) -> float:
         """Reserve the next place; `due` tells when it comes, `give_back` frees it.
 
         Args:
-            now: Seconds of ``time.monotonic()``.
+            now: Seconds of the client's clock.
         """
         if not self._interval and now >= self._paused_until:
             return now - self._paused_in_all
@@ -61,7 +59,7 @@ class RateLimiter:
             return place
 
     def due(self, place: float) -> float:
-        """Return the moment of a place by ``time.monotonic()``; a pause makes it later."""
+        """Return the moment of a place by the client's clock; a pause makes it later."""
         return place + self._paused_in_all
 
     def is_missed(self, place: float, now: float) -> bool:
@@ -78,17 +76,17 @@ class RateLimiter:
             with self._lock.current:
                 heapq.heappush(self._freed, place)
 
-    def pause(self, seconds: float, cause: ApiError) -> bool:
+    def pause(self, seconds: float, cause: ApiError, *, now: float) -> bool:
         """Let nobody begin for some time; at most five minutes, then one may try again.
 
         Args:
             seconds: How long the server asks to wait.
             cause: The error that says so.
+            now: Seconds of the client's clock.
 
         Returns:
             Whether this made the pause longer than it was.
         """
-        now = time.monotonic()
         until = now + min(seconds, _LONGEST_PAUSE)
         with self._lock.current:
             if until <= self._paused_until:

@@ -1,4 +1,7 @@
-"""The asynchronous client."""
+"""The asynchronous client.
+
+It is longer than other files since the manual of every method stands here, for both clients.
+"""
 
 import math
 import warnings
@@ -8,9 +11,11 @@ from typing import Any, NoReturn, Self, TypeVar, Unpack, cast
 
 import httpx
 
-from sendx_async._calls.batching import make_batcher
-from sendx_async._calls.call import Answer, Call, Shared
+from sendx_async._calls.batching import Batcher
+from sendx_async._calls.call import Answer
+from sendx_async._calls.factory import CallFactory
 from sendx_async._calls.rate_limiter import RateLimiter
+from sendx_async._calls.shared import Shared
 from sendx_async._core import options
 from sendx_async._core.errors import ClientClosedError, ConfigurationError
 from sendx_async._core.events import Event
@@ -31,7 +36,6 @@ from sendx_async._core.operations import (
     IDENTIFY,
     IDENTIFY_BULK,
     MOST_IN_BULK,
-    PATHS,
     REVENUE_EVENT,
     TRACK,
     Operation,
@@ -53,7 +57,6 @@ from sendx_async._runtime.clock import Clock
 from sendx_async._streams.dispatcher import Dispatcher
 from sendx_async._streams.source import Source, check_source
 from sendx_async._streams.stream import AsyncOutcomeStream, DispatchOptions, make_dispatcher
-from sendx_async._transport.exchange import Target
 from sendx_async._transport.pool import new_http_client
 
 ResponseT = TypeVar("ResponseT")
@@ -93,7 +96,8 @@ class AsyncTrackingClient:
             isn't safe to repeat, or has options of its own besides ``deadline``, goes alone. It
             pays where there are more callers than connections; otherwise a call may take twice as
             long, since it waits for the one before. Default False.
-        clock: What rates, pauses, retries and deadlines go by. Default ``Clock()``.
+        clock: What rates, pauses, retries and deadlines go by; for tests, which need not wait with
+            a `sendx_async.testing.InstantClock`. Default ``Clock()``.
 
     Raises:
         ConfigurationError: A setting is missing or wrong.
@@ -139,11 +143,12 @@ class AsyncTrackingClient:
         )
         max_connections = options.make_count("max_connections", max_connections)
         rate_limiter = RateLimiter(options.make_rate(rate))
-        targets = _targets_at(settings.base_url)
         if http_client is not None and not isinstance(http_client, httpx.AsyncClient):
             raise ConfigurationError(
                 f"http_client must be an httpx.AsyncClient, got {type(http_client).__name__}"
             )
+        if clock is not None and not isinstance(clock, Clock):
+            raise ConfigurationError(f"clock must be a Clock, got {type(clock).__name__}")
         self._shared = Shared(
             http_client or new_http_client(max_connections=max_connections),
             is_borrowed=http_client is not None,
@@ -151,10 +156,13 @@ class AsyncTrackingClient:
             clock=clock or Clock(),
             most_at_once=max_connections if http_client is None else math.inf,
         )
-        self._settings = settings
-        self._targets = targets
-        self._batcher = make_batcher(self._shared, settings, targets)
+        self._go_by(CallFactory(self._shared, settings))
         self._is_owner = True
+
+    def _go_by(self, calls: CallFactory) -> None:
+        self._calls = calls
+        self._settings = calls.settings
+        self._batcher = Batcher(calls) if calls.settings.batch_identify else None
 
     async def identify_contact(
         self, identify_request: IdentifyRequest | _Mapping, **per_call: Unpack[PerCall]
@@ -281,7 +289,7 @@ class AsyncTrackingClient:
 
     def _make_dispatcher(self, source: Source, **options: Unpack[DispatchOptions]) -> Dispatcher:
         """Return what sends a source with this client's settings; an outbox has one, too."""
-        return make_dispatcher(self._shared, self._settings, self._targets, source, **options)
+        return make_dispatcher(self._calls, source, **options)
 
     async def identify_contact_with_http_info(
         self, identify_request: IdentifyRequest | _Mapping, **per_call: Unpack[PerCall]
@@ -331,8 +339,7 @@ class AsyncTrackingClient:
         ):
             shared = await self._batcher.identify(request, deadline=settings.deadline)
             return cast("Answer[ResponseT]", shared)
-        target = self._targets[operation.path]
-        return await Call(self._shared, settings, operation, request, target).run()
+        return await self._calls.begin(operation, request, settings=settings).run()
 
     def with_options(self, **changes: Unpack[ClientOptions]) -> Self:
         """Return a copy with other settings that shares connections, pace and retry budget.
@@ -355,14 +362,12 @@ class AsyncTrackingClient:
             raise error.with_traceback(None)  # noqa: B904 - it is the same error
         finally:
             del changes  # this frame holds it, too
-        targets = _targets_at(settings.base_url)
+        calls = self._calls.with_settings(settings)
         copy = object.__new__(type(self))
         copy.__dict__.update(self.__dict__)  # whatever else a subclass keeps
         copy._is_owner = False
         copy._owner = self  # which is what gets closed, so it lives as long
-        copy._settings = settings
-        copy._targets = targets
-        copy._batcher = make_batcher(self._shared, settings, targets)
+        copy._go_by(calls)
         return copy
 
     @property
@@ -427,10 +432,3 @@ class AsyncTrackingClient:
                 source=self,
                 stacklevel=2,
             )
-
-
-def _targets_at(base_url: str) -> dict[str, Target]:
-    try:
-        return {path: Target.at(base_url + path) for path in PATHS}
-    except (httpx.InvalidURL, ValueError):
-        raise ConfigurationError(f"base_url must be a URL such as {options.PRODUCTION}") from None

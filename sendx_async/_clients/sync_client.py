@@ -1,7 +1,6 @@
 """The synchronous client: the same coroutines, run in an event loop that all of them share."""
 
 import functools
-import importlib
 import os
 import warnings
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -32,13 +31,12 @@ from sendx_async._core.operations import MOST_IN_BULK
 from sendx_async._core.options import Rate, RetryPolicy, Timeout
 from sendx_async._core.settings import ClientOptions, PerCall
 from sendx_async._runtime.clock import Clock
-from sendx_async._runtime.loop_thread import portals
+from sendx_async._runtime.loop_thread import shared_loop
 from sendx_async._streams.source import ThreadedSource, check_source
 
 ResultT = TypeVar("ResultT")
 
 _Mapping = Mapping[str, Any]
-_BACKENDS = ("asyncio", "trio")
 
 
 class TrackingClient:
@@ -63,8 +61,6 @@ class TrackingClient:
         on_event: See there; it is called in the common event loop's thread.
         batch_identify: See there; calls made by several threads at once share requests.
         clock: See there.
-        backend: The event loop's kind: ``"asyncio"``, or ``"trio"`` if that is installed. Default
-            ``"asyncio"``.
 
     Raises:
         ConfigurationError: A setting is missing or wrong.
@@ -88,9 +84,7 @@ class TrackingClient:
         on_event: Callable[[Event], object] | None = None,
         batch_identify: bool = False,
         clock: Clock | None = None,
-        backend: str = "asyncio",
     ) -> None:
-        self._backend = _check_backend(backend)
         self._has_warned = False
         self._first_use = None if http_client is None else _FirstUse()
         try:
@@ -186,14 +180,12 @@ class TrackingClient:
         """
         ahead = 2 * options.make_count("batch_size", batch_size, most=MOST_IN_BULK)
         threaded = ThreadedSource(
-            check_source(source, Iterable),
-            functools.partial(portals.call_soon, self._backend),
-            limit=ahead,
+            check_source(source, Iterable), shared_loop.call_soon, limit=ahead
         )
         stream = self._client.send_many(
             threaded, concurrency=concurrency, batch_size=batch_size, patience=patience
         )
-        return OutcomeStream(stream, source=threaded, backend=self._backend, run=self._run)
+        return OutcomeStream(stream, source=threaded, run=self._run)
 
     def identify_contact_with_http_info(
         self, identify_request: IdentifyRequest | _Mapping, **per_call: Unpack[PerCall]
@@ -248,7 +240,6 @@ class TrackingClient:
     def with_options(self, **changes: Unpack[ClientOptions]) -> Self:
         """Return a copy with other settings, as `AsyncTrackingClient.with_options`."""
         copy = object.__new__(type(self))
-        copy._backend = self._backend
         copy._has_warned = self._has_warned
         copy._first_use = self._first_use
         copy._client = self._client.with_options(**changes)
@@ -261,7 +252,7 @@ class TrackingClient:
 
     def close(self) -> None:
         """Close the client and its connections, as `AsyncTrackingClient.aclose`."""
-        if portals.is_running(self._backend):
+        if shared_loop.is_running():
             # Often in the loop of a program that has made its calls in threads: no use to warn.
             self._run(self._client.aclose, may_block=True)
         else:
@@ -271,7 +262,7 @@ class TrackingClient:
     def _run(
         self, function: Callable[[], Awaitable[ResultT]], *, may_block: bool = False
     ) -> ResultT:
-        if portals.is_current(self._backend):
+        if shared_loop.is_current():
             raise RuntimeError(
                 "a TrackingClient can't be used in the thread of its own event loop, where "
                 "on_event is called: make the call in another thread"
@@ -286,7 +277,7 @@ class TrackingClient:
                 RuntimeWarning,
                 stacklevel=3,
             )
-        return portals.run(self._backend, function)
+        return shared_loop.run(function)
 
     def __enter__(self) -> Self:
         if self.is_closed:
@@ -320,18 +311,6 @@ class _FirstUse:
                 "http_client was used before the process was forked, so its connections belong to "
                 "the parent: make an http_client and a TrackingClient in each process"
             )
-
-
-def _check_backend(backend: object) -> str:
-    if backend not in _BACKENDS:
-        raise ConfigurationError(f"backend must be one of {', '.join(_BACKENDS)}")
-    try:
-        importlib.import_module(backend)
-    except ImportError as error:
-        raise ConfigurationError(
-            f"backend={backend!r} needs a package that isn't installed: pip install {backend}"
-        ) from error
-    return backend
 
 
 def _is_in_a_loop() -> bool:

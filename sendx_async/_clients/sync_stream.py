@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from sendx_async._core.errors import ClientClosedError
-from sendx_async._runtime.loop_thread import portals
+from sendx_async._runtime.loop_thread import shared_loop
 from sendx_async._streams.outcomes import Outcome
 from sendx_async._streams.source import ThreadedSource
 from sendx_async._streams.stream import AsyncOutcomeStream
@@ -25,8 +25,7 @@ class OutcomeStream:
     Args:
         stream: The asynchronous stream.
         source: Where it reads.
-        backend: Which of the shared event loops sends.
-        run: Runs a coroutine function there, and waits for it.
+        run: Runs a coroutine function in the shared event loop, and waits for it.
     """
 
     __module__ = "sendx_async"
@@ -36,13 +35,11 @@ class OutcomeStream:
         stream: AsyncOutcomeStream,
         *,
         source: ThreadedSource,
-        backend: str,
         run: Callable[[Callable[[], Awaitable[Any]]], Any],
     ) -> None:
         # Both streams are two faces of one dispatcher.
         self._dispatcher = stream._dispatcher  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
         self._source = source
-        self._backend = backend
         self._run = run
         self._process: int | None = None
         self._handed_out = 0
@@ -70,12 +67,12 @@ class OutcomeStream:
             self._run(self._open)
         except BaseException:
             # If it comes to run after all.
-            portals.call_soon(self._backend, self._dispatcher.leave)
+            shared_loop.call_soon(self._dispatcher.leave)
             raise
         return self
 
     async def _open(self) -> None:
-        portals.spawn(self._backend, self._dispatcher.run)
+        shared_loop.spawn(self._dispatcher.run)
 
     def __exit__(
         self,
@@ -83,7 +80,7 @@ class OutcomeStream:
         error: BaseException | None = None,
         traceback: TracebackType | None = None,
     ) -> None:
-        if os.getpid() == self._process and portals.is_running(self._backend):
+        if os.getpid() == self._process and shared_loop.is_running():
             self._run(self._close)
             # What it is about to give belongs to what is left; it may also block for ever.
             self._source.join(_SECONDS_FOR_THE_SOURCE)
@@ -106,7 +103,7 @@ class OutcomeStream:
         outcomes = self._dispatcher.outcomes
         self._handed_out += 1
         if not self._handed_out % _TAKEN_AT_A_TIME:
-            portals.call_soon(self._backend, outcomes.make_room)
+            shared_loop.call_soon(outcomes.make_room)
         # Taken here, not in the event loop: an interrupted wait must not lose an outcome.
         outcome = outcomes.take()
         while outcome is None:

@@ -122,9 +122,8 @@ class RetryPolicy:
         cap: Seconds, the longest wait before any retry. Default 8.
         budget: How many retries all calls of a client together may have in reserve, so that an
             outage isn't multiplied by retries. Default 20; ``math.inf`` for no limit. A retry takes
-            one from it, unless the server itself said when to come back.
-        refill: How many retries a second come back into the budget, up to ``budget``. Default 1.
-        refill_per_call: What part of a retry each call brings into the budget. Default 0.2.
+            one from it, unless the server itself said when to come back; each second brings one
+            back, and each call a fifth of one, up to ``budget``.
 
     Raises:
         ConfigurationError: A value is negative, or not a number.
@@ -136,8 +135,6 @@ class RetryPolicy:
     base: float = attrs.field(default=0.5, validator=_check_amount, kw_only=True)
     cap: float = attrs.field(default=8.0, validator=_check_amount, kw_only=True)
     budget: float = attrs.field(default=20.0, validator=_check_reserve, kw_only=True)
-    refill: float = attrs.field(default=1.0, validator=_check_amount, kw_only=True)
-    refill_per_call: float = attrs.field(default=0.2, validator=_check_amount, kw_only=True)
 
 
 def make_base_url(value: object) -> str:

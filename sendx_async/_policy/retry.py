@@ -7,6 +7,9 @@ from sendx_async._core.forks import ForkSafeLock
 from sendx_async._core.options import RetryPolicy
 from sendx_async._policy.failures import Certainty, certainty_of
 
+_PER_SECOND = 1.0  # retries that come back into the budget
+_PER_CALL = 0.2
+
 
 def backoff(policy: RetryPolicy, *, retries_done: int, jitter: float) -> float:
     """Return the seconds to wait when the server doesn't say: exponential, with full jitter.
@@ -27,11 +30,11 @@ class RetryBudget:
         self._spent = 0.0
         self._refilled_at = 0.0
 
-    def earn(self, policy: RetryPolicy) -> None:
+    def earn(self) -> None:
         """Bring in the part of a retry that each call is worth."""
         if self._spent:
             with self._lock.current:
-                self._spent = max(0.0, self._spent - policy.refill_per_call)
+                self._spent = max(0.0, self._spent - _PER_CALL)
 
     def spend(self, policy: RetryPolicy, *, now: float) -> bool:
         """Take one retry out, if there is one; ``now`` is in seconds of a monotonic clock."""
@@ -41,7 +44,7 @@ class RetryBudget:
             # A thread may have looked at the clock before another one that came here first.
             since = max(0.0, now - self._refilled_at)
             # Nobody has to make up for what another policy allowed.
-            self._spent = min(max(0.0, self._spent - since * policy.refill), policy.budget)
+            self._spent = min(max(0.0, self._spent - since * _PER_SECOND), policy.budget)
             self._refilled_at += since
             if self._spent + 1 > policy.budget:
                 return False

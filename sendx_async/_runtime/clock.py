@@ -8,14 +8,21 @@ import anyio
 class Clock:
     """The time, in seconds that only grow, and waiting until it has passed.
 
-    A client reads it for rates, pauses, retries, deadlines and patience, and waits by it. A timeout
-    of the network goes by the event loop's own clock, as it waits for something real.
+    A client reads it for its rate, pauses, retries and deadlines, and waits by it. What has to wait
+    for an answer is limited by the event loop's own clock. A test may bring a clock of its own, by
+    overriding both methods.
     """
+
+    __module__ = "sendx_async"
 
     def monotonic(self) -> float:
         """Return the time in seconds since some moment in the past."""
         return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:
-        """Wait for so many seconds."""
+        """Wait until `monotonic` has grown by so many seconds.
+
+        Args:
+            seconds: How many; 0 or less means not at all.
+        """
         await anyio.sleep(seconds)

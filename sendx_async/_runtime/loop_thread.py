@@ -7,6 +7,7 @@ and a caller only for the result; that also costs a quarter less CPU for each ca
 """
 
 import atexit
+import contextlib
 import contextvars
 import importlib
 import os
@@ -24,23 +25,27 @@ from sendx_async._runtime.loops import run_soon_in_this_loop
 
 ResultT = TypeVar("ResultT")
 
+_IS_CLOSED = (
+    "the interpreter is exiting and has closed all synchronous clients: register what has to be "
+    "called at exit after the import of sendx_async"
+)
 _SECONDS_TO_CLOSE = 1.0
 _SECONDS_DEAF = 0.5  # that a caller may overlook Ctrl-C
 
 # A module that is half imported at the moment of a fork is broken in the child for good. A fork
-# waits for a portal's start, so that is when to import what a call would import later.
+# waits for the thread's start, so that is when to import what a call would import later.
 _IMPORTED_BY_A_FIRST_CALL = ("encodings.idna", "concurrent.futures.thread")
 
 
-class _Portal:
+class LoopThread:
     """A thread that runs an event loop, which other threads hand coroutine functions to.
 
     The thread is a daemon, or the interpreter would wait for it before it comes to closing it.
     """
 
-    def __init__(self, backend: str) -> None:
-        self._backend = backend
+    def __init__(self) -> None:
         self._started: Future[anyio.abc.TaskGroup] = Future()
+        self._takes_tasks = True
         # In a context of its own: where threads inherit one, as free-threaded Pythons let them, all
         # calls would otherwise keep what the first caller's context says, such as its trace.
         self._thread = threading.Thread(
@@ -53,23 +58,38 @@ class _Portal:
         try:
             for name in _IMPORTED_BY_A_FIRST_CALL:
                 importlib.import_module(name)
-            anyio.run(self._serve, backend=self._backend)
+            anyio.run(self._serve)
         except BaseException as error:  # noqa: BLE001 - whoever started the thread gets it
             self._started.set_exception(error)
 
     async def _serve(self) -> None:
         self._run_soon = run_soon_in_this_loop()
-        async with anyio.create_task_group() as tasks:
-            self._started.set_result(tasks)
-            await anyio.sleep_forever()
+        try:
+            async with anyio.create_task_group() as tasks:
+                self._started.set_result(tasks)
+                await anyio.sleep_forever()
+        finally:
+            self._takes_tasks = False
 
     def is_current(self) -> bool:
         """Return whether it is this thread that asks."""
         return threading.current_thread() is self._thread
 
-    def start(self, function: Callable[[], Awaitable[None]]) -> None:
-        """Start a task, without waiting for the loop; the function must not raise."""
-        self._run_soon(self._tasks.start_soon, function)
+    def is_alive(self) -> bool:
+        """Return whether what was started may still be running."""
+        return self._thread.is_alive()
+
+    def start(self, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Start a task, without waiting for the loop; the function must not raise.
+
+        A thread that is about to end may never start it, nor one that has ended.
+        """
+        with contextlib.suppress(RuntimeError):  # which a closed loop raises
+            self._run_soon(self._start_unless_ending, function)
+
+    def _start_unless_ending(self, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        if self._takes_tasks:
+            self._tasks.start_soon(function)
 
     def spawn(self, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Start a task from within the loop; the function must not raise."""
@@ -89,8 +109,8 @@ class _Portal:
         self._thread.join(_SECONDS_TO_CLOSE)
 
 
-class _Crossing(Generic[ResultT]):
-    """A coroutine function that is run in a portal, and can be abandoned at any moment."""
+class CrossThreadCall(Generic[ResultT]):
+    """A coroutine function that another thread's loop runs; it can be abandoned at any moment."""
 
     def __init__(self, function: Callable[[], Awaitable[ResultT]]) -> None:
         self._function = function
@@ -104,19 +124,22 @@ class _Crossing(Generic[ResultT]):
         self._scope: anyio.CancelScope | None = None
         self._is_abandoned = False
 
-    def run_in(self, portal: _Portal) -> ResultT:
+    def run_in(self, thread: LoopThread) -> ResultT:
         """Run it, and wait for its result or error."""
         try:
-            portal.start(self._run)
+            thread.start(self._run)
             # Ctrl-C in the instant before a thread blocks is noticed only when it wakes up.
-            while not self._has_ended.acquire(timeout=_SECONDS_DEAF):
-                pass
+            has_ended = False
+            while not has_ended and thread.is_alive():
+                has_ended = self._has_ended.acquire(timeout=_SECONDS_DEAF)
         except BaseException:
             # In this order, and that of _run, at least one side sees what the other has written.
             self._is_abandoned = True
             if self._scope is not None:
-                portal.cancel(self._scope)
+                thread.cancel(self._scope)
             raise
+        if not has_ended and not self._has_ended.acquire(blocking=False):
+            raise ClientClosedError(_IS_CLOSED)
         if self._error is not None:
             try:
                 raise self._error
@@ -133,7 +156,7 @@ class _Crossing(Generic[ResultT]):
         except (Exception, KeyboardInterrupt, SystemExit) as error:  # noqa: BLE001 - the caller's
             self._error = error
         except BaseException:
-            # What loops cancel with, on trio also in groups: the portal is being closed.
+            # What loops cancel with: the thread is being closed.
             self._error = ResponseLost(
                 "the interpreter exits during the call", maybe_delivered=True
             )
@@ -150,74 +173,70 @@ class _Crossing(Generic[ResultT]):
                 variable.set(value)
 
 
-class Portals:
-    """The portals of this process, by anyio backend; each is started when it is first needed."""
+class SharedLoop:
+    """The event-loop thread of this process, which is started when it is first needed."""
 
     def __init__(self) -> None:
         # Reentrant, since a signal's handler may make calls, and fork, at any moment.
         self._lock = threading.RLock()
-        self._running: dict[str, _Portal] = {}
-        self._dead: list[_Portal] = []
+        self._thread: LoopThread | None = None
+        self._dead: list[LoopThread] = []
         self._process = os.getpid()
         self._is_closed = False
 
-    def run(self, backend: str, function: Callable[[], Awaitable[ResultT]]) -> ResultT:
-        """Run a coroutine function in the portal and give its result.
+    def run(self, function: Callable[[], Awaitable[ResultT]]) -> ResultT:
+        """Run a coroutine function in the loop and return its result.
 
         If the wait is interrupted (Ctrl-C), the coroutine is cancelled.
 
         Raises:
-            ClientClosedError: The interpreter is exiting, and the portals are closed.
-            ConnectError: The portal can't be started.
+            ClientClosedError: The interpreter is exiting, and the loop is closed.
+            ConnectError: The thread can't be started.
             ResponseLost: The interpreter exits while a daemon thread waits here.
         """
-        return _Crossing(function).run_in(self._get(backend))
+        return CrossThreadCall(function).run_in(self._running())
 
-    def spawn(self, backend: str, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    def spawn(self, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Start a task that outlives the call, from a coroutine that `run` runs.
 
         The task has the context variables of the call.
         """
-        self._running[backend].spawn(function)
+        cast("LoopThread", self._thread).spawn(function)  # which is where this runs
 
-    def call_soon(self, backend: str, function: Callable[[], object]) -> None:
-        """Have a function called in the portal's thread, without waiting for it.
+    def call_soon(self, function: Callable[[], object]) -> None:
+        """Have a function called in the loop, without waiting for it.
 
         Raises:
-            RuntimeError: The portal was closed.
+            RuntimeError: The loop was closed.
         """
-        self._get(backend).call_soon(function)
+        self._running().call_soon(function)
 
-    def is_running(self, backend: str) -> bool:
-        """Return whether this process has a portal of that kind already."""
+    def is_running(self) -> bool:
+        """Return whether this process has the thread already."""
         self._notice_fork()
-        return backend in self._running
+        return self._thread is not None
 
-    def is_current(self, backend: str) -> bool:
-        """Return whether this is the thread of that portal, which can't wait for itself."""
+    def is_current(self) -> bool:
+        """Return whether this is the loop's thread, which can't wait for itself."""
         self._notice_fork()
-        portal = self._running.get(backend)
-        return portal is not None and portal.is_current()
+        return self._thread is not None and self._thread.is_current()
 
-    def _get(self, backend: str) -> _Portal:
+    def _running(self) -> LoopThread:
         self._notice_fork()
-        return self._running.get(backend) or self._start(backend)
+        return self._thread or self._start()
 
-    def _start(self, backend: str) -> _Portal:
+    def _start(self) -> LoopThread:
         with self._lock:
             if self._is_closed:
-                raise ClientClosedError(
-                    "the interpreter is exiting and has closed all synchronous clients: register "
-                    "what has to be called at exit after the import of sendx_async"
-                )
-            if backend not in self._running:
+                raise ClientClosedError(_IS_CLOSED)
+            if self._thread is None:
                 try:
-                    self._running[backend] = _Portal(backend)
+                    self._thread = LoopThread()
                 except (OSError, RuntimeError) as error:
                     raise ConnectError(
                         f"the event loop of the synchronous clients can't be started: {error}"
                     ) from error
-            return self._running[backend]
+            return self._thread
 
     def _notice_fork(self) -> None:
         # register_at_fork is not called for every way to fork (C extensions), so look as well.
@@ -225,7 +244,7 @@ class Portals:
             self.begin_anew()
 
     def hold(self) -> None:
-        """Let no portal be starting, or closing, at the moment of a fork."""
+        """Let the thread be neither starting nor closing at the moment of a fork."""
         self._lock.acquire()
 
     def release(self) -> None:
@@ -233,28 +252,31 @@ class Portals:
         self._lock.release()
 
     def begin_anew(self) -> None:
-        """Forget the portals of the parent process after a fork: their threads are not here.
+        """Forget the thread of the parent process after a fork: it is not here.
 
-        They are kept, since collecting them would close sockets that the parent is using.
+        The object is kept, since collecting it would close sockets that the parent is using.
         """
         self._lock = threading.RLock()
-        self._dead.extend(self._running.values())
-        self._running = {}
+        if self._thread is not None:
+            self._dead.append(self._thread)
+            self._thread = None
         self._process = os.getpid()
 
     def close(self) -> None:
-        """Close all portals; none can be started any more."""
+        """End the thread; none can be started any more."""
         self._notice_fork()
         with self._lock:
             self._is_closed = True
-            while self._running:
-                _, portal = self._running.popitem()
-                portal.close()
+            thread, self._thread = self._thread, None
+            if thread is not None:
+                thread.close()
 
 
 # One per process by design: each further loop would cost a thread, and every client can share it.
-portals = Portals()
-atexit.register(portals.close)
+shared_loop = SharedLoop()
+atexit.register(shared_loop.close)
 around_forks(
-    before=portals.hold, after_in_parent=portals.release, after_in_child=portals.begin_anew
+    before=shared_loop.hold,
+    after_in_parent=shared_loop.release,
+    after_in_child=shared_loop.begin_anew,
 )

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, NotRequired, Self, TypedDict, Unpack, cast
 
@@ -11,16 +11,15 @@ import anyio.abc
 import anyio.lowlevel
 import attrs
 
-from sendx_async._calls.call import Call, Shared
+from sendx_async._calls.call import Call
+from sendx_async._calls.factory import CallFactory
 from sendx_async._core import options
 from sendx_async._core.operations import IDENTIFY_BULK, MOST_IN_BULK
-from sendx_async._core.settings import Settings
 from sendx_async._policy.ordering import Message
 from sendx_async._streams.dispatcher import Dispatcher
 from sendx_async._streams.outcomes import Outcome
 from sendx_async._streams.rules import DeliveryStore, make_rules
 from sendx_async._streams.source import Source
-from sendx_async._transport.exchange import Target
 
 _TAKEN_AT_A_TIME = 50
 
@@ -135,18 +134,12 @@ class DispatchOptions(TypedDict):
 
 
 def make_dispatcher(
-    shared: Shared,
-    settings: Settings,
-    targets: Mapping[str, Target],
-    source: Source,
-    **how: Unpack[DispatchOptions],
+    calls: CallFactory, source: Source, **how: Unpack[DispatchOptions]
 ) -> Dispatcher:
-    """Return what sends a source for a client with these settings.
+    """Return what sends a source for a client.
 
     Args:
-        shared: What the client and its copies have in common.
-        settings: The client's settings.
-        targets: Where each operation is posted, by its path.
+        calls: What begins the client's calls.
         source: Where the requests come from.
         **how: How it is sent.
 
@@ -154,27 +147,26 @@ def make_dispatcher(
         ConfigurationError: An option is out of range.
     """
     outbox = how.get("outbox")
-    retry = settings.retry if outbox is None else outbox.retry
+    retry = calls.settings.retry if outbox is None else outbox.retry
     # A stream decides itself what is repeated, and how long it waits.
-    once = attrs.evolve(settings, deadline=math.inf, retry=attrs.evolve(retry, max_retries=0))
+    once = attrs.evolve(calls.settings, deadline=math.inf, retry=attrs.evolve(retry, max_retries=0))
 
     def begin_call(messages: Sequence[Message]) -> Call[Any]:
         operation, request = messages[0].operation, messages[0].request
         if len(messages) > 1:
             operation, request = IDENTIFY_BULK, tuple(each.request for each in messages)
-        target = targets[operation.path]
         before = None if outbox is None else functools.partial(outbox.before_attempt, messages)
-        return Call(
-            shared, once, operation, request, target, replay_safe=False, before_attempt=before
+        return calls.begin(
+            operation, request, settings=once, replay_safe=False, before_attempt=before
         )
 
     concurrency = options.make_count("concurrency", how["concurrency"])
     rules = make_rules(
         retry=retry,
-        on_event=settings.on_event,
-        concurrency=int(min(concurrency, shared.most_at_once)),
+        on_event=calls.settings.on_event,
+        concurrency=int(min(concurrency, calls.shared.most_at_once)),
         batch_size=options.make_count("batch_size", how["batch_size"], most=MOST_IN_BULK),
         patience=options.make_patience(how["patience"]),
         outbox=outbox,
     )
-    return Dispatcher(source, begin_call, rules=rules, clock=shared.clock)
+    return Dispatcher(source, begin_call, rules=rules, clock=calls.shared.clock)

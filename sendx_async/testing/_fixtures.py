@@ -38,14 +38,17 @@ def fake_sendx(request: "pytest.FixtureRequest") -> "Iterator[FakeSendX]":
 def sendx_client(fake_sendx: "FakeSendX") -> "Iterator[TrackingClient]":
     """A ``TrackingClient`` of ``fake_sendx`` whose retries don't wait; closed at the end.
 
-    It decides as any client does and then goes on at once, also where ``Retry-After`` asks for a
-    wait: after ``fake_sendx.respond(429, retry_after=5)`` a call is repeated without a pause. A
-    wait that is longer than the deadline, as for ``retry_after=3600``, raises ``RateLimitError`` as
-    ever. Only ``send_many`` and ``batch_identify`` take their time.
+    It goes by an `InstantClock`: it decides as any client does and then goes on at once, also where
+    ``Retry-After`` asks for a wait. After ``fake_sendx.respond(429, retry_after=5)`` a call is
+    repeated without a pause. Waits count for the deadline, so one that is longer, as for
+    ``retry_after=3600``, raises ``RateLimitError`` as ever. Only ``send_many`` takes its time.
     """
-    from sendx_async.testing._instant_clients import make_client  # noqa: PLC0415 - likewise
+    from sendx_async import TrackingClient  # noqa: PLC0415 - likewise
+    from sendx_async.testing import InstantClock  # noqa: PLC0415 - likewise
 
-    with make_client(fake_sendx) as client:
+    with TrackingClient(
+        fake_sendx.api_key, base_url=fake_sendx.url, clock=InstantClock()
+    ) as client:
         yield client
 
 
@@ -62,9 +65,10 @@ def async_sendx_client(fake_sendx: "FakeSendX") -> "AsyncTrackingClient":
                 await sign_up("jane@example.com", client)
             assert fake_sendx.contact("jane@example.com").tags == {"new"}
     """
-    from sendx_async.testing._instant_clients import make_async_client  # noqa: PLC0415 - likewise
+    from sendx_async import AsyncTrackingClient  # noqa: PLC0415 - likewise
+    from sendx_async.testing import InstantClock  # noqa: PLC0415 - likewise
 
-    return make_async_client(fake_sendx)
+    return AsyncTrackingClient(fake_sendx.api_key, base_url=fake_sendx.url, clock=InstantClock())
 
 
 # Not wrapper=True, which pytest before 8 need not know: this is loaded into every run there is.

@@ -622,14 +622,12 @@ def test_a_loop_that_ends_in_the_middle_destroys_no_task(fake_sendx: FakeSendX) 
         gc.collect()  # a destroyed task would speak up, and warnings are errors
 
 
-def test_threads_share_requests(fake_sendx: FakeSendX, backend: str) -> None:
+def test_threads_share_requests(fake_sendx: FakeSendX) -> None:
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - for this test only
 
     fake_sendx.latency = 0.05
     with (
-        TrackingClient(
-            fake_sendx.api_key, base_url=fake_sendx.url, batch_identify=True, backend=backend
-        ) as client,
+        TrackingClient(fake_sendx.api_key, base_url=fake_sendx.url, batch_identify=True) as client,
         ThreadPoolExecutor(16) as threads,
     ):
         list(threads.map(lambda n: client.identify_contact({"email": f"c{n}@x.co"}), range(64)))

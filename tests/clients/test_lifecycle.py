@@ -13,6 +13,7 @@ import pytest
 from sendx_async import (
     AsyncTrackingClient,
     ClientClosedError,
+    Clock,
     ConfigurationError,
     InvalidRequestError,
     Rate,
@@ -170,10 +171,12 @@ async def test_copies_share_the_rate(fake: FakeSendX, make_client: MakeClient) -
 
 
 @pytest.mark.asyncio
-async def test_copies_share_the_retry_budget(fake: FakeSendX, make_client: MakeClient) -> None:
+async def test_copies_share_the_retry_budget(
+    fake: FakeSendX, make_client: MakeClient, stopped_clock: Clock
+) -> None:
     fake.respond(500, times=None)
-    retry = RetryPolicy(max_retries=10, base=0, cap=0, budget=4, refill=0, refill_per_call=0)
-    async with make_client(retry=retry) as client:
+    retry = RetryPolicy(max_retries=10, base=0, cap=0, budget=4)
+    async with make_client(retry=retry, clock=stopped_clock) as client:
         for each in (client, client.with_options(deadline=20), client.with_options(retry=retry)):
             with pytest.raises(SendXError):
                 await each.identify_contact(JANE)

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextvars
-import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -16,7 +15,6 @@ import trio
 from sendx_async import (
     AttemptTimeout,
     ClientClosedError,
-    ConfigurationError,
     CustomEventRequest,
     Event,
     IdentifyRequest,
@@ -26,20 +24,15 @@ from sendx_async import (
     TrackingClient,
     TrackRequest,
 )
-from sendx_async.testing import FakeSendX
+from sendx_async.testing import FakeSendX, InstantClock
 
 JANE = {"email": "jane@example.com"}
 MakeClient = Callable[..., TrackingClient]
 
 
-@pytest.fixture(params=["asyncio", "trio"])
-def backend(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 @pytest.fixture
-def make(fake_sendx: FakeSendX, backend: str) -> Iterator[MakeClient]:
-    """Make clients of the fake server, on both backends, that are closed at the end."""
+def make(fake_sendx: FakeSendX) -> Iterator[MakeClient]:
+    """Make clients of the fake server that are closed at the end."""
     made: list[TrackingClient] = []
 
     def make(
@@ -52,7 +45,6 @@ def make(fake_sendx: FakeSendX, backend: str) -> Iterator[MakeClient]:
             fake_sendx.api_key,
             base_url=fake_sendx.url,
             retry=RetryPolicy(0),
-            backend=backend,
             on_event=on_event,
             http_client=http_client,
             timeout=timeout,
@@ -218,21 +210,6 @@ def test_a_call_from_on_event_is_refused_not_deadlocked(make: MakeClient) -> Non
     assert not client.is_closed
 
 
-def test_on_event_may_use_a_client_on_the_other_kind_of_loop(
-    make: MakeClient, backend: str, fake_sendx: FakeSendX
-) -> None:
-    other = "trio" if backend == "asyncio" else "asyncio"
-    with TrackingClient(fake_sendx.api_key, base_url=fake_sendx.url, backend=other) as inner:
-
-        def listener(event: Event) -> None:
-            if event.kind == "call_started":
-                with pytest.warns(RuntimeWarning, match="blocks it"):
-                    inner.identify_contact({"email": "inner@example.com"})
-
-        make(on_event=listener).identify_contact(JANE)
-    assert set(fake_sendx.contacts) == {"inner@example.com", "jane@example.com"}
-
-
 def test_a_listener_that_exits_ends_its_call_and_not_the_loop(make: MakeClient) -> None:
     def listener(event: Event) -> None:
         raise SystemExit(3)
@@ -282,13 +259,10 @@ def test_a_borrowed_client_is_used_and_stays_open(make: MakeClient) -> None:
     assert not borrowed.is_closed
 
 
-@pytest.mark.parametrize("given", ["curio", "", None, ["trio"]])
-def test_an_unknown_backend_is_refused(given: object) -> None:
-    with pytest.raises(ConfigurationError, match="backend must be one of asyncio, trio"):
-        TrackingClient("key", backend=given)  # type: ignore[arg-type]
-
-
-def test_a_backend_that_is_not_installed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "trio", None)
-    with pytest.raises(ConfigurationError, match="pip install trio"):
-        TrackingClient("key", backend="trio")
+def test_nobody_waits_by_an_instant_clock(fake_sendx: FakeSendX) -> None:
+    clock = InstantClock()
+    fake_sendx.respond(429, retry_after=20)
+    with TrackingClient(fake_sendx.api_key, base_url=fake_sendx.url, clock=clock) as client:
+        began = clock.monotonic()
+        assert client.identify_contact_with_http_info(JANE).attempts == 2
+    assert clock.monotonic() - began >= 20

@@ -71,9 +71,8 @@ class TestCalls:
         run(backend, main)
         assert sorted(filter(None, map(parent_id, recorded.spans))) == sorted(parents * 2)
 
-    @pytest.mark.parametrize("loop", ["asyncio", "trio"])
     def test_also_in_threads_with_a_synchronous_client(
-        self, fake_sendx: FakeSendX, recorded: Recorded, loop: str
+        self, fake_sendx: FakeSendX, recorded: Recorded
     ) -> None:
         together = threading.Barrier(4)
         handlers: dict[str, int] = {}
@@ -88,7 +87,7 @@ class TestCalls:
 
         telemetry = recorded.telemetry()
         with TrackingClient(
-            fake_sendx.api_key, base_url=fake_sendx.url, on_event=telemetry, backend=loop
+            fake_sendx.api_key, base_url=fake_sendx.url, on_event=telemetry
         ) as client:
             client.identify_contact(JANE)
             with ThreadPoolExecutor(4) as threads:

@@ -127,7 +127,7 @@ class TestLimits:
             assert decide_on(answered(429, retry_after), retries_done=2, jitter=1.0) == retry_after
 
     def test_a_refused_deadline_or_limit_spends_nothing(self) -> None:
-        budget, policy = RetryBudget(), RetryPolicy(budget=1, refill=0)
+        budget, policy = RetryBudget(), RetryPolicy(budget=1)
         assert decide_on(ConnectError("x"), policy=policy, budget=budget, time_left=0.1) is None
         assert decide_on(ConnectError("x"), policy=policy, budget=budget, retries_done=3) is None
         assert decide_on(answered(404), policy=policy, budget=budget) is None
@@ -135,7 +135,7 @@ class TestLimits:
         assert decide_on(ConnectError("x"), policy=policy, budget=budget) is None
 
     def test_a_wait_that_the_server_asked_for_needs_no_budget(self) -> None:
-        budget, policy = RetryBudget(), RetryPolicy(budget=0, refill=0)
+        budget, policy = RetryBudget(), RetryPolicy(budget=0)
         assert decide_on(answered(500), policy=policy, budget=budget) is None
         assert decide_on(answered(429), policy=policy, budget=budget) is None
         assert decide_on(answered(429, 1.0), policy=policy, budget=budget) == 1.0
@@ -186,36 +186,36 @@ class TestBudget:
             assert self.spend_all(RetryBudget(), POLICY, now) == 20
 
     def test_time_brings_retries_back_up_to_the_budget(self) -> None:
-        budget, policy = RetryBudget(), RetryPolicy(budget=5, refill=2, refill_per_call=0)
+        budget, policy = RetryBudget(), RetryPolicy(budget=5)
         assert self.spend_all(budget, policy, 100.0) == 5
-        assert self.spend_all(budget, policy, 100.4) == 0
-        assert self.spend_all(budget, policy, 100.5) == 1
-        assert self.spend_all(budget, policy, 102.0) == 3
+        assert self.spend_all(budget, policy, 100.9) == 0
+        assert self.spend_all(budget, policy, 101.0) == 1
+        assert self.spend_all(budget, policy, 104.0) == 3
         assert self.spend_all(budget, policy, 1000.0) == 5
 
     def test_calls_bring_retries_back_up_to_the_budget(self) -> None:
-        budget, policy = RetryBudget(), RetryPolicy(budget=3, refill=0, refill_per_call=0.25)
+        budget, policy = RetryBudget(), RetryPolicy(budget=3)
         for _ in range(100):
-            budget.earn(policy)  # a full budget takes no more
+            budget.earn()  # a full budget takes no more
         assert self.spend_all(budget, policy, 1.0) == 3
-        for _ in range(3):
-            budget.earn(policy)
+        for _ in range(4):
+            budget.earn()
         assert not budget.spend(policy, now=1.0)
-        budget.earn(policy)
+        budget.earn()
         assert self.spend_all(budget, policy, 1.0) == 1
         for _ in range(100):
-            budget.earn(policy)
+            budget.earn()
         assert self.spend_all(budget, policy, 1.0) == 3
 
     def test_a_clock_read_before_another_threads_gives_nothing_away(self) -> None:
-        budget, policy = RetryBudget(), RetryPolicy(budget=2, refill=1)
+        budget, policy = RetryBudget(), RetryPolicy(budget=2)
         assert self.spend_all(budget, policy, 100.0) == 2
         for now in (99.5, 100.0, 99.0, 100.0):
             assert not budget.spend(policy, now=now)
         assert self.spend_all(budget, policy, 102.0) == 2
 
     def test_threads_share_it(self) -> None:
-        budget, policy = RetryBudget(), RetryPolicy(budget=500, refill=0, refill_per_call=0)
+        budget, policy = RetryBudget(), RetryPolicy(budget=500)
         start, granted = threading.Barrier(8), list[int]()
 
         def spend() -> None:
@@ -233,15 +233,15 @@ class TestBudget:
 class TestPolicy:
     def test_defaults_are_as_documented(self) -> None:
         assert (POLICY.max_retries, POLICY.base, POLICY.cap) == (3, 0.5, 8.0)
-        assert (POLICY.budget, POLICY.refill, POLICY.refill_per_call) == (20.0, 1.0, 0.2)
-        assert RetryPolicy(0, base=0, cap=0, budget=0, refill=0, refill_per_call=0).max_retries == 0
+        assert POLICY.budget == 20.0
+        assert RetryPolicy(0, base=0, cap=0, budget=0).max_retries == 0
 
     @pytest.mark.parametrize("value", [-1, True, 1.5, "3", None], ids=repr)
     def test_max_retries_is_a_count(self, value: Any) -> None:
         with pytest.raises(ConfigurationError, match="RetryPolicy: max_retries must be an int"):
             RetryPolicy(value)
 
-    @pytest.mark.parametrize("name", ["base", "cap", "budget", "refill", "refill_per_call"])
+    @pytest.mark.parametrize("name", ["base", "cap", "budget"])
     @pytest.mark.parametrize(
         "value", [-1, -0.1, True, "3", None, math.nan, 10**400], ids=lambda value: repr(value)[:9]
     )
@@ -255,7 +255,7 @@ class TestPolicy:
             RetryPolicy(**{name: math.inf})  # type: ignore[arg-type]
 
     def test_there_may_be_no_budget(self) -> None:
-        budget, policy = RetryBudget(), RetryPolicy(budget=math.inf, refill=0)
+        budget, policy = RetryBudget(), RetryPolicy(budget=math.inf)
         assert all(budget.spend(policy, now=1.0) for _ in range(1000))
 
     def test_a_policy_is_frozen_and_all_but_the_first_is_named(self) -> None:

@@ -11,9 +11,9 @@ from sendx_async.testing import FakeSendX
 PRELUDE = """
 import atexit, os, sys, threading, time
 from sendx_async import SendXError, RetryPolicy, TrackingClient
-key, url, backend = sys.argv[1:]
+key, url = sys.argv[1:]
 def make(**options):
-    return TrackingClient(key, base_url=url, backend=backend, **options)
+    return TrackingClient(key, base_url=url, **options)
 def in_thread(function, daemon):
     threading.Thread(target=function, daemon=daemon).start()
 def identify(client, name):
@@ -25,15 +25,13 @@ def identify(client, name):
         print(name, "identified", flush=True)
 """
 
-pytestmark = pytest.mark.parametrize("backend", ["asyncio", "trio"])
-
 
 def run(
-    script: str, fake: FakeSendX, backend: str, *, before_import: str = ""
+    script: str, fake: FakeSendX, *, before_import: str = ""
 ) -> "subprocess.CompletedProcess[str]":
     code = before_import + PRELUDE + script
     return subprocess.run(
-        [sys.executable, "-c", code, fake.api_key, fake.url, backend],
+        [sys.executable, "-c", code, fake.api_key, fake.url],
         capture_output=True,
         text=True,
         timeout=40,
@@ -49,15 +47,15 @@ def seconds_to_exit(done: "subprocess.CompletedProcess[str]") -> float:
 LEAVE = "\nprint('leaving', time.monotonic(), flush=True)\n"
 
 
-def test_exit_without_close_is_quick(fake_sendx: FakeSendX, backend: str) -> None:
-    done = run("client = make(); identify(client, 'jane')" + LEAVE, fake_sendx, backend)
+def test_exit_without_close_is_quick(fake_sendx: FakeSendX) -> None:
+    done = run("client = make(); identify(client, 'jane')" + LEAVE, fake_sendx)
     assert seconds_to_exit(done) < 2
     assert done.returncode == 0
     assert done.stderr == ""
     fake_sendx.wait_for(lambda: fake_sendx.connections.open == 0)
 
 
-def test_exit_while_daemon_threads_hang_is_quick(fake_sendx: FakeSendX, backend: str) -> None:
+def test_exit_while_daemon_threads_hang_is_quick(fake_sendx: FakeSendX) -> None:
     fake_sendx.black_hole(path="track", times=None)
     script = """
 client = make(on_event=lambda e: e.kind == "call_started" and begun.release())
@@ -69,13 +67,13 @@ for _ in range(5):
 for _ in range(5):
     begun.acquire()
 """
-    done = run(script + LEAVE, fake_sendx, backend)
+    done = run(script + LEAVE, fake_sendx)
     assert seconds_to_exit(done) < 2
     assert done.returncode == 0
     fake_sendx.wait_for(lambda: fake_sendx.connections.open == 0)
 
 
-def test_a_call_cut_off_by_the_exit_says_so(fake_sendx: FakeSendX, backend: str) -> None:
+def test_a_call_cut_off_by_the_exit_says_so(fake_sendx: FakeSendX) -> None:
     fake_sendx.black_hole(times=None)
     script = """
 begun, ended = threading.Event(), threading.Event()
@@ -88,14 +86,12 @@ begun.wait()
 """
     # What is registered before the package is imported runs after the package has closed.
     early = "import atexit\natexit.register(lambda: ended.wait(5))\n"
-    done = run(script + LEAVE, fake_sendx, backend, before_import=early)
+    done = run(script + LEAVE, fake_sendx, before_import=early)
     assert "hanging ResponseLost True the interpreter exits during the call" in done.stdout
     assert done.stderr == ""
 
 
-def test_exit_while_daemon_threads_go_on_calling_is_clean(
-    fake_sendx: FakeSendX, backend: str
-) -> None:
+def test_exit_while_daemon_threads_go_on_calling_is_clean(fake_sendx: FakeSendX) -> None:
     script = """
 client = make()
 begun = threading.Semaphore(0)
@@ -111,14 +107,12 @@ for _ in range(10):
 for _ in range(50):
     begun.acquire()
 """
-    done = run(script + LEAVE, fake_sendx, backend)
+    done = run(script + LEAVE, fake_sendx)
     assert seconds_to_exit(done) < 2
     assert done.stderr == ""
 
 
-def test_exit_waits_for_calls_in_other_threads_as_python_does(
-    fake_sendx: FakeSendX, backend: str
-) -> None:
+def test_exit_waits_for_calls_in_other_threads_as_python_does(fake_sendx: FakeSendX) -> None:
     fake_sendx.black_hole(path="track", times=None)
     script = """
 client = make(deadline=0.5, retry=RetryPolicy(0))
@@ -130,15 +124,13 @@ def hang():
         print(type(error).__name__, flush=True)
 in_thread(hang, daemon=False)
 """
-    done = run(script + LEAVE, fake_sendx, backend)
+    done = run(script + LEAVE, fake_sendx)
     assert seconds_to_exit(done) < 2.5
     assert "DeadlineExceeded" in done.stdout
     assert done.stderr == ""
 
 
-def test_a_listener_that_blocks_does_not_keep_the_interpreter(
-    fake_sendx: FakeSendX, backend: str
-) -> None:
+def test_a_listener_that_blocks_does_not_keep_the_interpreter(fake_sendx: FakeSendX) -> None:
     script = """
 blocked = threading.Event()
 def listener(event):
@@ -148,29 +140,25 @@ client = make(on_event=listener)
 in_thread(lambda: client.identify_contact({"email": "jane@example.com"}), daemon=True)
 blocked.wait()
 """
-    done = run(script + LEAVE, fake_sendx, backend)
+    done = run(script + LEAVE, fake_sendx)
     assert seconds_to_exit(done) < 2.5
     assert done.returncode == 0
 
 
-def test_calls_from_atexit_work_as_long_as_the_loop_is_open(
-    fake_sendx: FakeSendX, backend: str
-) -> None:
+def test_calls_from_atexit_work_as_long_as_the_loop_is_open(fake_sendx: FakeSendX) -> None:
     script = """
 client = make()
 identify(client, "before")
 atexit.register(client.close)
 atexit.register(identify, client, "last")
 """
-    done = run(script + LEAVE, fake_sendx, backend)
+    done = run(script + LEAVE, fake_sendx)
     assert "last identified" in done.stdout
     assert done.stderr == ""
     assert seconds_to_exit(done) < 2
 
 
-def test_calls_from_atexit_after_the_end_of_the_loop_are_refused(
-    fake_sendx: FakeSendX, backend: str
-) -> None:
+def test_calls_from_atexit_after_the_end_of_the_loop_are_refused(fake_sendx: FakeSendX) -> None:
     early = """
 import atexit
 def late():
@@ -182,7 +170,7 @@ def late():
 atexit.register(late)
 """
     script = "client, never_used = make(), make()\nidentify(client, 'before')"
-    done = run(script + LEAVE, fake_sendx, backend, before_import=early)
+    done = run(script + LEAVE, fake_sendx, before_import=early)
     assert "late ClientClosedError False the interpreter is exiting" in done.stdout
     assert "never ClientClosedError False the interpreter is exiting" in done.stdout
     assert "closed True True" in done.stdout
@@ -190,16 +178,16 @@ atexit.register(late)
     assert seconds_to_exit(done) < 2
 
 
-def test_closing_an_unused_client_starts_no_thread(fake_sendx: FakeSendX, backend: str) -> None:
+def test_closing_an_unused_client_starts_no_thread(fake_sendx: FakeSendX) -> None:
     script = """
 with make() as client:
     pass
 print(threading.active_count(), client.is_closed)
 """
-    assert run(script, fake_sendx, backend).stdout.strip() == "1 True"
+    assert run(script, fake_sendx).stdout.strip() == "1 True"
 
 
-def test_a_first_call_that_can_start_no_thread_says_so(fake_sendx: FakeSendX, backend: str) -> None:
+def test_a_first_call_that_can_start_no_thread_says_so(fake_sendx: FakeSendX) -> None:
     # Python 3.12 and later refuse to start threads in atexit handlers, with this error.
     script = """
 client = make()
@@ -211,13 +199,13 @@ threading.Thread.start = start
 identify(client, "later")
 client.close()
 """
-    done = run(script, fake_sendx, backend)
+    done = run(script, fake_sendx)
     assert "early ConnectError False the event loop of the synchronous" in done.stdout
     assert "can't create new thread" in done.stdout
     assert "later identified" in done.stdout
 
 
-def test_a_loop_that_gets_no_file_handles_says_so(fake_sendx: FakeSendX, backend: str) -> None:
+def test_a_loop_that_gets_no_file_handles_says_so(fake_sendx: FakeSendX) -> None:
     pytest.importorskip("resource", reason="Windows has no limit of open files to set")
     script = """
 import resource
@@ -225,13 +213,13 @@ client = make()
 limits = resource.getrlimit(resource.RLIMIT_NOFILE)
 import anyio
 async def nothing(): pass
-anyio.run(nothing, backend=backend)  # imports need file handles too
+anyio.run(nothing)  # imports need file handles too
 resource.setrlimit(resource.RLIMIT_NOFILE, (4, limits[1]))
 identify(client, "early")
 resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 identify(client, "later")
 client.close()
 """
-    done = run(script, fake_sendx, backend)
+    done = run(script, fake_sendx)
     assert "early ConnectError False the event loop of the synchronous" in done.stdout
     assert "later identified" in done.stdout

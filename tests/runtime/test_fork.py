@@ -12,9 +12,9 @@ from sendx_async.testing import FakeSendX
 PRELUDE = """
 import os, signal, sys, threading, traceback
 from sendx_async import Rate, RetryPolicy, SendXError, TrackingClient
-key, url, backend = sys.argv[1:]
+key, url = sys.argv[1:]
 def make(**options):
-    return TrackingClient(key, base_url=url, backend=backend, **options)
+    return TrackingClient(key, base_url=url, **options)
 def identify(client, name):
     client.identify_contact({"email": f"{name}@example.com"})
 def fork(function):
@@ -34,16 +34,13 @@ def wait(pid):
         sys.exit(f"a child ended with status {status}")
 """
 
-pytestmark = [
-    pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork"),
-    pytest.mark.parametrize("backend", ["asyncio", "trio"]),
-]
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
 
-def run(script: str, fake: FakeSendX, backend: str, *, before_import: str = "") -> None:
+def run(script: str, fake: FakeSendX, *, before_import: str = "") -> None:
     code = before_import + PRELUDE + script
     done = subprocess.run(
-        [sys.executable, "-c", code, fake.api_key, fake.url, backend],
+        [sys.executable, "-c", code, fake.api_key, fake.url],
         capture_output=True,
         text=True,
         timeout=50,
@@ -53,7 +50,7 @@ def run(script: str, fake: FakeSendX, backend: str, *, before_import: str = "") 
 
 
 def test_first_call_in_the_child_works_and_parent_keeps_its_connection(
-    fake_sendx: FakeSendX, backend: str
+    fake_sendx: FakeSendX,
 ) -> None:
     script = """
 with make() as client:
@@ -61,7 +58,7 @@ with make() as client:
     wait(fork(lambda: identify(client, "child")))
     identify(client, "parent-again")
 """
-    run(script, fake_sendx, backend)
+    run(script, fake_sendx)
     assert list(fake_sendx.contacts) == [
         "parent@example.com",
         "child@example.com",
@@ -72,7 +69,7 @@ with make() as client:
 
 @pytest.mark.parametrize("end", ["client.close()", "", "identify(client, 'child')"])
 def test_child_that_ends_as_a_program_leaves_the_parent_its_connection(
-    fake_sendx: FakeSendX, backend: str, end: str
+    fake_sendx: FakeSendX, end: str
 ) -> None:
     script = f"""
 client = make()
@@ -86,12 +83,12 @@ wait(pid)
 identify(client, "parent-again")
 client.close()
 """
-    run(script, fake_sendx, backend)
+    run(script, fake_sendx)
     assert "parent-again@example.com" in fake_sendx.contacts
     assert fake_sendx.connections.accepted == 1 + ("identify" in end)
 
 
-def test_prefork_server(fake_sendx: FakeSendX, backend: str) -> None:
+def test_prefork_server(fake_sendx: FakeSendX) -> None:
     script = """
 with make() as client:
     identify(client, "parent")
@@ -111,12 +108,12 @@ with make() as client:
         wait(pid)
     identify(client, "parent-last")
 """
-    run(script, fake_sendx, backend)
+    run(script, fake_sendx)
     assert len(fake_sendx.contacts) == 1 + 4 * 8 + 20 + 1
     assert fake_sendx.connections.accepted <= 1 + 4 * 8
 
 
-def test_forks_in_the_middle_of_calls_never_hang(fake_sendx: FakeSendX, backend: str) -> None:
+def test_forks_in_the_middle_of_calls_never_hang(fake_sendx: FakeSendX) -> None:
     script = """
 with make(rate=Rate(100_000, burst=1000)) as client:
     stop = threading.Event()
@@ -132,13 +129,11 @@ with make(rate=Rate(100_000, burst=1000)) as client:
     for thread in threads:
         thread.join()
 """
-    run(script, fake_sendx, backend)
+    run(script, fake_sendx)
     assert {f"child{n}@example.com" for n in range(40)} <= set(fake_sendx.contacts)
 
 
-def test_forks_while_the_first_call_starts_the_loop_never_hang(
-    fake_sendx: FakeSendX, backend: str
-) -> None:
+def test_forks_while_the_first_call_starts_the_loop_never_hang(fake_sendx: FakeSendX) -> None:
     script = """
 def first_call(round):
     client = make()
@@ -150,13 +145,11 @@ def first_call(round):
 for round in range(20):
     wait(fork(lambda: first_call(round)))
 """
-    run(script, fake_sendx, backend)
+    run(script, fake_sendx)
     assert len(fake_sendx.contacts) == 40
 
 
-def test_a_first_call_imports_nothing_once_its_loop_runs(
-    fake_sendx: FakeSendX, backend: str
-) -> None:
+def test_a_first_call_imports_nothing_once_its_loop_runs(fake_sendx: FakeSendX) -> None:
     # A fork waits for the start of the loop; a module half imported would be broken in the child.
     script = """
 before = []
@@ -165,12 +158,10 @@ with make(on_event=lambda _: before or before.append(set(sys.modules))) as clien
     new = set(sys.modules) - before[0]
     assert not new, new
 """
-    run("url = url.replace('127.0.0.1', 'localhost')" + script, fake_sendx, backend)
+    run("url = url.replace('127.0.0.1', 'localhost')" + script, fake_sendx)
 
 
-def test_locks_that_a_thread_holds_at_the_fork_are_free_in_the_child(
-    fake_sendx: FakeSendX, backend: str
-) -> None:
+def test_locks_that_a_thread_holds_at_the_fork_are_free_in_the_child(fake_sendx: FakeSendX) -> None:
     script = """
 with make(rate=Rate(1000), retry=RetryPolicy(base=0, cap=0)) as client:
     shared = client._client._shared
@@ -188,11 +179,11 @@ with make(rate=Rate(1000), retry=RetryPolicy(base=0, cap=0)) as client:
     wait(pid)
 """
     fake_sendx.respond(500)  # a retry takes one from the budget
-    run(script, fake_sendx, backend)
+    run(script, fake_sendx)
     assert "child@example.com" in fake_sendx.contacts
 
 
-def test_fork_in_a_thread_and_in_the_child_of_a_fork(fake_sendx: FakeSendX, backend: str) -> None:
+def test_fork_in_a_thread_and_in_the_child_of_a_fork(fake_sendx: FakeSendX) -> None:
     script = """
 with make() as client:
     identify(client, "parent")
@@ -208,16 +199,16 @@ with make() as client:
     thread.join()
     assert statuses == [0]
 """
-    run(script, fake_sendx, backend)
+    run(script, fake_sendx)
     assert len(fake_sendx.contacts) == 4
     assert fake_sendx.connections.accepted == 3
 
 
-def test_fork_that_the_library_is_not_told_of(fake_sendx: FakeSendX, backend: str) -> None:
+def test_fork_that_the_library_is_not_told_of(fake_sendx: FakeSendX) -> None:
     # As when something in C forks without calling what is registered.
     before_import = """
 import os
-import asyncio, httpx, trio  # these need to be told all the same
+import asyncio, httpx  # these need to be told all the same
 register = os.register_at_fork
 del os.register_at_fork
 import sendx_async._core.forks, sendx_async._runtime.loop_thread
@@ -230,13 +221,13 @@ with make() as client:
     wait(fork(client.close))
     identify(client, "parent-again")
 """
-    run(script, fake_sendx, backend, before_import=before_import)
+    run(script, fake_sendx, before_import=before_import)
     assert len(fake_sendx.contacts) == 3
     assert fake_sendx.connections.accepted == 2
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_multiprocessing(fake_sendx: FakeSendX, backend: str, method: str, tmp_path: Path) -> None:
+def test_multiprocessing(fake_sendx: FakeSendX, method: str, tmp_path: Path) -> None:
     # What is spawned imports the script, so it has to be a file.
     script = tmp_path / "program.py"
     work = """
@@ -255,7 +246,7 @@ if __name__ == "__main__":
 """
     script.write_text(PRELUDE + work.replace("METHOD", repr(method)), encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, script, fake_sendx.api_key, fake_sendx.url, backend],
+        [sys.executable, script, fake_sendx.api_key, fake_sendx.url],
         capture_output=True,
         text=True,
         timeout=50,
@@ -266,7 +257,7 @@ if __name__ == "__main__":
 
 
 def test_borrowed_client_that_the_parent_used_is_refused_in_the_child(
-    fake_sendx: FakeSendX, backend: str
+    fake_sendx: FakeSendX,
 ) -> None:
     script = """
 import httpx
@@ -285,7 +276,7 @@ def child():
 wait(fork(child))
 identify(copy, "parent-again")
 """
-    run(script, fake_sendx, backend)
+    run(script, fake_sendx)
     assert list(fake_sendx.contacts) == [
         "parent@example.com",
         "child@example.com",

@@ -22,8 +22,8 @@ from sendx_async import TrackingClient
 
 # A test runner in the background may have had SIGINT ignored, which children inherit.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-key, url, backend = sys.argv[1:]
-with TrackingClient(key, base_url=url, backend=backend) as client:
+key, url = sys.argv[1:]
+with TrackingClient(key, base_url=url) as client:
     client.identify_contact({"email": "before@example.com"})
     print("ready", flush=True)
     sys.stdin.readline()
@@ -43,7 +43,7 @@ import signal, sys, threading
 from sendx_async import TrackingClient
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
-key, url, backend = sys.argv[1:]
+key, url = sys.argv[1:]
 is_busy, go_on = threading.Event(), threading.Event()
 main = threading.get_ident()
 
@@ -58,7 +58,7 @@ def interrupt_when_main_waits():
         go_on.wait(0.01)
     signal.raise_signal(signal.SIGINT)
 
-with TrackingClient(key, base_url=url, backend=backend, on_event=keep_busy) as client:
+with TrackingClient(key, base_url=url, on_event=keep_busy) as client:
     call = {"email": "before@example.com"}
     first = threading.Thread(target=client.identify_contact, args=[call])
     first.start()
@@ -84,8 +84,8 @@ def interrupt(number, frame):
     raise KeyboardInterrupt
 
 signal.signal(signal.SIGALRM, interrupt)
-key, url, backend = sys.argv[1:]
-with TrackingClient(key, base_url=url, backend=backend) as client:
+key, url = sys.argv[1:]
+with TrackingClient(key, base_url=url) as client:
     began = time.monotonic()
     for _ in range(30):
         client.identify_contact({"email": "before@example.com"})
@@ -110,9 +110,9 @@ with TrackingClient(key, base_url=url, backend=backend) as client:
 class Child:
     """A process that runs a script, told to go on and listened to line by line."""
 
-    def __init__(self, script: str, fake: FakeSendX, backend: str) -> None:
+    def __init__(self, script: str, fake: FakeSendX) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-W", "error", "-c", script, fake.api_key, fake.url, backend],
+            [sys.executable, "-W", "error", "-c", script, fake.api_key, fake.url],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -159,11 +159,8 @@ def left_over(fake: FakeSendX) -> list[object]:
     return [r for r in fake.requests if r.status is None and not r.disconnected]
 
 
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_ctrl_c_ends_the_call_and_its_request(
-    fake_sendx: FakeSendX, backend: str, children: list[Child]
-) -> None:
-    child = Child(INTERRUPTED, fake_sendx, backend)
+def test_ctrl_c_ends_the_call_and_its_request(fake_sendx: FakeSendX, children: list[Child]) -> None:
+    child = Child(INTERRUPTED, fake_sendx)
     children.append(child)
     child.says("ready")
     fake_sendx.black_hole()
@@ -181,11 +178,10 @@ def test_ctrl_c_ends_the_call_and_its_request(
     assert "after@example.com" in fake_sendx.contacts
 
 
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_a_call_interrupted_before_the_loop_takes_it_is_never_made(
-    fake_sendx: FakeSendX, backend: str, children: list[Child]
+    fake_sendx: FakeSendX, children: list[Child]
 ) -> None:
-    child = Child(BUSY, fake_sendx, backend)
+    child = Child(BUSY, fake_sendx)
     children.append(child)
     child.says("interrupted")
     child.ends_well()
@@ -193,11 +189,10 @@ def test_a_call_interrupted_before_the_loop_takes_it_is_never_made(
 
 
 @pytest.mark.usefixtures("children_unmeasured")
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_interrupts_at_any_moment_leave_no_request_running(
-    fake_sendx: FakeSendX, backend: str, children: list[Child]
+    fake_sendx: FakeSendX, children: list[Child]
 ) -> None:
-    child = Child(STORM, fake_sendx, backend)
+    child = Child(STORM, fake_sendx)
     children.append(child)
     child.says("ready")
     fake_sendx.black_hole(times=None)

@@ -36,9 +36,9 @@ from .sources import Counting, contacts
 
 
 @pytest.fixture
-def client(fake_sendx: FakeSendX, backend: str) -> Iterator[TrackingClient]:
+def client(fake_sendx: FakeSendX) -> Iterator[TrackingClient]:
     with TrackingClient(
-        fake_sendx.api_key, base_url=fake_sendx.url, backend=backend,
+        fake_sendx.api_key, base_url=fake_sendx.url,
         retry=RetryPolicy(base=0.001, cap=0.01), clock=StoppedClock(),
     ) as client:  # fmt: skip
         yield client
@@ -277,12 +277,12 @@ def test_an_exception_in_the_consumer_comes_out_as_it_is(client: TrackingClient)
     assert stream.unclaimed
 
 
-def test_on_event_is_told_of_pauses_of_a_stream(fake_sendx: FakeSendX, backend: str) -> None:
+def test_on_event_is_told_of_pauses_of_a_stream(fake_sendx: FakeSendX) -> None:
     fake_sendx.respond(503, times=10)
     events: list[Event] = []
     with (
         TrackingClient(
-            fake_sendx.api_key, base_url=fake_sendx.url, backend=backend, on_event=events.append,
+            fake_sendx.api_key, base_url=fake_sendx.url, on_event=events.append,
             retry=RetryPolicy(base=0.001, cap=0.01), clock=StoppedClock(),
         ) as client,
         client.send_many(contacts(100)) as outcomes,
@@ -291,9 +291,7 @@ def test_on_event_is_told_of_pauses_of_a_stream(fake_sendx: FakeSendX, backend: 
     assert {e.kind for e in events if e.operation == "send_many"} == {"paused", "resumed"}
 
 
-def test_a_stream_can_not_be_opened_where_its_loop_runs(
-    fake_sendx: FakeSendX, backend: str
-) -> None:
+def test_a_stream_can_not_be_opened_where_its_loop_runs(fake_sendx: FakeSendX) -> None:
     refusals: list[BaseException] = []
 
     def listen(_event: Event) -> None:
@@ -303,9 +301,7 @@ def test_a_stream_can_not_be_opened_where_its_loop_runs(
         except RuntimeError as error:
             refusals.append(error)
 
-    with TrackingClient(
-        fake_sendx.api_key, base_url=fake_sendx.url, backend=backend, on_event=listen
-    ) as client:
+    with TrackingClient(fake_sendx.api_key, base_url=fake_sendx.url, on_event=listen) as client:
         stream = client.send_many(contacts(1))
         client.identify_contact({"email": "jane@example.com"})
     assert "in the thread of its own event loop" in str(refusals[0])
@@ -357,7 +353,7 @@ def source():
         read += 1
         yield {"email": f"c{read}@example.com"}
 
-client = TrackingClient(key, base_url=url, backend=backend)
+client = TrackingClient(key, base_url=url)
 stream = client.send_many(source())
 """
 INTERRUPTED = (

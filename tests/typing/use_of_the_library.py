@@ -137,7 +137,7 @@ def generated() -> Iterator[IdentifyRequest]:
 
 
 def synchronously() -> None:
-    with TrackingClient(retry=RetryPolicy(0), backend="trio") as client:
+    with TrackingClient(retry=RetryPolicy(0)) as client:
         assert_type(client, TrackingClient)
         assert_type(client.identify_contact({"email": "a@b.co"}), IdentifyResponse)
         assert_type(

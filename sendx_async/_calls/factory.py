@@ -1,0 +1,84 @@
+"""What begins the calls of a client: what all its calls have in common, in one object."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Self, TypeVar
+
+import attrs
+import httpx
+
+from sendx_async._calls.call import Call, Earlier
+from sendx_async._calls.shared import Shared
+from sendx_async._core.errors import ConfigurationError
+from sendx_async._core.operations import PATHS, Operation
+from sendx_async._core.options import PRODUCTION
+from sendx_async._core.settings import Settings
+from sendx_async._transport.exchange import Target
+
+ResponseT = TypeVar("ResponseT")
+
+
+def _targets_at(settings: Settings) -> dict[str, Target]:
+    try:
+        return {path: Target.at(settings.base_url + path) for path in PATHS}
+    except (httpx.InvalidURL, ValueError):
+        raise ConfigurationError(f"base_url must be a URL such as {PRODUCTION}") from None
+
+
+@attrs.frozen
+class CallFactory:
+    """Begins calls with a client's settings.
+
+    Args:
+        shared: What the client and its copies have in common.
+        settings: The settings of each call.
+        targets: Where each operation is posted, by its path. Default: at the settings' address.
+
+    Raises:
+        ConfigurationError: The settings' address is no URL.
+    """
+
+    shared: Shared
+    settings: Settings
+    targets: Mapping[str, Target] = attrs.field(
+        default=attrs.Factory(lambda self: _targets_at(self.settings), takes_self=True),
+        kw_only=True,
+    )
+
+    def begin(
+        self,
+        operation: Operation[Any, ResponseT],
+        request: Any,
+        *,
+        settings: Settings | None = None,
+        replay_safe: bool | None = None,
+        earlier: Earlier | None = None,
+        before_attempt: Callable[[], Awaitable[None]] | None = None,
+    ) -> Call[ResponseT]:
+        """Return a call whose time has begun, to be run; arguments as for `Call`.
+
+        Args:
+            operation: See there.
+            request: See there.
+            settings: Those of this call, for the same address. Default: the factory's own.
+            replay_safe: See there.
+            earlier: See there.
+            before_attempt: See there.
+        """
+        return Call(
+            self.shared,
+            settings or self.settings,
+            operation,
+            request,
+            self.targets[operation.path],
+            replay_safe=replay_safe,
+            earlier=earlier,
+            before_attempt=before_attempt,
+        )
+
+    def with_settings(self, settings: Settings) -> Self:
+        """Return a factory with other settings, perhaps for another address.
+
+        Raises:
+            ConfigurationError: The settings' address is no URL.
+        """
+        return type(self)(self.shared, settings)

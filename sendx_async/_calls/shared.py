@@ -1,0 +1,38 @@
+"""What a client and its copies have in common."""
+
+import httpx
+
+from sendx_async._calls.rate_limiter import RateLimiter
+from sendx_async._policy.retry import RetryBudget
+from sendx_async._runtime.clock import Clock
+
+
+class Shared:
+    """What a client and its copies have in common.
+
+    Args:
+        http: The httpx client that sends.
+        is_borrowed: Whether the application owns ``http``.
+        rate_limiter: When requests may begin.
+        clock: What all its waits go by.
+        most_at_once: How many requests can be under way in one event loop.
+    """
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        *,
+        is_borrowed: bool,
+        rate_limiter: RateLimiter,
+        clock: Clock,
+        most_at_once: float,
+    ) -> None:
+        self.http = http
+        self.is_borrowed = is_borrowed
+        self.rate_limiter = rate_limiter
+        self.clock = clock
+        self.now = clock.monotonic  # bound once, since every call asks several times
+        self.most_at_once = most_at_once
+        self.budget = RetryBudget()
+        self.is_used = False
+        self.is_closed = False

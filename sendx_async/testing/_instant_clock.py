@@ -1,0 +1,39 @@
+"""A clock for tests on which nobody waits."""
+
+import threading
+
+import anyio.lowlevel
+
+from sendx_async._runtime.clock import Clock
+
+
+class InstantClock(Clock):
+    """A clock on which nobody waits: sleeping moves its time on at once.
+
+    A client that goes by it decides as any other, and a test of its pauses, retries and rate takes
+    no time: ``AsyncTrackingClient(clock=InstantClock())``. In between its time passes as any does.
+
+    All who share it have one time. What one of them skips has passed for the others too, so it
+    counts for the deadlines of calls that are under way. It may be shared by threads.
+    """
+
+    __module__ = "sendx_async.testing"
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._skipped = 0.0
+
+    def monotonic(self) -> float:
+        """Return the time in seconds since some moment in the past, skipped ones included."""
+        return super().monotonic() + self._skipped
+
+    async def sleep(self, seconds: float) -> None:
+        """Let others run once, then move on to the end of the wait, unless it is over.
+
+        Args:
+            seconds: How long others believe that it takes.
+        """
+        end = self.monotonic() + seconds
+        await anyio.lowlevel.checkpoint()
+        with self._lock:
+            self._skipped += max(0.0, end - self.monotonic())

@@ -1,0 +1,30 @@
+"""The thread of the synchronous clients' event loop, when it ends while calls are handed to it."""
+
+import anyio
+import pytest
+
+from sendx_async import ClientClosedError
+from sendx_async._runtime.loop_thread import CrossThreadCall, LoopThread
+
+
+async def nothing() -> None:
+    await anyio.lowlevel.checkpoint()
+
+
+def test_a_call_handed_to_a_thread_that_has_ended_is_refused() -> None:
+    thread = LoopThread()
+    CrossThreadCall(nothing).run_in(thread)
+    thread.close()
+    with pytest.raises(ClientClosedError, match="the interpreter is exiting"):
+        CrossThreadCall(nothing).run_in(thread)
+
+
+def test_a_call_handed_to_a_loop_that_takes_no_more_tasks_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # A loop that is ending runs what it is handed after its tasks were cancelled.
+    thread = LoopThread()
+    monkeypatch.setattr(thread, "_takes_tasks", False)
+    thread.call_soon(lambda: thread.cancel(thread._tasks.cancel_scope))
+    with pytest.raises(ClientClosedError, match="the interpreter is exiting"):
+        CrossThreadCall(nothing).run_in(thread)
