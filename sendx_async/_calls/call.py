@@ -26,7 +26,7 @@ from sendx_async._core.operations import Operation
 from sendx_async._core.protocol import decode, encode
 from sendx_async._core.settings import Settings
 from sendx_async._policy.failures import pause_for_everyone
-from sendx_async._policy.retry import RetryBudget, backoff, decide
+from sendx_async._policy.retry import RetryBudget, backoff, retry_delay
 from sendx_async._transport.http1 import EXCHANGE, Exchange, RawAnswer, Target
 
 ResponseT = TypeVar("ResponseT")
@@ -275,7 +275,7 @@ class Call(Generic[ResponseT]):
             if pause is not None and shared.rate_limiter.pause(pause, error):
                 self._tell("paused", error, delay=pause)
         now = time.monotonic()
-        return decide(
+        return retry_delay(
             error,
             policy=settings.retry,
             budget=shared.budget,
