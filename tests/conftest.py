@@ -38,6 +38,8 @@ def seed(request: pytest.FixtureRequest) -> int:
     command = f"to repeat it: pytest '{node.nodeid}'{marked} --seed {seed}"
     node.add_report_section("setup", "seed", command)
     return seed
+
+
 class StoppedClock(Clock):
     """A clock whose time passes only where somebody sleeps, and at once."""
 

@@ -24,7 +24,7 @@ from sendx_async._core.operations import Operation
 from sendx_async._core.protocol import decode, encode
 from sendx_async._core.settings import Settings
 from sendx_async._policy.failures import pause_for_everyone
-from sendx_async._policy.retry import backoff, decide
+from sendx_async._policy.retry import backoff, retry_delay
 from sendx_async._transport.exchange import EXCHANGE, Exchange, RawAnswer, Target
 
 ResponseT = TypeVar("ResponseT")
@@ -246,7 +246,7 @@ class Call(Generic[ResponseT]):
             pause = pause_for_everyone(error, otherwise=wait)
             if pause is not None and shared.rate_limiter.pause(pause, error, now=now):
                 self._tell("paused", error, delay=pause)
-        return decide(
+        return retry_delay(
             error,
             policy=settings.retry,
             budget=shared.budget,

@@ -1,5 +1,6 @@
 """Whether all of SendX is in trouble, and when it may be tried again: pure, the clock passed in."""
 
+import enum
 import math
 from typing import Protocol
 
@@ -42,6 +43,34 @@ class FailureHistory:
     streaks: int = 0
 
 
+class Effect(enum.Enum):
+    """What a failure has to do with an outage."""
+
+    NONE = "there is no outage, and it is the request's own"
+    BEGINS = "an outage begins with it"
+    PROLONGS = "an outage was tried in vain"
+    LATE = "it had begun before the outage, or the latest pause of it"
+
+
+@attrs.frozen
+class NotedFailure:
+    """What follows a failure.
+
+    Attributes:
+        effect: What it has to do with an outage.
+        pause: Seconds that everybody has to pause from now; None if this failure is no reason to,
+            ``math.inf`` if the pause would take longer than there is patience.
+    """
+
+    effect: Effect
+    pause: float | None = None
+
+    @property
+    def is_in_outage(self) -> bool:
+        """Whether there is an outage now."""
+        return self.effect is not Effect.NONE
+
+
 class CircuitBreaker:
     """Tells trouble of one request from trouble of all, and when the next one may be tried.
 
@@ -82,13 +111,17 @@ class CircuitBreaker:
             return int(now >= self.resumes_at)
         return self._allowed
 
+    def is_too_early(self, begun: float) -> bool:
+        """Return whether what began then is no trial of an outage that there is."""
+        return self.is_open and begun < self.resumes_at
+
     def succeed(self, *, begun: float) -> bool:
         """Note that SendX answered a request as it should; tells whether that ends an outage.
 
         Args:
             begun: When the request began; one from before the pause proves nothing.
         """
-        if self.is_open and begun < self.resumes_at:
+        if self.is_too_early(begun):
             return False
         self._streak += 1
         was_open, self.is_open = self.is_open, False
@@ -106,7 +139,7 @@ class CircuitBreaker:
         jitter: float,
         begun: float,
         now: float,
-    ) -> float | None:
+    ) -> NotedFailure:
         """Note a failure; count it against the request, unless there is an outage.
 
         Args:
@@ -116,29 +149,32 @@ class CircuitBreaker:
             jitter: A random number from 0 to 1.
             begun: When the request began.
             now: The time.
-
-        Returns:
-            Seconds that everybody has to pause from now; None if this failure is no reason to,
-            ``math.inf`` if the pause would take longer than there is patience.
         """
         if failing.streak != self._streak:
             failing.streak = self._streak
             failing.streaks += 1
         if not self.is_open:
             if failure_class is not FailureClass.OUTAGE and not self._is_one_too_many(failing):
-                return None
+                return NotedFailure(Effect.NONE)
+            effect = Effect.BEGINS
             for each, count in self._failing.items():
                 each.failures -= count
             self._failing.clear()
             self.is_open = True
             self._since = now
-        elif begun >= self.resumes_at:
+        elif not self.is_too_early(begun):
+            effect = Effect.PROLONGS
             # While nobody had anything to send, nothing tried anybody's patience.
             self._since += begun - self.resumes_at
             if failure_class is not FailureClass.OUTAGE and failing.streaks > 1:
                 failing.failures += 1
         elif retry_after is None or now + retry_after < self.resumes_at + _MUCH_LONGER:
-            return None  # it was under way already when the pause began
+            return NotedFailure(Effect.LATE)
+        else:
+            effect = Effect.LATE
+        return NotedFailure(effect, self._pause(retry_after, jitter=jitter, now=now))
+
+    def _pause(self, retry_after: float | None, *, jitter: float, now: float) -> float:
         left = self._since + self._patience - now
         wait = self._next_wait(retry_after, jitter)
         if retry_after is None:

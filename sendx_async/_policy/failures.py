@@ -105,6 +105,11 @@ def may_be_found_later(error: SendXError) -> bool:
     return isinstance(error, NotFoundError)
 
 
+def retry_after_of(error: SendXError) -> float | None:
+    """Return the seconds for which SendX asks to wait with this error, or None."""
+    return error.retry_after if isinstance(error, ApiError) else None
+
+
 def pause_for_everyone(error: SendXError, *, otherwise: float) -> float | None:
     """Return the seconds that the whole client has to pause after this error, or None.
 

@@ -5,15 +5,16 @@ from collections.abc import Sequence
 
 import attrs
 
-from sendx_async._core.errors import ApiError, RateLimitError, SendXError
+from sendx_async._core.errors import SendXError
 from sendx_async._core.options import RetryPolicy
-from sendx_async._policy.adaptive_rate import AdaptiveRate
-from sendx_async._policy.circuit_breaker import CircuitBreaker, FailureHistory
+from sendx_async._policy.admission import Admission
+from sendx_async._policy.circuit_breaker import Effect, FailureHistory
 from sendx_async._policy.failures import (
     FailureClass,
     classify,
     is_endpoint_missing,
     may_be_found_later,
+    retry_after_of,
 )
 from sendx_async._policy.ordering import Message, OrderedQueue
 from sendx_async._policy.retry import backoff
@@ -79,35 +80,32 @@ class Recovery:
         self._patience = patience
         self._is_outbox = is_outbox
         self._unknown: set[str] = set()
-        self._breaker = CircuitBreaker(
+        self._admission = Admission(
             policy,
             patience=patience,
             most_at_once=most_at_once,
             at_first=1 if is_outbox else None,
+            now=now,
         )
-        self._adaptive_rate = AdaptiveRate(now)
         self._batches_fail = False
         self._outages_without_batches = 0
 
     @property
     def resumes_at(self) -> float:
         """When the next request may be tried in an outage."""
-        return self._breaker.resumes_at
+        return self._admission.resumes_at
 
     def allows(self, now: float) -> int:
         """Return how many requests may be under way."""
-        return self._breaker.allows(now)
+        return self._admission.allows(now)
 
     def wait(self, now: float) -> float:
         """Return the seconds until the next request may begin; if there are none, it begins now."""
-        if self._breaker.is_open:
-            self._adaptive_rate.begin(now)  # an outage is tried after its own waits
-            return 0.0
-        return self._adaptive_rate.wait(now)
+        return self._admission.wait(now, under_way=0)  # whoever asks has counted them
 
     def take(self) -> list[Message]:
         """Take the messages of the next request from the queue; none if none is ready."""
-        if self._breaker.is_open:
+        if self._admission.is_in_outage:
             return self._queue.take_for_trial(alone=self._batches_fail)
         return self._queue.take()
 
@@ -124,8 +122,7 @@ class Recovery:
         return self._note_reaction(messages, begun=begun, now=now)
 
     def _note_reaction(self, messages: Sequence[Message], *, begun: float, now: float) -> bool:
-        self._adaptive_rate.succeed(now)
-        ends_outage = self._breaker.succeed(begun=begun)
+        ends_outage = self._admission.succeed(begun=begun, now=now)
         if len(messages) > 1:
             self._outages_without_batches = 0
         elif ends_outage and self._batches_fail:
@@ -135,7 +132,7 @@ class Recovery:
         self._batches_fail = False
         return ends_outage
 
-    def decide(
+    def after_failure(
         self,
         messages: Sequence[Message],
         error: SendXError,
@@ -182,26 +179,23 @@ class Recovery:
         now: float,
     ) -> Decision:
         first, is_single = messages[0], len(messages) == 1
-        retry_after = error.retry_after if isinstance(error, ApiError) else None
-        was_on = self._breaker.is_open
-        was_trial = was_on and begun >= self._breaker.resumes_at
         # For whose fault it was, several that failed together count as one.
         failing = first if is_single else FailureHistory(first.contact)
-        pause = self._breaker.fail(
-            failing, failure_class, retry_after=retry_after, jitter=jitter, begun=begun, now=now
+        noted = self._admission.fail(
+            failing, failure_class, error, jitter=jitter, begun=begun, now=now
         )
-        if pause is not None and not was_on and isinstance(error, RateLimitError):
-            self._adaptive_rate.refuse(now, pause=pause)
         if failure_class is FailureClass.UNCERTAIN or (
             is_single and first.failures > self._policy.max_retries
         ):
-            return Decision(NextStep.FINISH, pause=pause)
-        if not is_single and failure_class is FailureClass.AGAIN and (was_trial or not was_on):
+            return Decision(NextStep.FINISH, pause=noted.pause)
+        may_be_batch = not is_single and failure_class is FailureClass.AGAIN
+        if may_be_batch and noted.effect is not Effect.LATE:
             # One of them may be what the server fails at, or it fails at batches.
-            self._batches_fail = self._breaker.is_open
-            return Decision(NextStep.APART, pause=pause)
-        if self._breaker.is_open:
-            return Decision(NextStep.AGAIN, pause=pause)
+            self._batches_fail = noted.is_in_outage
+            return Decision(NextStep.APART, pause=noted.pause)
+        if noted.is_in_outage:
+            return Decision(NextStep.AGAIN, pause=noted.pause)
+        retry_after = retry_after_of(error)
         if (retry_after or 0) > self._patience:
             return Decision(NextStep.FINISH)
         return Decision(

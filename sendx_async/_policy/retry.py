@@ -2,10 +2,10 @@
 
 import math
 
-from sendx_async._core.errors import ApiError, SendXError
+from sendx_async._core.errors import SendXError
 from sendx_async._core.forks import ForkSafeLock
 from sendx_async._core.options import RetryPolicy
-from sendx_async._policy.failures import Certainty, certainty_of
+from sendx_async._policy.failures import Certainty, certainty_of, retry_after_of
 
 _PER_SECOND = 1.0  # retries that come back into the budget
 _PER_CALL = 0.2
@@ -52,7 +52,7 @@ class RetryBudget:
             return True
 
 
-def decide(
+def retry_delay(
     error: SendXError,
     *,
     policy: RetryPolicy,
@@ -80,7 +80,7 @@ def decide(
         return None
     if retries_done >= policy.max_retries:
         return None
-    retry_after = error.retry_after if isinstance(error, ApiError) else None
+    retry_after = retry_after_of(error)
     delay = (
         backoff(policy, retries_done=retries_done, jitter=jitter)
         if retry_after is None

@@ -143,7 +143,7 @@ class Workers:
     def _after_failure(self, messages: list[Message], error: SendXError, begun: float) -> None:
         for message in messages:
             message.maybe_delivered = message.maybe_delivered or error.maybe_delivered
-        decision = self._recovery.decide(
+        decision = self._recovery.after_failure(
             messages,
             error,
             jitter=random.random(),  # noqa: S311 - jitter is no secret

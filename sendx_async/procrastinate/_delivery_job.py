@@ -1,5 +1,6 @@
 """A request as a job holds it: what is stored when it is put, and what a worker gets to see."""
 
+import enum
 import hashlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -89,6 +90,15 @@ def _problems(value: object, place: str) -> Iterator[str]:
             yield from _problems(item, f"{place}[{index}]")
 
 
+class DeliveryState(enum.Enum):
+    """What has become of a delivery since a worker has fetched it."""
+
+    HELD = "it is not being sent, or that does no harm; if it fails, this try counts"
+    UNDER_WAY = "it is being sent, and must not be sent twice"
+    EXCUSED = "it goes back, and this try doesn't count"
+    FAILED = "it has failed for good"
+
+
 class DeliveryJob(str):
     """A delivery that a worker has fetched; shows the operation only, wherever it is written.
 
@@ -99,23 +109,19 @@ class DeliveryJob(str):
         job_id: The job's id.
         worker_id: Which worker has it.
         attempts: How often it has failed by its own fault, as far as is known.
-        payload: What is stored of the request.
-        is_counted: Whether this try counts, if it fails.
-        is_under_way: Whether it is being sent, and must not be sent twice.
-        failure: Why it has failed for good, as JSON that is kept with the job.
+        stored_request: What is stored of the request.
+        state: What has become of it; changed by the methods alone.
+        note: What is kept with the job, as JSON: why it has failed for good.
     """
 
-    __slots__ = (
-        "attempts", "failure", "is_counted", "is_under_way", "job_id", "payload", "worker_id",
-    )  # fmt: skip
+    __slots__ = ("attempts", "job_id", "note", "state", "stored_request", "worker_id")
 
     job_id: int
     worker_id: int
     attempts: int
-    payload: dict[str, Any]
-    is_counted: bool
-    is_under_way: bool
-    failure: dict[str, str] | None
+    stored_request: dict[str, Any]
+    state: DeliveryState
+    note: dict[str, Any]
 
     @classmethod
     def of(cls, job: Job) -> "DeliveryJob":
@@ -124,10 +130,9 @@ class DeliveryJob(str):
         delivery.job_id = cast("int", job.id)
         delivery.worker_id = cast("int", job.worker_id)
         delivery.attempts = job.attempts
-        delivery.payload = job.task_kwargs
-        delivery.is_counted = True
-        delivery.is_under_way = False
-        delivery.failure = None
+        delivery.stored_request = job.task_kwargs
+        delivery.state = DeliveryState.HELD
+        delivery.note = {}
         return delivery
 
     def hide_in(self, job: Job) -> Job:
@@ -140,11 +145,24 @@ class DeliveryJob(str):
         held = job.task_kwargs.get("delivery")
         return held if isinstance(held, DeliveryJob) else None
 
+    def begin(self) -> None:
+        """Note that it is being sent, and must not be sent twice."""
+        self.state = DeliveryState.UNDER_WAY
+
+    def end(self) -> None:
+        """Note that it is no longer being sent, and what became of it is known."""
+        self.state = DeliveryState.HELD
+
+    def excuse(self) -> None:
+        """Note that it goes back through no fault of its own."""
+        self.state = DeliveryState.EXCUSED
+
     def fail(self, kind: FailureKind, text: str) -> None:
         """Note why it has failed for good."""
-        self.failure = failure(kind, text)
+        self.state = DeliveryState.FAILED
+        self.note = failure_note(kind, text)
 
 
-def failure(kind: FailureKind, text: str) -> dict[str, str]:
+def failure_note(kind: FailureKind, text: str) -> dict[str, Any]:
     """Return what is kept with a job that has failed for good."""
-    return {"kind": kind, "error": mask_addresses(text.replace("\0", ""))}
+    return {"failure": {"kind": kind, "error": mask_addresses(text.replace("\0", ""))}}

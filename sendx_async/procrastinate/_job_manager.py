@@ -15,7 +15,7 @@ from procrastinate.jobs import Job, Status
 from procrastinate.manager import JobManager
 
 from sendx_async.procrastinate import _statements as sql
-from sendx_async.procrastinate._delivery_job import DeliveryJob, failure
+from sendx_async.procrastinate._delivery_job import DeliveryJob, DeliveryState, failure_note
 
 _LONGEST_DATABASE_TROUBLE = 60.0  # seconds
 _SECONDS_BETWEEN_TRIES = 1.0
@@ -70,7 +70,7 @@ class Jobs(JobManager):
             is_rescue = job.task_name in self.rescuing and status is Status.SUCCEEDED
             await super().finish_job(job=job, status=status, delete_job=delete_job or is_rescue)
             return
-        if delivery.is_under_way:
+        if delivery.state is DeliveryState.UNDER_WAY:
             delivery.fail("uncertain", UNCERTAIN)
             status = Status.FAILED
         # What failed is kept even by a worker that deletes all others: nobody else knows of it.
@@ -101,11 +101,13 @@ class Jobs(JobManager):
         rows = await self.connector.execute_query_all_async(
             sql.MARK, id=delivery.job_id, worker=delivery.worker_id
         )
-        delivery.is_under_way = bool(rows)
-        return delivery.is_under_way
+        if rows:
+            delivery.begin()
+        return bool(rows)
 
     async def unmark(self, delivery: DeliveryJob) -> None:
         """Note that a delivery was certainly not applied."""
+        delivery.end()
         await self.connector.execute_query_all_async(
             sql.UNMARK, id=delivery.job_id, worker=delivery.worker_id
         )
@@ -126,7 +128,7 @@ class Jobs(JobManager):
             if job.task_name in self.rescuing:
                 await self.connector.execute_query_async(sql.FORGET, **seen)
             elif job.task_name in self.delivering:
-                note = {"failure": failure("uncertain", UNCERTAIN)}
+                note = failure_note("uncertain", UNCERTAIN)
                 for row in (await self._change(sql.RESCUE, note=note, **seen))[:1]:
                     if row["status"] == Status.FAILED.value:
                         logger.error("delivery %d: %s", job.id, UNCERTAIN)
@@ -151,9 +153,9 @@ class Jobs(JobManager):
                     id=delivery.job_id,
                     worker=delivery.worker_id,
                     status=status.value,
-                    counts=int(delivery.is_counted),
+                    counts=int(delivery.state is not DeliveryState.EXCUSED),
                     retry_at=retry_at,
-                    note={} if delivery.failure is None else {"failure": delivery.failure},
+                    note=delivery.note,
                 )
             except ConnectorException as error:
                 # Given up, it would stay this worker's for as long as the worker lives.

@@ -3,15 +3,17 @@
 import asyncio
 import datetime as dt
 import logging
+import math
 import random
+import time
 from collections import Counter
 from collections.abc import Callable
+from typing import Any, cast
 
 import attrs
 
 from sendx_async._clients.async_client import AsyncTrackingClient
 from sendx_async._core.errors import (
-    ApiError,
     ConfigurationError,
     InvalidRequestError,
     OutboxError,
@@ -24,12 +26,18 @@ from sendx_async._core.operations import contacts_of
 from sendx_async._core.options import RetryPolicy
 from sendx_async._core.protocol import operation_for
 from sendx_async._core.stored import from_stored
-from sendx_async._policy.circuit_breaker import FailureHistory
-from sendx_async._policy.failures import FailureClass, classify, may_be_found_later
+from sendx_async._policy.admission import Admission
+from sendx_async._policy.circuit_breaker import Effect, FailureHistory, NotedFailure
+from sendx_async._policy.failures import (
+    FailureClass,
+    classify,
+    may_be_found_later,
+    retry_after_of,
+)
 from sendx_async._policy.retry import backoff
-from sendx_async.procrastinate._admission import Admission, StoppingError
 from sendx_async.procrastinate._delivery_job import DeliveryJob, FailureKind
 from sendx_async.procrastinate._job_manager import Jobs
+from sendx_async.procrastinate._turns import StoppingError, Turn, Turns
 
 logger = logging.getLogger("sendx_async")
 
@@ -55,6 +63,10 @@ class LaterError(Exception):
 
 class DeliveryFailedError(Exception):
     """A delivery has failed for good, and is kept as failed."""
+
+
+class _TurnLostError(Exception):
+    """What was about to be sent must wait: an outage has begun, or is tried with something else."""
 
 
 class DeliverySender:
@@ -83,20 +95,26 @@ class DeliverySender:
         self._needs_new_client = False
         self._retry = retry
         cap = min(retry.cap, _LONGEST_WAIT_IN_OUTAGE)
-        self._admission = Admission(attrs.evolve(retry, cap=cap), most_at_once=most_at_once)
+        self._admission = Admission(
+            attrs.evolve(retry, cap=cap),
+            patience=math.inf,
+            most_at_once=most_at_once,
+            now=time.monotonic(),
+        )
+        self._turns = Turns(self._admission)
         self._failing: dict[int, FailureHistory] = {}
         self._counted: list[int] = []  # since the last answer: they don't count in an outage
         self._delivering = 0
         self._idle = asyncio.Event()
         self._idle.set()
         self._stopping = stopping
-        self._keeper = asyncio.create_task(self._keep(), name="sendx client")
+        self._closing = asyncio.create_task(self._close_in_the_end(), name="sendx client")
 
-    async def _keep(self) -> None:
+    async def _close_in_the_end(self) -> None:
         """Close the client when the worker has stopped, or its event loop ends."""
         try:
             await self._stopping.wait()
-            self._admission.stop()
+            self._turns.stop()
             # A job that was fetched at the last moment may have begun while the client was closed.
             while self._client is not None or not self._idle.is_set():
                 await self._idle.wait()
@@ -107,7 +125,7 @@ class DeliverySender:
     @property
     def is_over(self) -> bool:
         """Whether its worker has stopped, and the client is closed."""
-        return self._keeper.done()
+        return self._closing.done()
 
     async def deliver(self, delivery: DeliveryJob) -> None:
         """Deliver, however long SendX has to be waited for.
@@ -132,45 +150,55 @@ class DeliverySender:
             contacts_of(request)[0]
         )
         failing.failures = delivery.attempts
+        turn = self._turns.hold(replay_safe=replay_safe)
+        # Its row is settled, for good or ill, when the task ends in which its job is run.
+        task = cast("asyncio.Task[Any]", asyncio.current_task())
+        task.add_done_callback(lambda _: self._turns.release(turn))
         while True:
             try:
-                begun = await self._admission.enter(replay_safe=replay_safe)
+                await self._turns.begin(turn)
             except StoppingError:
-                delivery.is_counted = False
+                delivery.excuse()
                 raise LaterError("the worker stops while SendX is in trouble") from None
             try:
-                error = await self._send(delivery, request, replay_safe=replay_safe)
+                error = await self._send(delivery, request, turn)
+            except _TurnLostError:
+                continue
             finally:
-                self._admission.leave()
+                self._turns.end()
             if error is None:
-                self._note_answer(begun)
+                self._note_answer(turn)
                 return
-            if await self._after(delivery, error, failing, begun=begun, replay_safe=replay_safe):
+            if await self._after(delivery, error, failing, turn):
                 return
 
     def _read(self, delivery: DeliveryJob) -> AnyRequest:
         try:
-            return from_stored(delivery.payload)
+            return from_stored(delivery.stored_request)
         except InvalidRequestError as error:
             raise self._failed(delivery, "rejected", str(error)) from None
         except OutboxError as error:
             logger.error("delivery %d: %s", delivery.job_id, error)  # noqa: TRY400 - it says all
-            delivery.is_counted = False
+            delivery.excuse()
             raise LaterError(str(error), seconds=_SECONDS_UNTIL_UPGRADED) from None
 
     async def _send(
-        self, delivery: DeliveryJob, request: AnyRequest, *, replay_safe: bool
+        self, delivery: DeliveryJob, request: AnyRequest, turn: Turn
     ) -> SendXError | None:
-        """Send once; give how that failed, None if it didn't."""
+        """Send once; return how that failed, None if it didn't."""
         try:
             client = await self._open_client()
         except Exception as error:  # noqa: BLE001 - the application's own
             text = mask_addresses(f"{type(error).__name__}: {error}")
             return ConfigurationError(f"no client could be made: {text}")
-        if not replay_safe and not await self._jobs.mark(delivery):
-            raise DeliveryFailedError("another worker has taken it over, so it isn't sent here")
+        if not turn.replay_safe:
+            if not await self._jobs.mark(delivery):
+                raise DeliveryFailedError("another worker has taken it over, so it isn't sent here")
+            if not self._turns.may_be_sent(turn):
+                await self._jobs.unmark(delivery)
+                raise _TurnLostError
         try:
-            # The gate waits for its moment, so nothing else has to.
+            # It has waited for its turn, so nothing else has to.
             await client.send(request, retry=_ONCE, deadline=None)
         except SendXError as error:
             # The frames hold the call with its body, and nobody needs them any more.
@@ -179,7 +207,7 @@ class DeliverySender:
             text = mask_addresses(f"{type(error).__name__}: {error}")
             return TransportError(f"sending failed with {text}", maybe_delivered=True)
         else:
-            delivery.is_under_way = False
+            delivery.end()
             return None
 
     async def _after(
@@ -187,62 +215,69 @@ class DeliverySender:
         delivery: DeliveryJob,
         error: SendXError,
         failing: FailureHistory,
-        *,
-        begun: float,
-        replay_safe: bool,
+        turn: Turn,
     ) -> bool:
         """Return whether it is done, or has to be sent again at its next turn; else raise."""
-        failure_class = classify(error, replay_safe=replay_safe)
-        delivery.is_under_way = failure_class is FailureClass.UNCERTAIN
+        failure_class = classify(error, replay_safe=turn.replay_safe)
+        if failure_class is FailureClass.UNCERTAIN:
+            await self._note_trouble(failing, failure_class, error, turn)
+            raise self._failed(delivery, "uncertain", f"it may have been applied: {error}")
+        delivery.end()
         if failure_class is FailureClass.DELIVERED:
-            self._note_answer(begun)
+            self._note_answer(turn)
             logger.warning("delivery %d: %s", delivery.job_id, error)
             return True
-        if failure_class is FailureClass.UNCERTAIN:
-            await self._note_trouble(failing, failure_class, error, begun)
-            raise self._failed(delivery, "uncertain", f"it may have been applied: {error}")
         if failure_class is FailureClass.REJECTED:
-            self._note_answer(begun)
+            self._note_answer(turn)
             tries = min(self._retry.max_retries, _MOST_TRIES_TO_FIND)
             if may_be_found_later(error) and delivery.attempts < tries:
                 raise _later(error, self._backoff(delivery))
             raise self._failed(delivery, "rejected", str(error))
-        await self._note_trouble(failing, failure_class, error, begun)
+        noted = await self._note_trouble(failing, failure_class, error, turn)
         if failing.failures > self._retry.max_retries:
             raise self._failed(delivery, "exhausted", f"{failing.failures} tries failed: {error}")
-        if self._admission.is_in_trouble:
-            if not replay_safe:
+        if noted.is_in_outage:
+            if not turn.replay_safe:
                 await self._jobs.unmark(delivery)
             return False
         self._remember(delivery, failing)
-        retry_after = error.retry_after if isinstance(error, ApiError) else None
+        retry_after = retry_after_of(error)
         raise _later(error, self._backoff(delivery) if retry_after is None else retry_after)
 
     async def _note_trouble(
-        self, failing: FailureHistory, failure_class: FailureClass, error: SendXError, begun: float
-    ) -> None:
-        was_in_trouble = self._admission.is_in_trouble
-        pause = self._admission.fail(failing, failure_class, error, begun)
+        self, failing: FailureHistory, failure_class: FailureClass, error: SendXError, turn: Turn
+    ) -> NotedFailure:
+        noted = self._admission.fail(
+            failing,
+            failure_class,
+            error,
+            jitter=random.random(),  # noqa: S311 - jitter is no secret
+            begun=turn.begun,
+            now=time.monotonic(),
+        )
         if failure_class is FailureClass.HALT:
             self._needs_new_client = True
-        if pause is None:
-            return
+        if noted.pause is None:
+            return noted
         if failure_class is FailureClass.HALT:
             logger.error(
                 "nothing can be delivered before somebody acts, and everything is kept; the next "
                 "try is made in %.0f s: %s",
-                pause, error,
+                noted.pause, error,
             )  # fmt: skip
         else:
-            logger.warning("SendX is in trouble, all deliveries wait for %.1f s: %s", pause, error)
-        if not was_in_trouble and self._counted:
+            logger.warning(
+                "SendX is in trouble, all deliveries wait for %.1f s: %s", noted.pause, error
+            )
+        if noted.effect is Effect.BEGINS and self._counted:
             counted = Counter(self._counted)
             self._counted.clear()
             await self._jobs.uncount(counted)
+        return noted
 
-    def _note_answer(self, begun: float) -> None:
+    def _note_answer(self, turn: Turn) -> None:
         self._counted.clear()
-        if self._admission.succeed(begun):
+        if self._admission.succeed(begun=turn.begun, now=time.monotonic()):
             logger.warning("SendX answers again, deliveries go on")
 
     def _remember(self, delivery: DeliveryJob, failing: FailureHistory) -> None:
@@ -256,7 +291,6 @@ class DeliverySender:
         return backoff(self._retry, retries_done=delivery.attempts, jitter=jitter)
 
     def _failed(self, delivery: DeliveryJob, kind: FailureKind, text: str) -> DeliveryFailedError:
-        delivery.is_under_way = False
         delivery.fail(kind, text)
         return DeliveryFailedError(f"{kind}: {text}")
 

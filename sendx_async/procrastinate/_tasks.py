@@ -13,7 +13,7 @@ from sendx_async._clients.async_client import AsyncTrackingClient
 from sendx_async._core.errors import OutboxError
 from sendx_async._core.masking import mask_addresses
 from sendx_async._core.options import RetryPolicy
-from sendx_async.procrastinate._delivery_job import DeliveryJob
+from sendx_async.procrastinate._delivery_job import DeliveryJob, DeliveryState
 from sendx_async.procrastinate._job_manager import Jobs
 from sendx_async.procrastinate._sender import DeliveryFailedError, DeliverySender, LaterError
 
@@ -73,9 +73,9 @@ class WhatFollows(procrastinate.BaseRetryStrategy):
             return None
         delivery = DeliveryJob.hidden_in(job)
         if delivery is not None:
-            if delivery.is_under_way:
+            if delivery.state is DeliveryState.UNDER_WAY:
                 return None
-            delivery.is_counted = False  # nothing that is left is the delivery's own fault
+            delivery.excuse()  # nothing that is left is the delivery's own fault
         if not isinstance(exception, Exception):  # cancelled: the worker stops
             return procrastinate.RetryDecision()
         text = mask_addresses(f"{type(exception).__name__}: {exception}")

@@ -39,7 +39,7 @@ from sendx_async._core.options import make_base_url, make_timeout
 from sendx_async._core.protocol import decode, encode, make_request, parse_retry_after
 from sendx_async._core.secret import make_secret
 from sendx_async._core.settings import make_headers
-from sendx_async._policy.retry import RetryBudget, decide
+from sendx_async._policy.retry import RetryBudget, retry_delay
 
 pytestmark = pytest.mark.timeout(60)
 quick = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
@@ -295,7 +295,7 @@ def policy_of(max_retries: int, values: list[float]) -> RetryPolicy | None:
     time_left=st.floats(allow_nan=False), jitter=st.floats(0, 1),
     moments=st.lists(st.floats(0, 1e12), min_size=1, max_size=5),
 )  # fmt: skip
-def test_decide_never_waits_a_negative_or_endless_time_or_beyond_the_deadline(
+def test_a_retry_never_waits_a_negative_or_endless_time_or_beyond_the_deadline(
     *, error: SendXError, policy: RetryPolicy | None, replay_safe: bool, retries_done: int,
     time_left: float, jitter: float, moments: list[float],
 ) -> None:  # fmt: skip
@@ -303,7 +303,7 @@ def test_decide_never_waits_a_negative_or_endless_time_or_beyond_the_deadline(
     for now in moments if policy else []:
         assert policy is not None
         budget.earn()
-        delay = decide(
+        delay = retry_delay(
             error, policy=policy, budget=budget, replay_safe=replay_safe,
             retries_done=retries_done, time_left=time_left, jitter=jitter, now=now,
         )  # fmt: skip

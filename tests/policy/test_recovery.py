@@ -35,7 +35,7 @@ class Stream:
     def fails(self, error: SendXError, now: float = 1.0) -> Decision:
         """Let the next request fail that is due at ``now``, and be sent again if it is to be."""
         messages = self.recovery.take()
-        decision = self.recovery.decide(messages, error, jitter=0.5, begun=now, now=now)
+        decision = self.recovery.after_failure(messages, error, jitter=0.5, begun=now, now=now)
         if decision.step in {NextStep.AGAIN, NextStep.APART, NextStep.LATER}:
             for message in messages:
                 message.is_alone = message.is_alone or decision.step is NextStep.APART
@@ -176,7 +176,7 @@ class TestUnknownContact:
 
     @staticmethod
     def decide(stream: Stream, message: Message, error: SendXError) -> NextStep:
-        return stream.recovery.decide([message], error, jitter=0, begun=1, now=1).step
+        return stream.recovery.after_failure([message], error, jitter=0, begun=1, now=1).step
 
     def test_there_is_a_limit_to_what_is_remembered(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("sendx_async._policy.recovery._MOST_UNKNOWN", 0)

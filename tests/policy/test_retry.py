@@ -22,7 +22,7 @@ from sendx_async import (
 )
 from sendx_async._core.errors import api_error_class
 from sendx_async._policy.failures import pause_for_everyone
-from sendx_async._policy.retry import RetryBudget, backoff, decide
+from sendx_async._policy.retry import RetryBudget, backoff, retry_delay
 
 RETRY, RAISE = "retry", "raise"
 POLICY = RetryPolicy()
@@ -33,7 +33,7 @@ def answered(status_code: int, retry_after: float | None = None) -> ApiError:
     return kind("x", status_code=status_code, retry_after=retry_after, maybe_delivered=True)
 
 
-def decide_on(
+def delay_after(
     error: SendXError,
     *,
     policy: RetryPolicy = POLICY,
@@ -44,7 +44,7 @@ def decide_on(
     jitter: float = 0.5,
     now: float = 1000.0,
 ) -> float | None:
-    return decide(
+    return retry_delay(
         error, policy=policy, budget=budget or RetryBudget(), replay_safe=replay_safe,
         retries_done=retries_done, time_left=time_left, jitter=jitter, now=now,
     )  # fmt: skip
@@ -99,7 +99,7 @@ CELLS = [
 
 @pytest.mark.parametrize("error, replay_safe, expected", CELLS)
 def test_every_cell_of_the_table(error: SendXError, *, replay_safe: bool, expected: str) -> None:
-    delay = decide_on(error, replay_safe=replay_safe)
+    delay = delay_after(error, replay_safe=replay_safe)
     assert (RAISE if delay is None else RETRY) == expected
     retry_after = error.retry_after if isinstance(error, ApiError) else None
     if delay is not None:
@@ -109,36 +109,40 @@ def test_every_cell_of_the_table(error: SendXError, *, replay_safe: bool, expect
 class TestLimits:
     def test_max_retries(self) -> None:
         policy = RetryPolicy(2)
-        decisions = [decide_on(ConnectError("x"), policy=policy, retries_done=n) for n in range(4)]
+        decisions = [
+            delay_after(ConnectError("x"), policy=policy, retries_done=n) for n in range(4)
+        ]
         assert [delay is None for delay in decisions] == [False, False, True, True]
-        assert decide_on(answered(429, 0.0), policy=RetryPolicy(0)) is None
+        assert delay_after(answered(429, 0.0), policy=RetryPolicy(0)) is None
 
     @pytest.mark.parametrize("time_left", [0.25, 0.2, 0.0, -1.0])
     def test_a_wait_that_would_pass_the_deadline_is_not_begun(self, time_left: float) -> None:
-        assert decide_on(ConnectError("x"), time_left=time_left) is None
-        assert decide_on(ConnectError("x"), time_left=0.26) == 0.25
+        assert delay_after(ConnectError("x"), time_left=time_left) is None
+        assert delay_after(ConnectError("x"), time_left=0.26) == 0.25
 
     def test_the_server_may_ask_for_more_than_is_left(self) -> None:
-        assert decide_on(answered(429, 3600.0)) is None
-        assert decide_on(answered(429, 3600.0), time_left=math.inf) == 3600.0
+        assert delay_after(answered(429, 3600.0)) is None
+        assert delay_after(answered(429, 3600.0), time_left=math.inf) == 3600.0
 
     def test_what_the_server_says_counts_more_than_back_off(self) -> None:
         for retry_after in (0.0, 0.001, 29.0):
-            assert decide_on(answered(429, retry_after), retries_done=2, jitter=1.0) == retry_after
+            assert (
+                delay_after(answered(429, retry_after), retries_done=2, jitter=1.0) == retry_after
+            )
 
     def test_a_refused_deadline_or_limit_spends_nothing(self) -> None:
         budget, policy = RetryBudget(), RetryPolicy(budget=1)
-        assert decide_on(ConnectError("x"), policy=policy, budget=budget, time_left=0.1) is None
-        assert decide_on(ConnectError("x"), policy=policy, budget=budget, retries_done=3) is None
-        assert decide_on(answered(404), policy=policy, budget=budget) is None
-        assert decide_on(ConnectError("x"), policy=policy, budget=budget) is not None
-        assert decide_on(ConnectError("x"), policy=policy, budget=budget) is None
+        assert delay_after(ConnectError("x"), policy=policy, budget=budget, time_left=0.1) is None
+        assert delay_after(ConnectError("x"), policy=policy, budget=budget, retries_done=3) is None
+        assert delay_after(answered(404), policy=policy, budget=budget) is None
+        assert delay_after(ConnectError("x"), policy=policy, budget=budget) is not None
+        assert delay_after(ConnectError("x"), policy=policy, budget=budget) is None
 
     def test_a_wait_that_the_server_asked_for_needs_no_budget(self) -> None:
         budget, policy = RetryBudget(), RetryPolicy(budget=0)
-        assert decide_on(answered(500), policy=policy, budget=budget) is None
-        assert decide_on(answered(429), policy=policy, budget=budget) is None
-        assert decide_on(answered(429, 1.0), policy=policy, budget=budget) == 1.0
+        assert delay_after(answered(500), policy=policy, budget=budget) is None
+        assert delay_after(answered(429), policy=policy, budget=budget) is None
+        assert delay_after(answered(429, 1.0), policy=policy, budget=budget) == 1.0
 
 
 class TestBackoff:

@@ -188,9 +188,9 @@ from sendx_async.procrastinate import Deliveries
 
 app = procrastinate.App(
     connector=procrastinate.PsycopgConnector(conninfo=os.environ["DATABASE"]),
-    worker_defaults={"update_heartbeat_interval": 0.3, "fetch_job_polling_interval": 0.1},
+    worker_defaults={"fetch_job_polling_interval": 0.1},
 )
-sendx = Deliveries(app, retry=RetryPolicy(12, base=0.01, cap=0.1), rescue_after=1)
+sendx = Deliveries(app, retry=RetryPolicy(12, base=0.01, cap=0.1))
 """
 
 

@@ -40,7 +40,7 @@ async def test_an_outcome_is_written_when_the_database_is_back(
 
 
 @pytest.mark.parametrize("error", [psycopg.OperationalError, psycopg.ProgrammingError])
-async def test_not_for_ever(
+async def test_an_outcome_that_cannot_be_written_is_left_for_another_worker_to_take_over(
     make_app: MakeApp,
     table: Table,
     monkeypatch: pytest.MonkeyPatch,

@@ -20,7 +20,7 @@ WAITING = (
 
 @pytest.mark.asyncio
 class TestIndex:
-    async def test_it_is_made_once(self, sendx: Deliveries, table: Table) -> None:
+    async def test_the_index_is_made_once_and_used(self, sendx: Deliveries, table: Table) -> None:
         assert table.do(FIND) == []
         for _ in range(2):
             await sendx.create_index()
@@ -29,7 +29,7 @@ class TestIndex:
         plan = str(table.do(WAITING))
         assert "sendx_jobs_in_order" in plan
 
-    async def test_one_whose_making_was_broken_off_is_made_anew(
+    async def test_an_index_whose_making_was_broken_off_is_made_anew(
         self, sendx: Deliveries, table: Table
     ) -> None:
         table.do(sendx.INDEX_SQL)
@@ -47,11 +47,11 @@ class TestIndex:
         async with connector.pool.connection() as connection:
             assert not connection.autocommit
 
-    async def test_another_connector(self) -> None:
+    async def test_an_app_without_psycopg_is_told_to_make_the_index_in_a_migration(self) -> None:
         with pytest.raises(OutboxError, match="run INDEX_SQL in a migration"):
             await Deliveries(procrastinate.App(connector=InMemoryConnector())).create_index()
 
-    async def test_it_cannot_be_made_in_a_transaction(self, database: str) -> None:
+    async def test_the_index_cannot_be_made_in_a_transaction(self, database: str) -> None:
         with (
             psycopg.connect(database) as connection,
             pytest.raises(psycopg.errors.ActiveSqlTransaction),
@@ -73,7 +73,7 @@ class TestImport:
     def test_without_procrastinate_it_says_what_to_install(self, module: str) -> None:
         assert "pip install 'sendx-async[procrastinate]'" in import_without(module)
 
-    def test_what_else_is_missing_is_told_as_it_is(self) -> None:
+    def test_another_module_that_is_missing_is_named_as_it_is(self) -> None:
         stderr = import_without("sendx_async._core.stored")
         assert "sendx-async[procrastinate]" not in stderr
         assert "import of sendx_async._core.stored halted" in stderr

@@ -1,7 +1,6 @@
 """Each contact's deliveries in order, the others side by side."""
 
 import asyncio
-import time
 
 import psycopg
 import pytest
@@ -24,7 +23,7 @@ def names(fake: FakeSendX, email: str, *, applied: bool = True) -> list[str]:
     ]
 
 
-async def test_retries_keep_the_order(
+async def test_retries_keep_the_order_of_each_contact(
     make_app: MakeApp, table: Table, fake_sendx: FakeSendX
 ) -> None:
     app, sendx = make_app()
@@ -43,7 +42,7 @@ async def test_retries_keep_the_order(
     assert len(fake_sendx.requests) == 16 + 4
 
 
-async def test_what_waits_for_another_try_holds_up_its_contact_only(
+async def test_a_delivery_that_waits_for_another_try_holds_up_its_contact_only(
     make_app: MakeApp, table: Table, fake_sendx: FakeSendX
 ) -> None:
     app, sendx = make_app(retry=RetryPolicy(3, base=1e6, cap=1e6))
@@ -70,7 +69,7 @@ async def test_different_contacts_are_served_at_once(
         for number in range(5):
             await sendx.put({"email": f"visitor{number}@example.com"})
     async with working(app, shutdown_graceful_timeout=0.01) as worker:
-        await fake_sendx.until(lambda: len(fake_sendx.requests) == 4)
+        await fake_sendx.until(lambda: len(fake_sendx.requests) == 4, LIMIT)
         assert table.statuses().count("doing") == 4
         worker.cancel()
 
@@ -83,10 +82,8 @@ async def test_the_next_one_of_a_contact_does_not_wait_for_a_look_at_the_queue(
     async with app.open_async():
         for number in range(5):
             await sendx.put({"email": "jane@example.com", "first_name": str(number)})
-    begun = time.monotonic()
-    async with working(app, fetch_job_polling_interval=60.0):
+    async with working(app, fetch_job_polling_interval=100 * LIMIT):
         await table.until("status = 'succeeded'", 5)
-        assert time.monotonic() - begun < LIMIT / 4
 
 
 async def test_renames_keep_their_place_among_those_with_the_same_key(
@@ -104,7 +101,9 @@ async def test_renames_keep_their_place_among_those_with_the_same_key(
     assert fake_sendx.contact(new).tags == {"vip"}
 
 
-async def test_workers_side_by_side(make_app: MakeApp, table: Table, fake_sendx: FakeSendX) -> None:
+async def test_workers_side_by_side_keep_the_order_and_send_everything_once(
+    make_app: MakeApp, table: Table, fake_sendx: FakeSendX
+) -> None:
     app, sendx = make_app()
     async with app.open_async():
         for number in range(30):
@@ -117,7 +116,7 @@ async def test_workers_side_by_side(make_app: MakeApp, table: Table, fake_sendx:
     assert len(fake_sendx.requests) == 30
 
 
-async def test_two_workers_that_take_a_contacts_jobs_in_the_same_moment(
+async def test_a_worker_that_takes_a_contacts_job_in_the_same_moment_as_another_gets_nothing(
     make_app: MakeApp, database: str, table: Table
 ) -> None:
     app, sendx = make_app()
@@ -138,7 +137,9 @@ async def test_two_workers_that_take_a_contacts_jobs_in_the_same_moment(
     assert table.statuses() == ["todo", "doing"]
 
 
-async def test_collisions_without_end(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_worker_that_collides_with_others_again_and_again_gets_nothing(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def fetch_job(*_: object, **__: object) -> None:
         raise UniqueViolation(constraint_name="procrastinate_jobs_lock_idx_v1", queueing_lock=None)
 

@@ -31,7 +31,7 @@ JANE = "jane@example.com"
 
 @pytest.mark.asyncio
 class TestTransactions:
-    async def test_only_what_is_committed_is_delivered(
+    async def test_only_requests_that_are_committed_are_delivered(
         self, make_app: MakeApp, database: str, table: Table, fake_sendx: FakeSendX
     ) -> None:
         app, sendx = make_app()
@@ -44,7 +44,7 @@ class TestTransactions:
         assert list(fake_sendx.contacts) == ["kept@example.com"]
         assert table.statuses() == ["succeeded"]
 
-    async def test_so_it_is_with_a_synchronous_connection(
+    async def test_only_requests_that_are_committed_are_delivered_with_a_synchronous_connection(
         self, make_app: MakeApp, database: str, table: Table, fake_sendx: FakeSendX
     ) -> None:
         app, sendx = make_app()
@@ -57,7 +57,7 @@ class TestTransactions:
         assert list(fake_sendx.contacts) == ["kept@example.com"]
         assert table.statuses() == ["succeeded"]
 
-    async def test_it_does_not_matter_how_the_app_was_opened(
+    async def test_a_callers_connection_serves_however_the_app_was_opened(
         self, make_app: MakeApp, database: str, table: Table
     ) -> None:
         app, sendx = make_app()
@@ -69,7 +69,7 @@ class TestTransactions:
                 await sendx.put({"email": JANE}, connection=other)
         assert table.statuses() == ["todo"] * 2
 
-    async def test_without_a_connection_it_takes_one_of_the_app(
+    async def test_without_a_connection_one_of_the_apps_is_taken(
         self, make_app: MakeApp, table: Table
     ) -> None:
         app, sendx = make_app()
@@ -79,7 +79,9 @@ class TestTransactions:
             second = sendx.put_sync({"email": JANE})
         assert [row["id"] for row in table.rows()] == [first, second]
 
-    async def test_an_app_that_is_not_open(self, make_app: MakeApp, table: Table) -> None:
+    async def test_an_app_that_is_not_open_puts_nothing(
+        self, make_app: MakeApp, table: Table
+    ) -> None:
         _, sendx = make_app()
         with pytest.raises(AppNotOpen):
             await sendx.put({"email": JANE})
@@ -87,7 +89,7 @@ class TestTransactions:
             sendx.put_sync({"email": JANE})
         assert table.rows() == []
 
-    async def test_the_wrong_kind_of_connection(
+    async def test_the_wrong_kind_of_connection_is_refused_and_the_right_one_named(
         self, sendx: Deliveries, database: str, table: Table
     ) -> None:
         with (
@@ -114,7 +116,9 @@ class TestTransactions:
 
 @pytest.mark.asyncio
 class TestWhatIsStored:
-    async def test_json_without_key_or_code(self, sendx: Deliveries, table: Table) -> None:
+    async def test_a_request_is_stored_as_json_without_api_key_or_code(
+        self, sendx: Deliveries, table: Table
+    ) -> None:
         await sendx.put(IdentifyRequest(JANE, custom_fields={"Seats": 27}))
         await sendx.put({"email": JANE, "addTags": ["vip"]})
         assert [row["args"] for row in table.rows()] == [
@@ -203,7 +207,7 @@ class TestBadInput:
             "address", "unknown", "surrogate", "nul", "list", "value", "name", "nested", "type",
         ],
     )  # fmt: skip
-    async def test_it_is_refused_and_the_field_is_named(
+    async def test_a_bad_request_is_refused_and_the_field_is_named(
         self, sendx: Deliveries, table: Table, given: Any, problem: str
     ) -> None:
         with pytest.raises(InvalidRequestError, match=problem):
@@ -213,11 +217,11 @@ class TestBadInput:
         assert table.rows() == []
 
     @pytest.mark.parametrize("key", ["", "\0", "\ud800", 17])
-    async def test_a_bad_key(self, sendx: Deliveries, key: Any) -> None:
+    async def test_a_bad_key_is_refused(self, sendx: Deliveries, key: Any) -> None:
         with pytest.raises(InvalidRequestError, match="IdentifyRequest: key "):
             await sendx.put({"email": JANE}, key=key)
 
-    async def test_the_largest_number_comes_back(
+    async def test_the_largest_and_smallest_numbers_come_back_from_the_database(
         self, make_app: MakeApp, fake_sendx: FakeSendX, table: Table
     ) -> None:
         app, sendx = make_app()
@@ -244,15 +248,15 @@ class TestOptions:
             ({"rescue_after": "60"}, "rescue_after must be a number"),
         ],
     )
-    def test_a_bad_option(self, make_app: MakeApp, options: Any, problem: str) -> None:
+    def test_a_bad_option_is_refused(self, make_app: MakeApp, options: Any, problem: str) -> None:
         with pytest.raises(ConfigurationError, match=problem):
             make_app(**options)
 
-    def test_what_is_no_app(self) -> None:
+    def test_something_that_is_no_app_is_refused(self) -> None:
         with pytest.raises(ConfigurationError, match=r"app must be a procrastinate\.App, got int"):
             Deliveries(17)  # type: ignore[arg-type]
 
-    def test_an_app_with_a_job_manager_of_its_own(self) -> None:
+    def test_an_app_with_a_job_manager_of_its_own_is_refused(self) -> None:
         class Special(JobManager):
             pass
 

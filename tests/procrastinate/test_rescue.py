@@ -9,7 +9,7 @@ from procrastinate.jobs import Job
 from sendx_async import CustomEventRequest
 from sendx_async.procrastinate._job_manager import Jobs
 from sendx_async.testing import FakeSendX
-from tests.procrastinate.conftest import MakeApp, Table, until, work_off, working
+from tests.procrastinate.conftest import LIMIT, MakeApp, Table, until, work_off, working
 
 pytestmark = pytest.mark.asyncio
 
@@ -37,7 +37,9 @@ def jobs_of(app: Any) -> Jobs:
     return jobs
 
 
-async def test_each_kind(make_app: MakeApp, table: Table, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_dead_workers_deliveries_go_back_or_fail_once_and_others_are_let_alone(
+    make_app: MakeApp, table: Table, caplog: pytest.LogCaptureFixture
+) -> None:
     app, sendx = make_app()
     dead, living = worker_of(table, 100), worker_of(table, 10)
     async with app.open_async():
@@ -65,7 +67,7 @@ async def test_each_kind(make_app: MakeApp, table: Table, caplog: pytest.LogCapt
     assert len(retry_after) == 4  # each once
 
 
-async def test_what_another_has_fetched_meanwhile_is_let_alone(
+async def test_a_delivery_that_another_worker_has_fetched_meanwhile_is_let_alone(
     make_app: MakeApp, table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app, sendx = make_app()
@@ -106,7 +108,7 @@ async def test_a_worker_that_comes_back_sends_and_changes_nothing(
     assert fake_sendx.requests == []
 
 
-async def test_workers_look_for_it_by_themselves(
+async def test_workers_look_for_what_dead_ones_have_left_by_themselves(
     make_app: MakeApp, table: Table, fake_sendx: FakeSendX
 ) -> None:
     app, sendx = make_app(rescue_after=1)
@@ -120,25 +122,25 @@ async def test_workers_look_for_it_by_themselves(
     assert left == []
 
 
-async def test_a_worker_that_only_waits_is_not_dead(
-    make_app: MakeApp, table: Table, fake_sendx: FakeSendX
+async def test_a_worker_that_only_waits_gives_signs_of_life(
+    make_app: MakeApp, table: Table, fake_sendx: FakeSendX, caplog: pytest.LogCaptureFixture
 ) -> None:
-    app, sendx = make_app(rescue_after=1)
+    app, sendx = make_app()
+    fake_sendx.respond(503, retry_after=300, times=None)
+    heartbeat = "SELECT last_heartbeat AS at FROM procrastinate_workers"
     async with app.open_async():
         await sendx.put({"email": "jane@example.com"})
-    fake_sendx.respond(503, retry_after=3)
-    async with (
-        working(app, update_heartbeat_interval=0.2),
-        working(make_app(rescue_after=1)[0], update_heartbeat_interval=0.2),
-    ):
-        await table.until("status = 'succeeded'", 1)
-    (row,) = table.rows()
-    events = table.do("SELECT type FROM procrastinate_events WHERE job_id = %s", row["id"])
-    assert [event["type"] for event in events] == ["deferred", "started", "succeeded"]
-    assert len(fake_sendx.requests) == 2
+        async with working(app, update_heartbeat_interval=0.05):
+            await until(lambda: "all deliveries wait" in caplog.text)
+            for _ in range(3):
+                (seen,) = table.do(heartbeat)
+                await until(lambda seen=seen: table.do(heartbeat)[0]["at"] > seen["at"])  # type: ignore[misc]
+            await jobs_of(app).rescue("sendx", seconds_since_heartbeat=LIMIT)
+            assert table.statuses() == ["doing"]
+    assert len(fake_sendx.requests) == 1
 
 
-async def test_who_seldom_gives_a_sign_of_life_is_given_more_time(
+async def test_a_worker_that_seldom_gives_a_sign_of_life_is_given_more_time(
     make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[float] = []

@@ -7,12 +7,12 @@ from procrastinate.worker import Worker
 
 from sendx_async import AsyncTrackingClient, CustomEventRequest, RetryPolicy
 from sendx_async.testing import FakeSendX
-from tests.procrastinate.conftest import MakeApp, Table, put_contacts, work_off, working
+from tests.procrastinate.conftest import LIMIT, MakeApp, Table, put_contacts, work_off, working
 
 pytestmark = pytest.mark.asyncio
 
 
-async def test_what_waits_goes_back_at_once(
+async def test_deliveries_that_wait_for_an_outage_go_back_at_once(
     make_app: MakeApp, table: Table, fake_sendx: FakeSendX
 ) -> None:
     app, sendx = make_app(retry=RetryPolicy(12, base=1e6, cap=60.0))
@@ -20,20 +20,20 @@ async def test_what_waits_goes_back_at_once(
     fake_sendx.respond(503, retry_after=300, times=None)
     async with working(app) as worker:
         await table.until("status = 'doing'", 4)
-        await fake_sendx.until(lambda: len(fake_sendx.requests) >= 1)
+        await fake_sendx.until(lambda: len(fake_sendx.requests) >= 1, LIMIT)
         worker.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await asyncio.wait_for(worker, 5)
+            await asyncio.wait_for(worker, LIMIT)
     rows = table.rows()
     assert {(row["status"], row["attempts"]) for row in rows} == {("todo", 0)}
     assert table.do("SELECT * FROM procrastinate_workers") == []
-    await fake_sendx.until(lambda: fake_sendx.connections.open == 0)
+    await fake_sendx.until(lambda: fake_sendx.connections.open == 0, LIMIT)
     fake_sendx.recover()
     await work_off(make_app()[0])
     assert table.statuses() == ["succeeded"] * 6
 
 
-async def test_what_is_cut_off_goes_back_or_is_uncertain(
+async def test_a_delivery_that_is_cut_off_goes_back_if_that_is_safe_and_is_uncertain_if_not(
     make_app: MakeApp, table: Table, fake_sendx: FakeSendX
 ) -> None:
     app, sendx = make_app()
@@ -42,7 +42,7 @@ async def test_what_is_cut_off_goes_back_or_is_uncertain(
         await sendx.put({"email": "jane@example.com"})
         await sendx.put(CustomEventRequest("contact_1", "visit"))
     async with working(app, shutdown_graceful_timeout=0.05):
-        await fake_sendx.until(lambda: len(fake_sendx.requests) == 2)
+        await fake_sendx.until(lambda: len(fake_sendx.requests) == 2, LIMIT)
     safe, event = table.rows()
     assert (safe["status"], safe["attempts"]) == ("todo", 0)
     assert event["status"] == "failed"
@@ -53,19 +53,19 @@ async def test_what_is_cut_off_goes_back_or_is_uncertain(
     assert len([r for r in fake_sendx.requests if r.path.endswith("custom")]) == 1
 
 
-async def test_what_is_under_way_may_end(
+async def test_a_delivery_that_is_under_way_may_end(
     make_app: MakeApp, table: Table, fake_sendx: FakeSendX
 ) -> None:
     app, sendx = make_app()
     fake_sendx.latency = 0.2
     await put_contacts(app, sendx, 1)
     async with working(app):
-        await fake_sendx.until(lambda: len(fake_sendx.requests) == 1)
+        await fake_sendx.until(lambda: len(fake_sendx.requests) == 1, LIMIT)
     assert table.statuses() == ["succeeded"]
 
 
 @pytest.mark.parametrize("under_way", [False, True])
-async def test_an_abort_that_somebody_asks_for(
+async def test_an_abort_that_somebody_asks_for_is_an_uncertain_failure_if_the_event_is_under_way(
     make_app: MakeApp, table: Table, fake_sendx: FakeSendX, under_way: bool
 ) -> None:
     app, sendx = make_app(retry=RetryPolicy(12, base=1e6, cap=60.0))
@@ -76,7 +76,7 @@ async def test_an_abort_that_somebody_asks_for(
     async with app.open_async():
         job_id = await sendx.put(CustomEventRequest("contact_1", "visit"))
         async with working(app):
-            await fake_sendx.until(lambda: len(fake_sendx.requests) == 1)
+            await fake_sendx.until(lambda: len(fake_sendx.requests) == 1, LIMIT)
             if not under_way:
                 await table.until("NOT args ? 'sending' AND status = 'doing'", 1)
             await app.job_manager.cancel_job_by_id_async(job_id, abort=True)
@@ -85,7 +85,7 @@ async def test_an_abort_that_somebody_asks_for(
     assert ("failure" in row["args"]) is under_way
 
 
-async def test_a_worker_may_run_again(
+async def test_a_worker_that_has_stopped_may_run_again(
     make_app: MakeApp, table: Table, fake_sendx: FakeSendX
 ) -> None:
     app, sendx = make_app()
@@ -94,7 +94,7 @@ async def test_a_worker_may_run_again(
         for number in range(2):
             await sendx.put({"email": f"c{number}@example.com"})
             await worker.run()  # type: ignore[no-untyped-call]
-            await fake_sendx.until(lambda: fake_sendx.connections.open == 0)
+            await fake_sendx.until(lambda: fake_sendx.connections.open == 0, LIMIT)
     assert table.statuses() == ["succeeded"] * 2
 
 

@@ -8,7 +8,7 @@ import pytest
 from sendx_async import CustomEventRequest
 from sendx_async.procrastinate import Deliveries
 from sendx_async.testing import FakeSendX
-from tests.procrastinate.conftest import LIMIT, StartWorker, Table
+from tests.procrastinate.conftest import LIMIT, MakeApp, StartWorker, Table
 
 pytestmark = [
     pytest.mark.asyncio,
@@ -16,7 +16,7 @@ pytestmark = [
 ]
 
 
-async def test_the_command_delivers(
+async def test_procrastinates_own_command_delivers_and_shows_no_personal_data(
     sendx: Deliveries, table: Table, fake_sendx: FakeSendX, start_worker: StartWorker
 ) -> None:
     await sendx.put({"email": "jane.distinctive@example.com", "tags": ["new"]})
@@ -28,24 +28,32 @@ async def test_the_command_delivers(
     assert "ended with status: Success" in worker.output
     for unwanted in ("distinctive", "Warning", "Exception ignored", fake_sendx.api_key):
         assert unwanted not in worker.output
-    await fake_sendx.until(lambda: fake_sendx.connections.open == 0)
+    await fake_sendx.until(lambda: fake_sendx.connections.open == 0, LIMIT)
 
 
 async def test_a_killed_worker_loses_nothing_and_sends_nothing_twice(
-    sendx: Deliveries, table: Table, fake_sendx: FakeSendX, start_worker: StartWorker
+    make_app: MakeApp, table: Table, fake_sendx: FakeSendX, start_worker: StartWorker
 ) -> None:
     contacts = [f"c{number}@example.com" for number in range(6)]
     fake_sendx.black_hole(applied=True, path="events/custom")
     fake_sendx.black_hole(applied=True, path="identify", times=3)
-    event = await sendx.put(CustomEventRequest("c0@example.com", "visit"), key="event")
-    for number in range(4):
-        for contact in contacts:
-            await sendx.put({"email": contact, "first_name": str(number)})
+    app, sendx = make_app()
+    async with app.open_async():
+        event = await sendx.put(CustomEventRequest("c0@example.com", "visit"), key="event")
+        for number in range(4):
+            for contact in contacts:
+                await sendx.put({"email": contact, "first_name": str(number)})
     first = start_worker()
     await fake_sendx.until(lambda: len(fake_sendx.requests) >= 4, LIMIT)
     start_worker()
     await table.until("status = 'succeeded'", 3 * 4)  # what the first one doesn't block
     first.process.kill()
+    first.ends()
+    # It has given no sign of life for long, and a living worker comes to look.
+    table.do("UPDATE procrastinate_workers SET last_heartbeat = now() - interval '100 seconds' "
+             "WHERE id = %s", table.rows(f"id = {event}")[0]["worker_id"])  # fmt: skip
+    async with app.open_async():
+        await app.configure_task("sendx:rescue", queue="sendx").defer_async(timestamp=1)
     await table.until("status = 'succeeded'", 6 * 4)
 
     (failed,) = table.rows("status = 'failed'")

@@ -94,7 +94,7 @@ def repeat_everything(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def refuse_whole_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    decide = Recovery.decide
+    decide = Recovery.after_failure
 
     def careless(*arguments: Any, **options: Any) -> Decision:
         decision = decide(*arguments, **options)
@@ -102,7 +102,7 @@ def refuse_whole_batches(monkeypatch: pytest.MonkeyPatch) -> None:
             return attrs.evolve(decision, step=NextStep.FINISH)
         return decision
 
-    monkeypatch.setattr(Recovery, "decide", careless)
+    monkeypatch.setattr(Recovery, "after_failure", careless)
 
 
 def allow_too_many(monkeypatch: pytest.MonkeyPatch) -> None:

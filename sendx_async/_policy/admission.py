@@ -1,0 +1,122 @@
+"""What may be sent now: when all is well, in an outage, and at the start when nothing is known."""
+
+import math
+
+from sendx_async._core.errors import RateLimitError, SendXError
+from sendx_async._core.options import RetryPolicy
+from sendx_async._policy.adaptive_rate import AdaptiveRate
+from sendx_async._policy.circuit_breaker import (
+    CircuitBreaker,
+    Effect,
+    FailingMessage,
+    FailureHistory,
+    NotedFailure,
+)
+from sendx_async._policy.failures import FailureClass, retry_after_of
+
+SHORTEST_HALT, LONGEST_HALT = 60.0, 300.0  # seconds between two tries when the key is refused
+
+
+class Admission:
+    """Decides when the next request may begin: pure, the clock passed in.
+
+    Args:
+        policy: The longest waits between two tries of an outage.
+        patience: Seconds that an outage may last; ``math.inf`` for no limit.
+        most_at_once: How many requests may be under way when all is well.
+        at_first: How many before the first success; by default as many.
+        now: The time.
+    """
+
+    def __init__(
+        self,
+        policy: RetryPolicy,
+        *,
+        patience: float,
+        most_at_once: int,
+        at_first: int | None = None,
+        now: float,
+    ) -> None:
+        self._breaker = CircuitBreaker(
+            policy, patience=patience, most_at_once=most_at_once, at_first=at_first
+        )
+        self._adaptive_rate = AdaptiveRate(now)
+        self._halts = 0
+
+    @property
+    def is_in_outage(self) -> bool:
+        """Whether all of SendX is in trouble.
+
+        While it is, what is sent must be something that is safe to repeat, if there is any.
+        """
+        return self._breaker.is_open
+
+    @property
+    def resumes_at(self) -> float:
+        """When the next request may be tried in an outage."""
+        return self._breaker.resumes_at
+
+    def allows(self, now: float) -> int:
+        """Return how many requests may be under way."""
+        return self._breaker.allows(now)
+
+    def wait(self, now: float, *, under_way: int) -> float:
+        """Return the seconds until the next request may begin; if there are none, it begins now.
+
+        Args:
+            now: The time.
+            under_way: How many are under way; ``math.inf`` comes back if one has to end first.
+        """
+        if under_way >= self._breaker.allows(now):
+            return math.inf if under_way else self._breaker.resumes_at - now
+        if not self._breaker.is_open:
+            return self._adaptive_rate.wait(now)
+        self._adaptive_rate.begin(now)  # an outage is tried after its own waits
+        return 0.0
+
+    def may_go_on(self, *, begun: float) -> bool:
+        """Return whether what began then, and is not sent yet, may be sent still.
+
+        What began when all was well may not, if an outage has begun since.
+        """
+        return not self._breaker.is_too_early(begun)
+
+    def succeed(self, *, begun: float, now: float) -> bool:
+        """Note that SendX answered a request as it should; tells whether that ends an outage."""
+        self._adaptive_rate.succeed(now)
+        self._halts = 0
+        return self._breaker.succeed(begun=begun)
+
+    def fail(
+        self,
+        failing: FailingMessage,
+        failure_class: FailureClass,
+        error: SendXError,
+        *,
+        jitter: float,
+        begun: float,
+        now: float,
+    ) -> NotedFailure:
+        """Note that a request has failed.
+
+        Args:
+            failing: The request.
+            failure_class: What its failure means for it. One that nothing can be sent after pauses
+                everything for a minute at first, and for longer each time.
+            error: How it failed.
+            jitter: A random number from 0 to 1.
+            begun: When the request began.
+            now: The time.
+        """
+        retry_after = retry_after_of(error)
+        if failure_class is FailureClass.HALT:
+            if not self._breaker.is_too_early(begun):
+                self._halts += 1
+            retry_after = min(LONGEST_HALT, SHORTEST_HALT * 2.0 ** (self._halts - 1))
+            failing, failure_class = FailureHistory(""), FailureClass.OUTAGE  # it is nobody's fault
+        noted = self._breaker.fail(
+            failing, failure_class, retry_after=retry_after, jitter=jitter, begun=begun, now=now
+        )
+        if noted.effect is Effect.BEGINS and isinstance(error, RateLimitError):
+            self._adaptive_rate.refuse(now, pause=noted.pause or 0.0)
+        return noted
