@@ -13,6 +13,24 @@ from .raw_server import serve_raw
 
 __all__ = ["serve_raw"]
 
+# What gives a test a process or a database of its own; tests that start some by themselves are
+# marked where they stand.
+SLOW_FIXTURES = {"database", "start", "start_worker"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow what asks for a slow fixture."""
+    for item in items:
+        if SLOW_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Run a single file in this process, and anything larger in two more."""
+    files = {argument.partition("::")[0] for argument in config.args}
+    is_one_file = len(files) == 1 and (config.invocation_params.dir / files.pop()).is_file()
+    return 0 if is_one_file else 2
+
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
