@@ -20,8 +20,8 @@ nox.options.sessions = [
 ]
 nox.options.reuse_existing_virtualenvs = True
 
-# Never editable: what is tested is the wheel that users would get. Children of a test run in this
-# directory, where they would import the checkout beside them without PYTHONSAFEPATH.
+# What is tested is the wheel that users would get, except in `quick`. Children of a test run in
+# this directory, where they would import the checkout beside them without PYTHONSAFEPATH.
 WHEEL = ".[all]"
 ENVIRONMENT = {"PYTHONSAFEPATH": "1"}
 COVERAGE = ("--cov", "--cov-report=term-missing:skip-covered")
@@ -36,6 +36,7 @@ def lint(session: nox.Session) -> None:
     session.install(*group("lint"))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+    session.run("lint-imports")  # it reads the sources beside it, and imports none
 
 
 @nox.session
@@ -65,6 +66,13 @@ def chaos(session: nox.Session) -> None:
     """Kill processes and fail requests for a long time; what fails says how to repeat it."""
     session.install(WHEEL, *group("test"))
     session.run("pytest", "-m", "chaos", *session.posargs, env=ENVIRONMENT)
+
+
+@nox.session
+def quick(session: nox.Session) -> None:
+    """Run the tests that start no process and no database and don't wait, on the checkout."""
+    session.install("--editable", WHEEL, *group("test"))
+    session.run("pytest", "-m", "not slow", *session.posargs)
 
 
 @nox.session(python=OLDEST)

@@ -15,13 +15,27 @@ from .raw_server import serve_raw
 
 __all__ = ["serve_raw"]
 
+# What gives a test a process or a database of its own; tests that start some by themselves are
+# marked where they stand.
+SLOW_FIXTURES = {"database", "start", "start_worker"}
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Run a single file in this process, and anything larger in two more."""
+    files = {argument.partition("::")[0] for argument in config.args}
+    is_one_file = len(files) == 1 and (config.invocation_params.dir / files.pop()).is_file()
+    return 0 if is_one_file else 2
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--seed", type=int, help="what a test of chaos leaves to chance follows from")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the tests that take many minutes out, unless they are asked for by their mark."""
+    """Mark as slow what asks for a slow fixture; leave chaos out unless its mark is asked for."""
+    for item in items:
+        if SLOW_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
     if "chaos" not in config.option.markexpr:
         long = [item for item in items if item.get_closest_marker("chaos")]
         config.hook.pytest_deselected(items=long)

@@ -28,10 +28,10 @@ from .pages import Block
 LIMIT = 40.0
 SANDBOX_PORT = "8025"  # the one in the pages; what is run has a free one
 # pytest-asyncio warns of a setting that nobody has made; the plugins are ours and no reader's, and
-# take a second to load.
+# take a second to load; and what has been imported already can't be rewritten.
 _PYTEST_OPTIONS = (
-    "-p no:cacheprovider -o asyncio_default_fixture_loop_scope=function -p no:celery -p no:xdist "
-    "-p no:randomly -p no:pytest_cov -p no:hypothesispytest -p no:respx"
+    "--assert=plain -p no:cacheprovider -o asyncio_default_fixture_loop_scope=function "
+    "-p no:celery -p no:xdist -p no:randomly -p no:pytest_cov -p no:hypothesispytest -p no:respx"
 )
 
 
@@ -45,12 +45,16 @@ class Reader:
     Args:
         directory: Where files go and commands run.
         environment: The variables of the shell, the key and address of the server among them.
+        bin_directory: Programs for commands that end by themselves, to be preferred.
         fake: That server.
     """
 
-    def __init__(self, directory: Path, environment: dict[str, str], fake: FakeSendX) -> None:
+    def __init__(
+        self, directory: Path, environment: dict[str, str], bin_directory: Path, fake: FakeSendX
+    ) -> None:
         self.directory = directory
         self.environment = environment
+        self._bin_directory = bin_directory
         self._fake = fake
         self._saved: set[str] = set()
         self._tests: list[str] = []
@@ -88,7 +92,7 @@ class Reader:
     def finish(self) -> None:
         """Run the tests that were written, and end what still runs."""
         if self._tests:
-            done = self._run([sys.executable, "-m", "pytest", "-q", "--rootdir=.", *self._tests])
+            done = self._run(["python", "-m", "pytest", "-q", "--rootdir=.", *self._tests])
             assert done.returncode == 0, done.stdout
         while self._background:
             self._background.pop().stop()
@@ -96,7 +100,7 @@ class Reader:
     def run_python(self, code: str) -> str:
         """Run code in a process of its own, where the saved files can be imported."""
         self._note_what_is_used(code)
-        done = self._run([sys.executable, "-c", code])
+        done = self._run(["python", "-c", code])
         assert done.returncode == 0, done.stdout
         return done.stdout
 
@@ -187,8 +191,10 @@ class Reader:
         return file
 
     def _run(self, command: list[str]) -> "subprocess.CompletedProcess[str]":
+        path = f"{self._bin_directory}{os.pathsep}{self.environment['PATH']}"
         return subprocess.run(
-            command, cwd=self.directory, env=self.environment, text=True, encoding="utf-8",
+            command, cwd=self.directory, env=self.environment | {"PATH": path}, text=True,
+            encoding="utf-8",
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             timeout=LIMIT, check=False,
         )  # fmt: skip
