@@ -26,6 +26,7 @@ BATCH = 25
 REJECTS = Path("c.rejects.csv")
 
 
+@pytest.mark.timeout(600)  # each of its processes has a limit of its own
 def test_an_import_that_is_killed_again_and_again_ends_as_if_it_had_not_been(
     fake_sendx: FakeSendX, tmp_path: Path
 ) -> None:
