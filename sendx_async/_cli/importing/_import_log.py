@@ -140,7 +140,7 @@ class ImportLog:
 
     @property
     def under_way(self) -> int:
-        """How many rows may be sent twice if the process is killed, or would be in doubt then."""
+        """How many rows were given away to be sent, and are not yet written as finished."""
         return len(self._under_way)
 
     @property

@@ -26,7 +26,7 @@ REJECTS = Path("c.rejects.csv")
 @pytest.mark.parametrize(
     "rows,kills",
     [
-        pytest.param(1_000, 6, id="briefly", marks=pytest.mark.timeout(180)),
+        pytest.param(1_000, 6, id="briefly", marks=pytest.mark.timeout(600)),
         pytest.param(
             10_000, 24, id="long", marks=[pytest.mark.chaos, pytest.mark.timeout(30 * 60)]
         ),
