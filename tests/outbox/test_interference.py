@@ -217,7 +217,7 @@ class TestLocked:
                 outbox.put_sync(SIGNUP)
                 with anyio.fail_after(20):
                     async with outbox.draining(client, grace=0.05):
-                        await fake_sendx.until(lambda: fake_sendx.requests)
+                        await fake_sendx.until(lambda: fake_sendx.requests, 25)
                         other.execute("BEGIN IMMEDIATE")
                 other.execute("ROLLBACK")
 
@@ -238,7 +238,7 @@ class TestTwoDrainers:
                 for number in range(60):
                     one.put_sync(CustomEventRequest(f"c{number}@example.com", "signup"))
                 async with make_client() as client, one.draining(client):
-                    await fake_sendx.until(lambda: fake_sendx.requests)
+                    await fake_sendx.until(lambda: fake_sendx.requests, 25)
                     path.with_name("outbox.db-drainer").unlink()
                     async with other.draining(client):
                         await until_empty(one)
