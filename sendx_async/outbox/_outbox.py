@@ -1,4 +1,7 @@
-"""The outbox: what applications put requests into, and drain."""
+"""The outbox: what applications put requests into, and drain.
+
+It is longer than other files because most of it is the documentation of what is public.
+"""
 
 import os
 import sqlite3

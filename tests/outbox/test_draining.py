@@ -78,7 +78,7 @@ class TestOrder:
 
         async def main() -> None:
             async with make_client() as client, outbox.draining(client, grace=0.01):
-                await fake_sendx.until(lambda: fake_sendx.contacts)
+                await fake_sendx.until(lambda: fake_sendx.contacts, 25)
                 await until(lambda: outbox.stats().pending == 1499)
 
         fake_sendx.respond(200, path="track")  # the first one goes alone

@@ -135,7 +135,7 @@ class TestRetry:
             async with make_client() as client, outbox.draining(client):
                 await until(lambda: outbox.stats().is_draining)
                 outbox.retry()
-                await fake_sendx.until(lambda: len(fake_sendx.contacts) == 2)
+                await fake_sendx.until(lambda: len(fake_sendx.contacts) == 2, 25)
 
         anyio.run(main)
 

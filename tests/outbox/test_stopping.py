@@ -42,7 +42,7 @@ class TestStopping:
 
         async def main() -> None:
             async with make_client() as client, outbox.draining(client, grace=30):
-                await fake_sendx.until(lambda: fake_sendx.requests)
+                await fake_sendx.until(lambda: fake_sendx.requests, 25)
 
         anyio.run(main, backend=backend)
         # One was under way: its answer was waited for, and no other begun.
@@ -61,7 +61,7 @@ class TestStopping:
 
         async def main() -> None:
             async with make_client() as client, outbox.draining(client, grace=0.01):
-                await fake_sendx.until(lambda: len(fake_sendx.requests) == 3)
+                await fake_sendx.until(lambda: len(fake_sendx.requests) == 3, 25)
 
         anyio.run(main, backend=backend)
         (failed,) = outbox.failed()
@@ -138,7 +138,7 @@ class TestStopping:
         async def main() -> None:
             async with make_client() as client, anyio.create_task_group() as tasks:
                 tasks.start_soon(outbox.drain, client)
-                await fake_sendx.until(lambda: fake_sendx.requests)
+                await fake_sendx.until(lambda: fake_sendx.requests, 25)
                 tasks.cancel_scope.cancel()
 
         anyio.run(main, backend=backend)
@@ -191,7 +191,7 @@ class TestStopping:
                 async with make_client() as client:
                     with anyio.CancelScope() as scope:
                         async with outbox.draining(client, grace=0.01):
-                            await fake_sendx.until(lambda: fake_sendx.requests)
+                            await fake_sendx.until(lambda: fake_sendx.requests, 25)
                             other.execute("BEGIN IMMEDIATE")
                             scope.cancel()
                             await anyio.sleep_forever()
