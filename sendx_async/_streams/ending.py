@@ -46,25 +46,28 @@ class Ending:
         if self.has_begun:
             tasks.cancel_scope.cancel()
 
-    def begin(self, failure: Exception, seconds: float) -> None:
-        """Let nothing more begin because of a failure; the first one counts."""
-        if not self.has_begun:
-            self._failure = failure
-            self._finish(seconds)
+    def begin(self, failure: Exception | None, seconds: float) -> None:
+        """Let nothing more begin; what is under way may take so many seconds to end.
 
-    def stop(self, seconds: float) -> None:
-        """Let nothing more begin; what is under way may take so many seconds to end."""
-        if self._finishing is not None:
-            soonest = min(self._finishing.deadline, anyio.current_time() + seconds)
-            self._finishing.deadline = soonest
-        elif not self.has_begun:
-            self._finish(seconds)
-
-    def _finish(self, seconds: float) -> None:
+        Args:
+            failure: What ends everything, if it is a failure; the first one counts.
+            seconds: The limit.
+        """
+        if self.has_begun:
+            return
+        self._failure = failure
         self.has_begun = True
         self._finishing = anyio.CancelScope(deadline=anyio.current_time() + seconds)
         tasks = cast("anyio.abc.TaskGroup", self._tasks)
         tasks.start_soon(self._cancel_when_idle, self._finishing)
+
+    def stop(self, seconds: float) -> None:
+        """Let nothing more begin, as for no failure; lower the limit if that was so already."""
+        if self._finishing is None:
+            self.begin(None, seconds)
+        else:
+            soonest = min(self._finishing.deadline, anyio.current_time() + seconds)
+            self._finishing.deadline = soonest
 
     def note_idle(self) -> None:
         """Note that nothing is under way."""
