@@ -499,7 +499,7 @@ def test_copies_share_no_requests_and_may_differ(fake_sendx: FakeSendX, backend:
     assert paths(fake_sendx) == [SINGLE] * 3
 
 
-def test_it_is_true_or_false() -> None:
+def test_batch_identify_is_true_or_false_and_nothing_else() -> None:
     for value in (None, 1, "yes"):
         with pytest.raises(ConfigurationError, match="batch_identify must be True or False"):
             AsyncTrackingClient("key", batch_identify=value)  # type: ignore[arg-type]
