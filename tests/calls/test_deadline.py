@@ -271,7 +271,7 @@ def test_a_connection_that_is_never_accepted_sends_nothing(backend: str) -> None
     with contextlib.ExitStack() as sockets:
         listener = sockets.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
         address = listener.getsockname()
-        sockets.enter_context(socket.create_connection(address, timeout=5))
+        sockets.enter_context(socket.create_connection(address, timeout=20))
         url = f"http://127.0.0.1:{address[1]}"
         error = fails(
             backend,
@@ -329,7 +329,7 @@ def test_a_server_that_stops_reading(serve_raw: Callable[..., int], backend: str
 
     def read_little(_: Iterator[bytes], connection: socket.socket) -> None:
         connection.recv(1000)
-        over.wait(10)
+        over.wait(20)
 
     url = f"http://127.0.0.1:{serve_raw(read_little)}"
     event = {"identifier": JANE, "name": "seen", "data": {"text": "x" * 20_000_000}}

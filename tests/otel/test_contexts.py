@@ -79,7 +79,7 @@ class TestCalls:
 
         def handler(number: int) -> None:
             with recorded.tracer().start_as_current_span("handler") as span:
-                together.wait(10)
+                together.wait(20)
                 answer = client.identify_contact_with_http_info(JANE)
                 assert trace.get_current_span() is span
                 handlers[answer.call_id] = id_of(span)

@@ -208,7 +208,7 @@ def test_stop_says_when_it_cannot(fake: FakeSendX) -> None:
     fake.start()
     with socket.create_connection(address(fake), timeout=20) as client:
         client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert entered.wait(5)
+        assert entered.wait(20)
         with pytest.raises(TimeoutError, match=r"didn't stop within 0\.01 s"):
             fake.stop(timeout=0.01)
         release.set()
