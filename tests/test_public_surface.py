@@ -98,7 +98,7 @@ class TestModules:
         with pytest.raises(ImportError, match="cannot import name 'Trakcing'"):
             exec(f"from {module.__name__} import Trakcing")
 
-    def test_it_says_what_it_is_for(self, module: ModuleType) -> None:
+    def test_a_module_says_what_it_is_for(self, module: ModuleType) -> None:
         assert inspect.getdoc(module)
 
 

@@ -33,7 +33,7 @@ async def attempt(
     *,
     limit: float,
 ) -> RawAnswer | SendXError:
-    """Send a request once, and give what came of it.
+    """Send a request once, and return what came of it.
 
     An error is given, not raised, so that it is raised outside of any except block: httpx's own
     exceptions hold the request with the key, and must not hang on to ours as context.

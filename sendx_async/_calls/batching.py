@@ -273,7 +273,7 @@ class Batcher:
                 ticket.answer(ticket.earlier())
 
     def _after_failure(self, tickets: list[_Ticket], error: SendXError) -> None:
-        """Tell each caller, or let each try alone if it may be the fault of one of them."""
+        """Answer each caller, or let each try alone if it may be the fault of one of them."""
         failure_class = classify(error, replay_safe=True)
         if failure_class in {FailureClass.REJECTED, FailureClass.AGAIN}:
             if is_endpoint_missing(error):

@@ -261,7 +261,7 @@ class Call(Generic[ResponseT]):
         return self._describe(deadline_exceeded(self._settings.deadline, last))
 
     def _describe(self, error: SendXError) -> SendXError:
-        """Say to which call an error belongs, and what the call's earlier attempts imply."""
+        """Note in an error to which call it belongs, and what the call's earlier attempts imply."""
         self._maybe_delivered = self._maybe_delivered or error.maybe_delivered
         error.operation = self._operation.name
         error.call_id = self.id

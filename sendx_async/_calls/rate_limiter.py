@@ -13,7 +13,7 @@ _LATEST = 0.03  # seconds: what comes too late by less makes a second's number w
 
 
 class RateLimiter:
-    """Gives every request of a client its place; safe to share by threads and event loops.
+    """Reserves a place for every request of a client; safe to share by threads and event loops.
 
     Places are reserved on a clock that stands still during a pause. So a pause moves all who wait
     by its length, and they keep the distances that the rate gave them.

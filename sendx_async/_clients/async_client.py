@@ -342,7 +342,7 @@ class AsyncTrackingClient:
         return await self._calls.begin(operation, request, settings=settings).run()
 
     def with_options(self, **changes: Unpack[ClientOptions]) -> Self:
-        """Return a copy with other settings that shares connections, pace and retry budget.
+        """Return a copy with other settings that shares connections, rate and retry budget.
 
         The copy needs no closing: it ends with the client that it was made from. When SendX asks
         to slow down, they all do, whichever key or address they use.

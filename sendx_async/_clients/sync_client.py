@@ -179,9 +179,8 @@ class TrackingClient:
             InvalidRequestError: ``source`` can't be read.
         """
         ahead = 2 * options.make_count("batch_size", batch_size, most=MOST_IN_BULK)
-        threaded = ThreadedSource(
-            check_source(source, Iterable), shared_loop.call_soon, limit=ahead
-        )
+        checked = check_source(source, Iterable)
+        threaded = ThreadedSource(checked, shared_loop.call_soon, limit=ahead)
         stream = self._client.send_many(
             threaded, concurrency=concurrency, batch_size=batch_size, patience=patience
         )

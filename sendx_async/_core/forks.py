@@ -35,7 +35,7 @@ class ForkSafeLock:
         self.current.release()
 
     def renew(self) -> None:
-        """Take a new lock, which nobody holds."""
+        """Replace the lock by one that nobody holds."""
         self.current = threading.Lock()
 
 

@@ -18,7 +18,7 @@ _LONGEST = 1e9
 
 
 def make_seconds(name: str, value: object) -> float:
-    """Take a number of seconds above 0."""
+    """Return a number of seconds above 0."""
     return _positive(f"{name} must be a number of seconds", value)
 
 
@@ -183,44 +183,44 @@ def is_loopback(host: str) -> bool:
 
 
 def make_timeout(value: object) -> Timeout:
-    """Take a number of seconds for an attempt, or a Timeout."""
+    """Return the limits of an attempt, of a number of seconds or a Timeout."""
     return value if isinstance(value, Timeout) else Timeout(make_seconds("timeout", value))
 
 
 def make_deadline(value: object) -> float:
-    """Take a number of seconds for a call, or None for no limit."""
+    """Return the seconds for a call; None means no limit."""
     return math.inf if value is None else make_seconds("deadline", value)
 
 
 def make_retry(value: object) -> RetryPolicy:
-    """Take a RetryPolicy and nothing else."""
+    """Return a RetryPolicy; nothing else is one."""
     if isinstance(value, RetryPolicy):
         return value
     raise ConfigurationError(f"retry must be a RetryPolicy, got {type_name(value)}")
 
 
 def make_patience(value: object) -> float:
-    """Take a number of seconds for an outage, or None for no limit."""
+    """Return the seconds for an outage; None means no limit."""
     if value is None:
         return math.inf
     return _positive("patience must be None for no limit, or a number of seconds", value)
 
 
 def make_count(name: str, value: object, *, most: float = _LONGEST) -> int:
-    """Take a number of at least 1."""
+    """Return a number of at least 1."""
     _check_count(name, value, most=most)
     return cast("int", value)
 
 
 def make_flag(name: str, value: object) -> bool:
-    """Take True or False and nothing else."""
+    """Return True or False; nothing else is a flag."""
     if isinstance(value, bool):
         return value
     raise ConfigurationError(f"{name} must be True or False, got {type_name(value)}")
 
 
 def make_rate(value: object) -> Rate | None:
-    """Take a Rate, or None for no limit."""
+    """Return a Rate, or None for no limit."""
     if value is None or isinstance(value, Rate):
         return value
     raise ConfigurationError(f"rate must be a Rate, got {type_name(value)}")

@@ -40,7 +40,7 @@ class Secret:
         return self._header
 
     def redact(self, answer: bytes) -> bytes:
-        """Take the key out of what a server sent back.
+        """Remove the key from what a server sent back.
 
         A key of a few characters stays: they stand in any text, and real keys are long.
         """

@@ -14,6 +14,7 @@ from sendx_async._core.errors import ConfigurationError
 from sendx_async._core.events import Event
 from sendx_async._core.options import Rate, RetryPolicy, Timeout
 from sendx_async._core.validation import type_name
+from sendx_async._runtime.clock import Clock
 from sendx_async.outbox import Outbox
 
 
@@ -50,6 +51,7 @@ class NewClientOptions(TypedDict, total=False):
     http_client: httpx.AsyncClient | None
     on_event: Callable[[Event], object] | None
     batch_identify: bool
+    clock: Clock | None
 
 
 OwnLifespan = Callable[[FastAPI], AbstractAsyncContextManager[Mapping[str, Any] | None]]

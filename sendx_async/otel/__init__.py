@@ -1,4 +1,4 @@
-"""Tells OpenTelemetry of a client's calls: a span and a duration for each, no personal data.
+"""Reports a client's calls to OpenTelemetry: a span and a duration for each, no personal data.
 
 Give a client ``on_event=Telemetry()``. Needs the OpenTelemetry API, which the extra ``otel``
 installs.

@@ -107,7 +107,7 @@ class Telemetry:
         self._under_way: dict[str, _UnderWay] = {}
 
     def __call__(self, event: Event) -> None:
-        """Take note of an event.
+        """Record an event.
 
         Args:
             event: What a client tells.

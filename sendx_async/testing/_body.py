@@ -60,7 +60,7 @@ class Body:
 
     @classmethod
     def of(cls, value: object, *, where: str = "") -> "Body":
-        """Takes a decoded JSON value, which must be an object."""
+        """Reads a decoded JSON value, which must be an object."""
         if not isinstance(value, dict):
             subject = where.removesuffix(": ") or "the body"
             raise RefusedError(422, f"{subject} must be an object, not {json_name(value)}")

@@ -117,7 +117,7 @@ class FakeSendX(Misbehaviour, Serving):
                 )
             )
 
-    def wait_for(self, predicate: Callable[[], T], timeout: float = 5.0) -> T:
+    def wait_for(self, predicate: Callable[[], T], timeout: float = 20.0) -> T:
         """Blocks until something is true of the fake server, without polling.
 
         The predicate is called at once and then after every change. A ``LookupError`` in it counts
@@ -135,7 +135,7 @@ class FakeSendX(Misbehaviour, Serving):
         """
         return self._log.wait_for(predicate, timeout)
 
-    async def until(self, predicate: Callable[[], T], timeout: float = 5.0) -> T:
+    async def until(self, predicate: Callable[[], T], timeout: float = 20.0) -> T:
         """Waits like ``wait_for`` without blocking the event loop, on asyncio and trio.
 
         Args:

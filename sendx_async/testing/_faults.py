@@ -62,7 +62,7 @@ class Fault:
     reset: bool = False
 
     def concerns(self, path: str) -> bool:
-        """Tells whether a request to this path is meant."""
+        """Return whether a request to this path is meant."""
         return self.path is None or _path_matches(self.path, path)
 
 
@@ -107,7 +107,7 @@ class RateLimit:
         self._filled_at: float | None = None
 
     def refuse(self, now: float) -> Answer | None:
-        """Takes a token and returns None, or returns the 429 of an empty bucket.
+        """Return None and use up a token, or return the 429 of an empty bucket.
 
         Args:
             now: A monotonic clock, in seconds.

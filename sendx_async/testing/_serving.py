@@ -99,7 +99,7 @@ class Serving(abc.ABC):
         self._address = (host, self._server.port)
         return self.url
 
-    def stop(self, *, timeout: float = 5.0) -> None:
+    def stop(self, *, timeout: float = 20.0) -> None:
         """Closes the port and cuts every connection; what is held and scripted stays.
 
         Nothing happens if it isn't serving.
@@ -133,7 +133,7 @@ class Serving(abc.ABC):
         finally:
             self.stop()
 
-    def close_connections(self, *, timeout: float = 5.0) -> None:
+    def close_connections(self, *, timeout: float = 20.0) -> None:
         """Closes every open connection, idle ones too, and goes on serving.
 
         It returns when they are closed, and does nothing if it isn't serving.

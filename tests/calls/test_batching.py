@@ -89,7 +89,7 @@ def run(backend: str, function: Callable[[], Awaitable[None]]) -> None:
 
 async def begin(fake: FakeSendX, client: AsyncTrackingClient, tasks: Any) -> None:
     """Begin a call whose answer takes long enough for others to come and wait for it."""
-    fake.drip(interval=0.005, padding=10, path=SINGLE)
+    fake.drip(interval=0.03, padding=10, path=SINGLE)
     tasks.start_soon(Callers().call, client, "first")
     await fake.until(lambda: fake.requests)
 
@@ -396,23 +396,23 @@ def test_the_caller_that_went_first_may_be_cancelled_too(
 
 def test_each_callers_deadline_holds(fake_sendx: FakeSendX, backend: str) -> None:
     callers = Callers()
-    fake_sendx.drip(interval=0.05, padding=40, path="identify/bulk")
+    fake_sendx.drip(interval=0.05, padding=90, path="identify/bulk")
 
     async def main() -> None:
         async with client_of(fake_sendx) as client, anyio.create_task_group() as tasks:
             await begin(fake_sendx, client, tasks)
             tasks.start_soon(callers.calls, client, *names(3))
-            tasks.start_soon(lambda: callers.call(client, "hurried", deadline=1))
+            tasks.start_soon(lambda: callers.call(client, "hurried", deadline=3))
 
     run(backend, main)
     assert callers.failed == {"hurried"}
     error = callers.results["hurried"]
     assert isinstance(error, DeadlineExceeded)
-    assert "within the deadline of 1 s" in str(error)
+    assert "within the deadline of 3 s" in str(error)
     assert error.maybe_delivered
     assert error.attempts == 1
     assert error.operation == "identify_contact"
-    assert error.elapsed >= 1
+    assert error.elapsed >= 3
     assert sizes(fake_sendx) == [1, 4]
 
 
@@ -499,7 +499,7 @@ def test_copies_share_no_requests_and_may_differ(fake_sendx: FakeSendX, backend:
     assert paths(fake_sendx) == [SINGLE] * 3
 
 
-def test_it_is_true_or_false() -> None:
+def test_batch_identify_is_true_or_false_and_nothing_else() -> None:
     for value in (None, 1, "yes"):
         with pytest.raises(ConfigurationError, match="batch_identify must be True or False"):
             AsyncTrackingClient("key", batch_identify=value)  # type: ignore[arg-type]

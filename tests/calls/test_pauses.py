@@ -47,7 +47,7 @@ def test_a_rate_is_kept_and_used(fake_sendx: FakeSendX, backend: str) -> None:
     began = time.monotonic()
     anyio.run(main, backend=backend)
     # 100 intervals of 5 ms; a slow machine may take longer, never shorter.
-    assert 0.5 <= moments(fake_sendx)[-1] - began < 5
+    assert 0.5 <= moments(fake_sendx)[-1] - began < 20
 
 
 @on_both_backends
@@ -76,20 +76,20 @@ def test_an_event_loop_that_was_blocked_makes_up_for_nothing(
 @on_both_backends
 def test_a_burst_goes_first(fake_sendx: FakeSendX, backend: str) -> None:
     async def main() -> None:
-        async with client_of(fake_sendx, rate=Rate(20, burst=30)) as client:
-            await call_at_once(client, 40)
+        async with client_of(fake_sendx, rate=Rate(1, burst=40), deadline=60) as client:
+            await call_at_once(client, 41)
 
     began = time.monotonic()
     anyio.run(main, backend=backend)
-    # 30 at once, then the 10 others at 20 a second: half a second, and not two.
-    assert 0.5 <= moments(fake_sendx)[-1] - began < 1.9
+    # 40 at once and the other one a second later: without a burst it would take 40 seconds.
+    assert 1 <= moments(fake_sendx)[-1] - began < 25
 
 
 @on_both_backends
 def test_copies_share_the_rate(fake_sendx: FakeSendX, backend: str) -> None:
     async def main() -> None:
         async with client_of(fake_sendx, rate=Rate(100)) as client:
-            copy = client.with_options(timeout=5)
+            copy = client.with_options(timeout=20)
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(call_at_once, client, 20)
                 tasks.start_soon(call_at_once, copy, 21)
@@ -122,13 +122,13 @@ def test_a_refusal_pauses_every_caller(fake_sendx: FakeSendX, backend: str, stat
 
     async def main() -> None:
         async with client_of(fake_sendx, on_event=told.append) as client:
-            copy = client.with_options(timeout=5)
+            copy = client.with_options(timeout=20)
             fake_sendx.respond(status, retry_after="0.5")
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(client.identify_contact, {"email": JANE})
                 await fake_sendx.until(lambda: [r for r in fake_sendx.requests if r.status])
                 # The answer is on its way: whoever asks after the client was told, waits.
-                with anyio.fail_after(5):
+                with anyio.fail_after(25):
                     while not any(event.kind == "paused" for event in told):
                         await anyio.lowlevel.checkpoint()
                 for each in (client, copy, copy.with_options(deadline=20)):
@@ -208,7 +208,7 @@ def test_a_pause_longer_than_the_deadline_fails_at_once(
             began = time.monotonic()
             with pytest.raises(DeadlineExceeded) as caught:
                 await client.track_contact({"email": JANE})
-            assert time.monotonic() - began < 2
+            assert time.monotonic() - began < 20  # and the deadline is 30
             error = caught.value
             assert isinstance(error.last, RateLimitError)
             assert error.last.retry_after == 3600
@@ -323,7 +323,7 @@ def test_waiters_who_have_to_wait_again_after_a_pause_keep_the_rate(
     # Some requests may have been on their way while the refusal was.
     assert max(later - earlier for earlier, later in itertools.pairwise(at)) > 0.3
     # 70 intervals of 20 ms, and a pause more for those who had to queue again.
-    assert 1.4 <= at[-1] - began < 5
-    # Five are due in a tenth of a second; a slow machine may bring some more together.
-    assert max(sum(start <= each < start + 0.1 for each in at) for start in at) < 18
+    assert 1.4 <= at[-1] - began < 20
+    # Five are due in a tenth of a second, more arrive together on a slow machine, but not all.
+    assert max(sum(start <= each < start + 0.1 for each in at) for start in at) < 40
     assert JANE in fake_sendx.contacts

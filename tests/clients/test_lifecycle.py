@@ -78,7 +78,7 @@ async def test_closing_twice_and_at_the_same_time_does_no_harm(fake_sendx: FakeS
 @pytest.mark.asyncio
 async def test_a_closed_client_refuses_every_use_before_sending(fake_sendx: FakeSendX) -> None:
     client = client_of(fake_sendx)
-    copy = client.with_options(timeout=5)
+    copy = client.with_options(timeout=20)
     await client.aclose()
     calls: list[Callable[[], Any]] = [
         lambda: client.identify_contact(JANE),
@@ -111,7 +111,7 @@ async def test_a_used_client_that_is_forgotten_warns(fake_sendx: FakeSendX) -> N
 @pytest.mark.asyncio
 async def test_a_client_that_only_its_copy_used_warns_too(fake_sendx: FakeSendX) -> None:
     clients = [client_of(fake_sendx)]
-    clients.append(clients[0].with_options(timeout=5))
+    clients.append(clients[0].with_options(timeout=20))
     await clients[1].identify_contact(JANE)
     assert len(warnings_when_forgotten(clients)) == 1
 
@@ -121,7 +121,7 @@ async def test_nothing_warns_where_nothing_is_left_open(
     fake_sendx: FakeSendX, make_client: MakeClient
 ) -> None:
     never_used, closed, borrowing = client_of(fake_sendx), client_of(fake_sendx), make_client()
-    copy = closed.with_options(timeout=5)
+    copy = closed.with_options(timeout=20)
     for client in (closed, copy, borrowing):
         await client.identify_contact(JANE)
     await closed.aclose()
@@ -138,7 +138,7 @@ async def test_nothing_warns_where_nothing_is_left_open(
 async def test_copies_share_connections_and_do_not_close_them(fake_sendx: FakeSendX) -> None:
     async with client_of(fake_sendx) as client:
         await client.identify_contact(JANE)
-        async with client.with_options(timeout=5) as copy:
+        async with client.with_options(timeout=20) as copy:
             await copy.with_options(timeout=6).identify_contact(JANE)
         await copy.aclose()
         assert not client.is_closed

@@ -140,7 +140,7 @@ class TestCopies:
             assert (error.status_code, error.headers, error.body) == (404, {"x-a": "b"}, b"\xff{}")
             assert (error.message, error.retry_after) == ("No jane@example.com", 1.5)
 
-    def test_nothing_personal_is_shown(self, error: SendXError) -> None:
+    def test_errors_show_nothing_personal(self, error: SendXError) -> None:
         assert "jane" not in f"{error} {error!r}"
 
 

@@ -96,7 +96,9 @@ class TestSecret:
 
     @pytest.mark.parametrize("key", [KEY, "s3cret \xe9 with blanks"])
     @pytest.mark.parametrize("prefix", [None, "Bearer"])
-    def test_it_is_taken_out_of_what_a_server_echoes(self, key: str, prefix: str | None) -> None:
+    def test_the_key_is_taken_out_of_what_a_server_echoes(
+        self, key: str, prefix: str | None
+    ) -> None:
         secret = make_secret(key, prefix)
         for encoding in ("latin-1", "utf-8"):
             for sent in (key, f"{prefix} {key}"):

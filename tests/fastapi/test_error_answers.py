@@ -66,7 +66,7 @@ ANSWERS: dict[type[SendXError], int] = {
     OutboxError: 503,
     OutboxFullError: 503,
 }
-RAISED_ON = {SendXError, ConfigurationError}
+RAISED_ON = [SendXError, ConfigurationError]
 
 
 def example(kind: type[SendXError]) -> SendXError:

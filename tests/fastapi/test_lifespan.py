@@ -92,7 +92,9 @@ def sign_up(visitor: TestClient, email: str = "jane@example.com") -> Any:
 
 
 class TestClientOfAnApplication:
-    def test_it_is_made_of_the_environment_and_of_options(self, settings: FakeSendX) -> None:
+    def test_the_client_is_made_of_the_environment_and_of_options(
+        self, settings: FakeSendX
+    ) -> None:
         app = signing_up(FastAPI(lifespan=sendx_lifespan(headers={"X-Shop": "shoes"})))
         with TestClient(app) as visitor:
             sign_up(visitor)
@@ -150,7 +152,7 @@ class TestClientOfAnApplication:
             sign_up(visitor)
         assert list(settings.contacts) == ["jane@example.com"]
 
-    def test_it_is_there_for_threads_background_tasks_and_middleware(
+    def test_the_client_is_there_for_threads_background_tasks_and_middleware(
         self, settings: FakeSendX
     ) -> None:
         app = FastAPI(lifespan=sendx_lifespan())
@@ -249,7 +251,7 @@ class TestOwnLifespan:
         return own
 
     @pytest.mark.parametrize("gives", [None, {"shop": "shoes"}], ids=["nothing", "a state"])
-    def test_it_runs_inside_and_both_states_are_there(
+    def test_another_lifespan_runs_inside_and_both_states_are_there(
         self, own: Callable[..., OwnLifespan], make: Make, log: list[str], gives: Any
     ) -> None:
         app = signing_up(FastAPI(title="shop", lifespan=sendx_lifespan(own(gives), client=make)))
@@ -288,7 +290,7 @@ class TestOwnLifespan:
         with pytest.raises(OutboxError, match="closed"):
             outboxes[0].stats()
 
-    def test_it_may_not_take_the_names(
+    def test_another_lifespan_may_not_take_the_names(
         self, own: Callable[..., OwnLifespan], make: Make, made: list[AsyncTrackingClient]
     ) -> None:
         app = FastAPI(lifespan=sendx_lifespan(own({"sendx": 1}), client=make))
@@ -296,7 +298,9 @@ class TestOwnLifespan:
             start(app)
         assert made[0].is_closed
 
-    def test_it_uses_the_client_where_it_is_composed_by_hand(self, settings: FakeSendX) -> None:
+    def test_another_lifespan_uses_the_client_where_it_is_composed_by_hand(
+        self, settings: FakeSendX
+    ) -> None:
         @asynccontextmanager
         async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
             async with sendx_lifespan(timeout=5)(app) as state:
@@ -309,7 +313,7 @@ class TestOwnLifespan:
             sign_up(visitor)
         assert list(settings.contacts)[1:] == ["jane@example.com", "stop@example.com"]
 
-    def test_it_may_open_the_client_all_by_itself(self, settings: FakeSendX) -> None:
+    def test_another_lifespan_may_open_the_client_all_by_itself(self, settings: FakeSendX) -> None:
         @asynccontextmanager
         async def lifespan(_: FastAPI) -> AsyncIterator[SendXState]:
             async with AsyncTrackingClient() as client:
@@ -343,7 +347,7 @@ class TestOwnLifespan:
 
 
 class TestOutboxOfAnApplication:
-    def test_it_is_drained_as_long_as_the_application_runs(
+    def test_the_outbox_is_drained_as_long_as_the_application_runs(
         self, settings: FakeSendX, tmp_path: Path
     ) -> None:
         path = tmp_path / "sendx.db"

@@ -79,7 +79,7 @@ class TestCalls:
 
         def handler(number: int) -> None:
             with recorded.tracer().start_as_current_span("handler") as span:
-                together.wait(10)
+                together.wait(20)
                 answer = client.identify_contact_with_http_info(JANE)
                 assert trace.get_current_span() is span
                 handlers[answer.call_id] = id_of(span)
@@ -99,7 +99,7 @@ class TestCalls:
         assert sorted(filter(None, parents.values())) == sorted(list(handlers.values()) * 2)
         assert telemetry._under_way == {}
 
-    def test_it_is_current_while_the_call_runs(
+    def test_the_span_of_a_call_is_current_while_the_call_runs(
         self, fake: FakeSendX, recorded: Recorded, backend: str
     ) -> None:
         """So an instrumentation of httpx makes a child of it for each attempt."""

@@ -273,7 +273,9 @@ def echoing() -> Iterator[FakeSendX]:
         yield fake
 
 
-def test_nothing_personal_and_no_key(echoing: FakeSendX, recorded: Recorded) -> None:
+def test_telemetry_holds_nothing_personal_and_no_key(
+    echoing: FakeSendX, recorded: Recorded
+) -> None:
     words = " ".join(PERSONAL)
     misbehaviours: list[Callable[[], object]] = [
         lambda: None,

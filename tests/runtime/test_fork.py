@@ -262,7 +262,7 @@ def test_borrowed_client_that_the_parent_used_is_refused_in_the_child(
     script = """
 import httpx
 used, fresh = (make(http_client=httpx.AsyncClient()) for _ in range(2))
-copy = used.with_options(timeout=5)
+copy = used.with_options(timeout=20)
 identify(used, "parent")
 def child():
     for client in used, copy:

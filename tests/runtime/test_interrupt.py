@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -23,7 +22,7 @@ from sendx_async import TrackingClient
 # A test runner in the background may have had SIGINT ignored, which children inherit.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 key, url = sys.argv[1:]
-with TrackingClient(key, base_url=url) as client:
+with TrackingClient(key, base_url=url, timeout=60, deadline=None) as client:
     client.identify_contact({"email": "before@example.com"})
     print("ready", flush=True)
     sys.stdin.readline()
@@ -166,10 +165,8 @@ def test_ctrl_c_ends_the_call_and_its_request(fake_sendx: FakeSendX, children: l
     fake_sendx.black_hole()
     child.go_on()
     fake_sendx.wait_for(lambda: len(fake_sendx.requests) == 2, LIMIT)
-    began = time.monotonic()
     os.kill(child.process.pid, signal.SIGINT)
     child.says("interrupted")
-    assert time.monotonic() - began < 2
     # The child is alive and does nothing: only the interrupted call can have hung up.
     fake_sendx.wait_for(lambda: not left_over(fake_sendx))
     assert fake_sendx.requests[-1].disconnected

@@ -46,7 +46,7 @@ def test_serving_yields_the_base_url_and_frees_the_port(fake: FakeSendX) -> None
         assert identify(fake, client).is_success
         assert repr(fake) == f"<FakeSendX {url}, 1 contacts, 1 requests>"
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(address(fake), timeout=5)
+        socket.create_connection(address(fake), timeout=20)
     assert fake.contact(JANE).email == JANE
 
 
@@ -111,7 +111,7 @@ def test_connections_are_counted(fake: FakeSendX) -> None:
 
 def test_close_connections_closes_idle_ones_and_goes_on_serving(fake: FakeSendX) -> None:
     fake.start()
-    with socket.create_connection(address(fake), timeout=5) as idle:
+    with socket.create_connection(address(fake), timeout=20) as idle:
         fake.wait_for(lambda: fake.connections.open == 1)
         fake.close_connections()
         assert fake.connections == Connections(accepted=1, open=0)
@@ -145,8 +145,8 @@ def test_stop_does_not_wait_for_clients(fake: FakeSendX, caplog: pytest.LogCaptu
 
     threads = [threading.Thread(target=post, args=(path,)) for path in ("identify", "track")]
     with contextlib.ExitStack() as stack:
-        stack.enter_context(socket.create_connection(address(fake), timeout=5))
-        half = stack.enter_context(socket.create_connection(address(fake), timeout=5))
+        stack.enter_context(socket.create_connection(address(fake), timeout=20))
+        half = stack.enter_context(socket.create_connection(address(fake), timeout=20))
         half.sendall(b"POST /contact/identify HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
         threads[0].start()
         fake.wait_for(lambda: len(fake.requests) == 1)
@@ -154,7 +154,7 @@ def test_stop_does_not_wait_for_clients(fake: FakeSendX, caplog: pytest.LogCaptu
         fake.wait_for(lambda: len(fake.requests) == 2 and fake.connections.open == 4)
         began = time.monotonic()
         fake.stop()
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 20
         for thread in threads:
             thread.join()
     assert len(failures) == 2
@@ -168,7 +168,7 @@ def test_stop_while_clients_keep_coming(fake: FakeSendX) -> None:
     for _ in range(20):
         with contextlib.ExitStack() as clients:
             for _ in range(20):
-                clients.enter_context(socket.create_connection(address(fake), timeout=5))
+                clients.enter_context(socket.create_connection(address(fake), timeout=20))
             fake.stop()
             assert fake.connections.open == 0
             fake.start()
@@ -206,9 +206,9 @@ def test_stop_says_when_it_cannot(fake: FakeSendX) -> None:
 
     fake.latency = stuck
     fake.start()
-    with socket.create_connection(address(fake), timeout=5) as client:
+    with socket.create_connection(address(fake), timeout=20) as client:
         client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert entered.wait(5)
+        assert entered.wait(20)
         with pytest.raises(TimeoutError, match=r"didn't stop within 0\.01 s"):
             fake.stop(timeout=0.01)
         release.set()
@@ -230,7 +230,7 @@ def test_a_chunked_request_is_read_whole(fake: FakeSendX) -> None:
 
 def test_what_is_no_http_is_refused_and_the_server_lives_on(fake: FakeSendX) -> None:
     fake.start()
-    with socket.create_connection(address(fake), timeout=5) as client:
+    with socket.create_connection(address(fake), timeout=20) as client:
         client.sendall(b"nonsense\r\n\r\n")
         assert client.recv(1000).startswith(b"HTTP/1.1 400")
     with httpx.Client() as client_again:
