@@ -21,7 +21,6 @@ from tests.procrastinate.conftest import (
     Table,
     put_contacts,
     until,
-    work_off,
     working,
 )
 
@@ -174,18 +173,16 @@ async def test_no_event_is_sent_if_an_outage_begins_while_it_is_marked(
     assert len(fake_sendx.events) == 1
 
 
-async def test_an_outage_is_waited_for_by_events_as_well(
+async def test_an_outage_is_waited_for_and_tried_by_events_if_there_is_nothing_else(
     make_app: MakeApp, table: Table, fake_sendx: FakeSendX, caplog: pytest.LogCaptureFixture
 ) -> None:
     app, sendx = make_app()
-    async with app.open_async():
+    async with app.open_async(), working(app):
         await sendx.put({"email": "jane@example.com"})
-    await work_off(app)
-    async with app.open_async():
+        await table.until("status = 'succeeded'", 1)
+        fake_sendx.stop()
         await sendx.put(CustomEventRequest("jane@example.com", "visit"))
         await sendx.put(CustomEventRequest("jane@example.com", "visit"), key="other")
-    fake_sendx.stop()
-    async with working(app):
         await until(lambda: caplog.text.count("all deliveries wait") >= 4)
         assert not any("sending" in row["args"] for row in table.rows("status = 'todo'"))
         fake_sendx.start()
