@@ -54,7 +54,7 @@ def test_without_a_refusal_nobody_waits() -> None:
 
 @pytest.mark.parametrize("per_second", [2, 20, 300])
 @pytest.mark.parametrize("burst", [1, 10])
-def test_it_comes_to_send_most_of_what_is_let_in(per_second: int, burst: int) -> None:
+def test_the_rate_comes_to_use_most_of_what_is_let_in(per_second: int, burst: int) -> None:
     server = Server(per_second, burst=burst)
     server.run(60)
     refused = server.refused
@@ -106,7 +106,7 @@ def test_time_in_which_nothing_was_sent_makes_nobody_wait() -> None:
 
 
 @pytest.mark.parametrize("pause", [0.0, 1.0, 3600.0])
-def test_a_refusal_of_the_very_first_request(pause: float) -> None:
+def test_a_refusal_of_the_very_first_request_pauses_and_gives_a_slow_rate(pause: float) -> None:
     adaptive_rate = AdaptiveRate(0.0)
     adaptive_rate.refuse(0.0, pause=pause)
     if pause:

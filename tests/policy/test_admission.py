@@ -100,6 +100,7 @@ def test_a_429_while_an_outage_is_tried_slows_down_nothing() -> None:
     fail(admitted, ConnectError(), now=1.0)
     fail(admitted, RateLimitError(status_code=429, retry_after=5.0), now=admitted.resumes_at)
     now = admitted.resumes_at
+    assert admitted.wait(now, under_way=0) == 0.0
     assert admitted.succeed(begun=now, now=now)
     assert admitted.wait(now, under_way=0) == 0.0
 

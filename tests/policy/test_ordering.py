@@ -57,7 +57,7 @@ def test_a_message_that_is_given_back_still_holds_up_the_next() -> None:
     assert queue.take() == []
 
 
-def test_what_is_alone_leaves_alone_in_its_turn() -> None:
+def test_a_message_that_must_not_share_a_request_leaves_alone_in_its_turn() -> None:
     queue = filled(
         message(0, "a"), message(1, "b"), message(2, "c", alone=True), message(3, "d"),
         message(4, "e", alone=True),
@@ -93,7 +93,7 @@ def test_a_rename_to_the_same_address_does_not_wait_for_itself() -> None:
     assert not queue.unfinished
 
 
-def test_two_renames_between_the_same_addresses() -> None:
+def test_two_renames_between_the_same_addresses_leave_one_after_the_other() -> None:
     there, back = message(0, "a", "b", alone=True), message(1, "b", "a", alone=True)
     queue = filled(there, back)
     assert queue.take() == [there]
@@ -102,7 +102,7 @@ def test_two_renames_between_the_same_addresses() -> None:
 
 
 @pytest.mark.parametrize("alone", [True, False])
-def test_an_outage_is_tried_with_one_that_may_fail(alone: bool) -> None:
+def test_an_outage_is_tried_with_one_that_is_safe_to_repeat(alone: bool) -> None:
     event, safe = message(0, "a", alone=True, safe=False), message(1, "b", alone=alone)
     queue = filled(event, safe, message(2, "c", alone=True, safe=False))
     assert queue.take_for_trial(alone=False) == [safe]
@@ -123,7 +123,7 @@ def test_an_outage_may_have_to_be_tried_with_a_single_message() -> None:
     assert indices(queue.take_for_trial(alone=True)) == [0]
 
 
-def test_one_that_is_given_back_is_not_the_next_to_be_tried() -> None:
+def test_a_message_that_is_given_back_is_not_the_next_to_be_tried() -> None:
     queue = filled(message(0, "a"), message(1, "b"), batch_size=1)
     queue.give_back(queue.take_for_trial(alone=False))
     assert indices(queue.take_for_trial(alone=False)) == [1]
@@ -141,7 +141,9 @@ def test_one_that_is_given_back_is_not_the_next_to_be_tried() -> None:
         (CustomEventRequest("ID_7", "bought"), ("id_7",)),
     ],
 )
-def test_whom_a_request_is_about(request_: Any, contacts: tuple[str, ...]) -> None:
+def test_a_request_is_about_its_addresses_in_any_case(
+    request_: Any, contacts: tuple[str, ...]
+) -> None:
     assert contacts_of(request_) == contacts
 
 

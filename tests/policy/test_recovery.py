@@ -67,7 +67,9 @@ def contacts(count: int) -> list[IdentifyRequest]:
         ([EVENT], RateLimitError(status_code=429), NextStep.AGAIN),
     ],
 )
-def test_the_first_failure(requests: list[object], error: SendXError, step: NextStep) -> None:
+def test_what_becomes_of_messages_at_their_first_failure(
+    requests: list[object], error: SendXError, step: NextStep
+) -> None:
     decision = Stream(*requests).fails(error)
     assert decision.step is step
     assert (decision.pause is not None) == (step is NextStep.AGAIN)
@@ -75,7 +77,7 @@ def test_the_first_failure(requests: list[object], error: SendXError, step: Next
     assert not decision.ends_outage
 
 
-def test_what_sendx_asks_for_is_waited() -> None:
+def test_a_wait_that_sendx_asks_for_is_kept_unless_it_exceeds_the_patience() -> None:
     error = ServerError(status_code=500, retry_after=7.0)
     assert Stream(*contacts(1)).fails(error).wait == 7.0
     assert Stream(*contacts(1), patience=6.0).fails(error).step is NextStep.FINISH
@@ -144,7 +146,7 @@ class TestUnknownContact:
         )  # fmt: skip
         return stream
 
-    def test_a_few_times(self) -> None:
+    def test_an_outbox_asks_for_an_unknown_contact_as_often_as_the_policy_allows(self) -> None:
         stream = self.stream(is_outbox=True)
         error = NotFoundError(status_code=404)
         assert stream.fails(error) == Decision(NextStep.LATER, wait=4.0)
@@ -152,39 +154,42 @@ class TestUnknownContact:
         assert stream.fails(error) == Decision(NextStep.LATER, wait=4.0)
         assert stream.fails(error) == Decision(NextStep.FINISH)
 
-    def test_not_in_a_stream(self) -> None:
+    def test_a_stream_does_not_ask_again_for_an_unknown_contact(self) -> None:
         assert self.stream(is_outbox=False).fails(NotFoundError(status_code=404)) == Decision(
             NextStep.FINISH
         )
 
-    def test_not_after_another_refusal(self) -> None:
+    def test_another_refusal_than_an_unknown_contact_is_final(self) -> None:
         error = UnprocessableEntityError(status_code=422)
         assert self.stream(is_outbox=True).fails(error) == Decision(NextStep.FINISH)
 
-    def test_only_for_the_first_of_its_messages(self) -> None:
+    def test_only_the_first_message_of_an_unknown_contact_is_sent_again(self) -> None:
         stream = self.stream(is_outbox=True)
         error = NotFoundError(status_code=404)
         message = Message.of(7, {"email": "c0@example.com"})
-        steps = [self.decide(stream, message, error) for _ in range(3)]
+        steps = [self.step_after(stream, message, error) for _ in range(3)]
         assert steps == [NextStep.LATER, NextStep.LATER, NextStep.FINISH]
         follower = Message.of(8, {"email": "c0@example.com"})
-        assert self.decide(stream, follower, error) is NextStep.FINISH
+        assert self.step_after(stream, follower, error) is NextStep.FINISH
         stream.recovery.note_answer([follower], begun=1, now=1)  # it is known now
         assert (
-            self.decide(stream, Message.of(9, {"email": "c0@example.com"}), error) is NextStep.LATER
+            self.step_after(stream, Message.of(9, {"email": "c0@example.com"}), error)
+            is NextStep.LATER
         )
 
     @staticmethod
-    def decide(stream: Stream, message: Message, error: SendXError) -> NextStep:
+    def step_after(stream: Stream, message: Message, error: SendXError) -> NextStep:
         return stream.recovery.after_failure([message], error, jitter=0, begun=1, now=1).step
 
-    def test_there_is_a_limit_to_what_is_remembered(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_so_many_unknown_contacts_are_remembered_and_no_more(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr("sendx_async._policy.recovery._MOST_UNKNOWN", 0)
         stream = self.stream(is_outbox=True)
         error = NotFoundError(status_code=404)
         for index in (7, 8):
             message = Message.of(index, {"email": "c0@example.com"})
-            steps = [self.decide(stream, message, error) for _ in range(3)]
+            steps = [self.step_after(stream, message, error) for _ in range(3)]
             assert steps == [NextStep.LATER, NextStep.LATER, NextStep.FINISH]
 
 

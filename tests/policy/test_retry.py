@@ -98,7 +98,9 @@ CELLS = [
 
 
 @pytest.mark.parametrize("error, replay_safe, expected", CELLS)
-def test_every_cell_of_the_table(error: SendXError, *, replay_safe: bool, expected: str) -> None:
+def test_an_error_is_repeated_only_if_that_is_safe(
+    error: SendXError, *, replay_safe: bool, expected: str
+) -> None:
     delay = delay_after(error, replay_safe=replay_safe)
     assert (RAISE if delay is None else RETRY) == expected
     retry_after = error.retry_after if isinstance(error, ApiError) else None
@@ -107,7 +109,7 @@ def test_every_cell_of_the_table(error: SendXError, *, replay_safe: bool, expect
 
 
 class TestLimits:
-    def test_max_retries(self) -> None:
+    def test_a_call_is_repeated_no_more_often_than_max_retries(self) -> None:
         policy = RetryPolicy(2)
         decisions = [
             delay_after(ConnectError("x"), policy=policy, retries_done=n) for n in range(4)
@@ -149,7 +151,7 @@ class TestBackoff:
     @pytest.mark.parametrize(
         "retries_done, longest", [(0, 0.5), (1, 1.0), (2, 2.0), (3, 4.0), (4, 8.0), (5, 8.0)]
     )
-    def test_it_doubles_up_to_the_cap_with_full_jitter(
+    def test_backoff_doubles_up_to_the_cap_with_full_jitter(
         self, retries_done: int, longest: float
     ) -> None:
         for jitter in (0.0, 0.25, 1.0):
@@ -157,7 +159,7 @@ class TestBackoff:
             assert delay == jitter * longest
 
     @pytest.mark.parametrize("retries_done", [60, 2000, 10**9])
-    def test_it_never_overflows(self, retries_done: int) -> None:
+    def test_backoff_never_overflows(self, retries_done: int) -> None:
         assert backoff(POLICY, retries_done=retries_done, jitter=1.0) == 8.0
         assert backoff(RetryPolicy(base=0), retries_done=retries_done, jitter=1.0) == 0.0
 
@@ -185,7 +187,7 @@ class TestBudget:
             count += 1
         return count
 
-    def test_it_begins_full_whatever_the_clock_says(self) -> None:
+    def test_a_budget_begins_full_whatever_the_clock_says(self) -> None:
         for now in (0.0, 5.0, 1e9):
             assert self.spend_all(RetryBudget(), POLICY, now) == 20
 
@@ -218,7 +220,7 @@ class TestBudget:
             assert not budget.spend(policy, now=now)
         assert self.spend_all(budget, policy, 102.0) == 2
 
-    def test_threads_share_it(self) -> None:
+    def test_threads_share_a_budget_and_never_overspend_it(self) -> None:
         budget, policy = RetryBudget(), RetryPolicy(budget=500)
         start, granted = threading.Barrier(8), list[int]()
 
@@ -235,7 +237,7 @@ class TestBudget:
 
 
 class TestPolicy:
-    def test_defaults_are_as_documented(self) -> None:
+    def test_defaults_of_the_policy_are_as_documented(self) -> None:
         assert (POLICY.max_retries, POLICY.base, POLICY.cap) == (3, 0.5, 8.0)
         assert POLICY.budget == 20.0
         assert RetryPolicy(0, base=0, cap=0, budget=0).max_retries == 0
@@ -249,16 +251,16 @@ class TestPolicy:
     @pytest.mark.parametrize(
         "value", [-1, -0.1, True, "3", None, math.nan, 10**400], ids=lambda value: repr(value)[:9]
     )
-    def test_the_others_are_numbers(self, name: str, value: Any) -> None:
+    def test_options_that_are_no_numbers_are_refused(self, name: str, value: Any) -> None:
         with pytest.raises(ConfigurationError, match=f"RetryPolicy: {name} must be a"):
             RetryPolicy(**{name: value})
 
     @pytest.mark.parametrize("name", ["base", "cap"])
-    def test_waits_are_finite(self, name: str) -> None:
+    def test_endless_waits_are_refused(self, name: str) -> None:
         with pytest.raises(ConfigurationError, match=f"RetryPolicy: {name} must be a"):
             RetryPolicy(**{name: math.inf})  # type: ignore[arg-type]
 
-    def test_there_may_be_no_budget(self) -> None:
+    def test_an_endless_budget_limits_nothing(self) -> None:
         budget, policy = RetryBudget(), RetryPolicy(budget=math.inf)
         assert all(budget.spend(policy, now=1.0) for _ in range(1000))
 

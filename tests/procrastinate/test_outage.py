@@ -21,7 +21,6 @@ from tests.procrastinate.conftest import (
     Table,
     put_contacts,
     until,
-    work_off,
     working,
 )
 
@@ -91,18 +90,21 @@ async def test_an_outage_is_tried_with_what_may_be_sent_twice(
     make_app: MakeApp, table: Table, fake_sendx: FakeSendX, caplog: pytest.LogCaptureFixture
 ) -> None:
     app, sendx = make_app()
-    await put_contacts(app, sendx, 3)
-    fake_sendx.respond(503, retry_after=0)  # an outage at once
-    fake_sendx.respond(500, times=None)
     async with app.open_async(), working(app, concurrency=8):
-        await until(lambda: "all deliveries wait" in caplog.text)
+        await sendx.put({"email": "jane@example.com"})
+        await table.until("status = 'succeeded'", 1)
+        fake_sendx.respond(503, retry_after=0)  # an outage at once
+        fake_sendx.respond(500, times=None)
         for number in range(3):
-            await sendx.put(CustomEventRequest(f"c{number}@example.com", "visit"), key="x")
+            await sendx.put({"email": f"c{number}@example.com"})
+        await until(lambda: "all deliveries wait" in caplog.text)
+        for _ in range(3):
+            await sendx.put(CustomEventRequest("jane@example.com", "visit"))
         await table.until("status = 'doing' AND args->>'operation' ~ 'event'", 1)
         seen = len(fake_sendx.requests)
         await fake_sendx.until(lambda: len(fake_sendx.requests) >= seen + 5, LIMIT)
         fake_sendx.recover()
-        await table.until("status = 'succeeded'", 6)
+        await table.until("status = 'succeeded'", 7)
     assert len([r for r in fake_sendx.requests if r.path.endswith("custom")]) == 3
 
 
@@ -174,18 +176,16 @@ async def test_no_event_is_sent_if_an_outage_begins_while_it_is_marked(
     assert len(fake_sendx.events) == 1
 
 
-async def test_an_outage_is_waited_for_by_events_as_well(
+async def test_an_outage_is_waited_for_and_tried_by_events_if_there_is_nothing_else(
     make_app: MakeApp, table: Table, fake_sendx: FakeSendX, caplog: pytest.LogCaptureFixture
 ) -> None:
     app, sendx = make_app()
-    async with app.open_async():
+    async with app.open_async(), working(app):
         await sendx.put({"email": "jane@example.com"})
-    await work_off(app)
-    async with app.open_async():
+        await table.until("status = 'succeeded'", 1)
+        fake_sendx.stop()
         await sendx.put(CustomEventRequest("jane@example.com", "visit"))
         await sendx.put(CustomEventRequest("jane@example.com", "visit"), key="other")
-    fake_sendx.stop()
-    async with working(app):
         await until(lambda: caplog.text.count("all deliveries wait") >= 4)
         assert not any("sending" in row["args"] for row in table.rows("status = 'todo'"))
         fake_sendx.start()
