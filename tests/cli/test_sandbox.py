@@ -15,6 +15,8 @@ from sendx_async._cli import main
 
 from .processes import COMMAND, Said
 
+pytestmark = pytest.mark.slow
+
 Run = Callable[..., Said]
 
 

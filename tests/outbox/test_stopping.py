@@ -310,6 +310,7 @@ anyio.run(main)
 """
 
 
+@pytest.mark.slow
 class TestKilled:
     def test_what_it_was_sending_is_sent_again_or_put_aside(
         self,

@@ -25,7 +25,7 @@ def identify(client, name):
         print(name, "identified", flush=True)
 """
 
-pytestmark = pytest.mark.parametrize("backend", ["asyncio", "trio"])
+pytestmark = [pytest.mark.slow, pytest.mark.parametrize("backend", ["asyncio", "trio"])]
 
 
 def run(

@@ -35,6 +35,7 @@ def wait(pid):
 """
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork"),
     pytest.mark.parametrize("backend", ["asyncio", "trio"]),
 ]

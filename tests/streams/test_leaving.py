@@ -451,6 +451,7 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows can't send a SIGINT")
 def test_ctrl_c(fake_sendx: FakeSendX) -> None:
     fake_sendx.respond(200, path="identify/bulk", times=4)

@@ -76,6 +76,7 @@ def test_a_document_that_makes_no_sense(
     assert "c.csv.sendx-progress can't be read: delete it to begin anew" in said.err
 
 
+@pytest.mark.slow
 def test_a_progress_file_that_was_moved_without_its_other_half(
     settings: None, run: Run, fake_sendx: FakeSendX
 ) -> None:
@@ -94,6 +95,7 @@ def test_a_progress_file_that_was_moved_without_its_other_half(
     assert resumed(run).counts == (3000, 0)
 
 
+@pytest.mark.slow
 def test_one_that_was_stopped_in_order_is_one_file(
     import_text: Import, run: Run, fake_sendx: FakeSendX
 ) -> None:

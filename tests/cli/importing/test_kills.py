@@ -19,6 +19,8 @@ from tests.faults.killed_imports.run import carry_out, make_plan
 
 from .killing import KILLED, LIMIT, import_until
 
+pytestmark = pytest.mark.slow
+
 ROWS = 2_000
 LEAST_REQUESTS = 150
 KILLS = 6
