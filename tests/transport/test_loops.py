@@ -16,6 +16,8 @@ import trio
 from sendx_async import AsyncTrackingClient, ConnectError, RetryPolicy
 from sendx_async.testing import FakeSendX
 
+pytestmark = pytest.mark.slow
+
 JANE = "jane@example.com"
 CALLS = 8
 
