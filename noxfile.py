@@ -70,7 +70,7 @@ def chaos(session: nox.Session) -> None:
 
 @nox.session
 def quick(session: nox.Session) -> None:
-    """Run the tests that start no process and no database and don't wait, on the checkout."""
+    """Run the tests that start no process and no database and don't take long, on the checkout."""
     session.install("--editable", WHEEL, *group("test"))
     session.run("pytest", "-m", "not slow", *session.posargs)
 

@@ -111,7 +111,8 @@ def use_folder(path: str) -> None:
     """Take a folder for the broker."""
     TRANSPORT_ALIASES["folder"] = f"{__name__}:Folder"
     folders = {"data_folder_in": path, "data_folder_out": path, "control_folder": f"{path}/control"}
-    app.conf.update(broker_url="folder://localhost", broker_transport_options=folders)
+    options = {**folders, "polling_interval": 0.05}
+    app.conf.update(broker_url="folder://localhost", broker_transport_options=options)
 
 
 def main() -> None:
@@ -147,7 +148,8 @@ def main() -> None:
 if __name__ == "__main__":
     if sys.argv[1:]:
         use_folder(sys.argv[1])
+        alone = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
         options = ["--pool=prefork", "--concurrency=2", "--loglevel=INFO"]
-        app.worker_main(["--quiet", "worker", *options])
+        app.worker_main(["--quiet", "worker", *alone, *options])
     else:
         main()

@@ -17,7 +17,7 @@ __all__ = ["serve_raw"]
 
 # What gives a test a process or a database of its own; tests that start some by themselves are
 # marked where they stand.
-SLOW_FIXTURES = {"database", "start", "start_worker"}
+SLOW_FIXTURES = {"bin_directory", "database", "start", "start_worker"}
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:

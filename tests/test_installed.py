@@ -9,6 +9,8 @@ import sysconfig
 from importlib import metadata
 from pathlib import Path
 
+import pytest
+
 import sendx_async
 
 CHECKOUT = Path(__file__).parents[1]
@@ -30,6 +32,7 @@ def test_in_continuous_integration_a_built_wheel_is_tested() -> None:
     assert not (is_ci and is_editable())
 
 
+@pytest.mark.slow
 def test_children_of_the_tests_import_the_same() -> None:
     code = "import sendx_async; print(sendx_async.__file__)"
     done = subprocess.run(

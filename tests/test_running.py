@@ -15,7 +15,10 @@ FILE = "tests/core/test_stored.py"
 
 
 @pytest.mark.slow
-def test_a_single_file_runs_in_one_process_without_being_told() -> None:
+def test_a_single_file_runs_in_one_process_without_being_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
     # Nothing is selected, since only the number of processes is of interest.
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-k", "no_such_test", FILE],

@@ -607,6 +607,7 @@ async def test_what_nobody_waits_for_any_more_is_not_sent(fake_sendx: FakeSendX)
     assert paths(fake_sendx) == [SINGLE] * 2
 
 
+@pytest.mark.slow
 def test_a_loop_that_ends_in_the_middle_destroys_no_task(fake_sendx: FakeSendX) -> None:
     async def main(client: AsyncTrackingClient, turns: int) -> None:
         tasks.extend(asyncio.create_task(Callers().call(client, name)) for name in names(60))

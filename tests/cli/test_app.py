@@ -80,12 +80,14 @@ def test_wrong_usage(run: Run, arguments: list[str], text: str) -> None:
     assert "jane@" not in said.err
 
 
+@pytest.mark.slow
 def test_python_m_is_the_same() -> None:
     assert importlib.import_module("sendx_async.__main__").main is main
     assert run_command("--version") == Said(0, f"sendx-async {__version__}\n", "")
     assert run_command("sandbx").status == 2
 
 
+@pytest.mark.slow
 def test_help_loads_only_what_it_needs() -> None:
     script = (
         "import sys\n"
@@ -109,6 +111,7 @@ class TestCompletion:
         monkeypatch.setenv("COMP_CWORD", "2")
         assert run() == Said(0, "drain\n", "")
 
+    @pytest.mark.slow
     def test_the_shells_script_names_the_command(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("_SENDX_COMPLETE", "source_bash")
         said = run_command()

@@ -15,7 +15,10 @@ from sendx_async.testing import FakeSendX
 
 from .processes import UNDISTURBED, Said, end_of, started
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows can't send a SIGINT")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="Windows can't send a SIGINT"),
+]
 Run = Callable[..., Said]
 JANE = "jane@example.com"
 

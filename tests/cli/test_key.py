@@ -23,6 +23,8 @@ from sendx_async.testing import FakeSendX
 
 from .processes import COMMAND, LIMIT, Said, run_command, started
 
+pytestmark = pytest.mark.slow
+
 Run = Callable[..., Said]
 JANE = "jane@example.com"
 # The new session has no terminal; the first one that is opened in it becomes its own.

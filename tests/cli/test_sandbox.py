@@ -16,6 +16,8 @@ from sendx_async._cli import main
 
 from .processes import LIMIT, UNDISTURBED, Said, started
 
+pytestmark = pytest.mark.slow
+
 Run = Callable[..., Said]
 
 

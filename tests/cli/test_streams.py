@@ -24,6 +24,7 @@ def cut_off() -> Iterator[int]:
     os.close(write)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such shell")
 @pytest.mark.usefixtures("settings")
 class TestCommands:

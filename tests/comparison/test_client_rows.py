@@ -133,6 +133,7 @@ def _modules_after(statement: str) -> set[str]:
     return set(json.loads(done.stdout))
 
 
+@pytest.mark.slow
 def test_row_16_importing_loads_few_modules() -> None:
     loaded = _modules_after("import sendx_async")
     assert sorted(name for name in loaded if name.startswith("sendx_async")) == [
@@ -143,6 +144,7 @@ def test_row_16_importing_loads_few_modules() -> None:
     assert not loaded & {"httpx", "httpcore", "anyio", "attrs", "cattrs", "sqlite3", "ssl"}
 
 
+@pytest.mark.slow
 def test_row_16_the_client_loads_nothing_that_it_does_not_need() -> None:
     needed = _modules_after("import httpx, httpcore, anyio, attrs, cattrs.gen, cattrs")
     own = _modules_after("from sendx_async import AsyncTrackingClient") - needed

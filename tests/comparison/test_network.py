@@ -53,8 +53,9 @@ async def test_httpx_ends_a_silence(fake_sendx: FakeSendX) -> None:
     fake_sendx.black_hole()
     async with httpx_client(fake_sendx) as client:
         assert client.timeout == httpx.Timeout(5)
+        timeout = httpx.Timeout(30, read=0.1)
         with pytest.raises(httpx.ReadTimeout):
-            await client.post(f"{fake_sendx.url}/contact/identify", json=JANE, timeout=0.1)
+            await client.post(f"{fake_sendx.url}/contact/identify", json=JANE, timeout=timeout)
 
 
 def test_the_official_sdk_waits_without_a_limit(
@@ -85,7 +86,7 @@ def test_the_official_sdk_takes_a_limit_for_a_call(
 ) -> None:
     fake_sendx.black_hole()
     with pytest.raises(urllib3.exceptions.ReadTimeoutError):
-        official.identify(_request_timeout=0.1)
+        official.identify(_request_timeout=(30, 0.1))
 
 
 @pytest.mark.parametrize("status", [429, 503])

@@ -7,6 +7,8 @@ import pytest
 
 from sendx_async._core.forks import ForkSafeLock
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
 def test_a_lock_that_was_held_at_the_fork_is_free_in_the_child() -> None:

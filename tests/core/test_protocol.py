@@ -298,6 +298,7 @@ class TestRetryAfter:
         assert error_of("", 503, headers).retry_after == 10
         assert parse_retry_after("5", "nonsense", now=NOW) == 5
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kolkata"])
     def test_a_date_without_a_zone_is_universal_time_wherever_we_are(self, zone: str) -> None:
         code = (

@@ -10,6 +10,8 @@ import pytest
 
 import sendx_async
 
+pytestmark = pytest.mark.slow
+
 PACKAGE = Path(sendx_async.__file__).parent
 PURE = sorted(
     f"sendx_async.{package}.{path.stem}"

@@ -42,7 +42,9 @@ def tell(**_):
 
 
 @needs_fork
-def test_it_shows_itself(start: Start, children_unmeasured: None) -> None:
+def test_the_example_survives_an_outage_and_counts_an_order_once(
+    start: Start, children_unmeasured: None
+) -> None:
     # Celery warns of root in the worker, so warnings are errors in the other process only.
     output = start("-W", "error", str(EXAMPLES / "celery_tasks.py")).ends()
     assert "SendX knows 20 contacts and 20 orders.\n" in output
@@ -80,11 +82,12 @@ class TestWorker:
             return start(
                 "-m", "celery", "--quiet", "--config", "settings", "-A", "celery_tasks",
                 "worker", "--pool", "prefork", "--concurrency", f"{processes}", "-l", "INFO",
+                "--without-gossip", "--without-mingle", "--without-heartbeat",
             )  # fmt: skip
 
         return work
 
-    def test_outage_refusal_and_warm_shutdown(
+    def test_tasks_wait_out_an_outage_fail_if_refused_and_end_before_a_shutdown(
         self, work: Work, example: Any, settings: FakeSendX
     ) -> None:
         # Both children have a task at once, since each one takes a while.
@@ -126,7 +129,9 @@ class TestWorker:
         assert "visitor" not in output
         assert settings.api_key not in output
 
-    def test_a_child_that_is_killed(self, work: Work, example: Any, settings: FakeSendX) -> None:
+    def test_only_a_signup_is_done_again_if_its_process_is_killed(
+        self, work: Work, example: Any, settings: FakeSendX
+    ) -> None:
         worker = work(processes=1)
         example.signed_up.delay(EMAIL)
         settings.wait_for(lambda: settings.contact(EMAIL), LIMIT)
@@ -190,24 +195,28 @@ class TestTryingAgain:
 
     @pytest.mark.parametrize("is_safe", [True, False], ids=["safe", "unsafe"])
     @pytest.mark.parametrize("told, wait", [(30, 30), (3600, 600), (None, 8)])
-    def test_busy(
+    def test_a_task_comes_back_when_a_busy_server_says_so_or_later_each_time(
         self, example: Any, fake_sendx: FakeSendX, is_safe: bool, told: int | None, wait: int
     ) -> None:
         fake_sendx.respond(429, retry_after=told)
         assert self.wait_after(example, retries=3, is_safe_to_repeat=is_safe) == wait
 
     @pytest.mark.parametrize("retries, wait", [(0, 1), (4, 16), (99, 600)])
-    def test_down(self, example: Any, fake_sendx: FakeSendX, retries: int, wait: int) -> None:
+    def test_a_task_comes_back_later_each_time_while_the_server_is_down(
+        self, example: Any, fake_sendx: FakeSendX, retries: int, wait: int
+    ) -> None:
         fake_sendx.stop()
         assert self.wait_after(example, retries=retries, is_safe_to_repeat=False) == wait
 
-    def test_perhaps_applied(self, example: Any, fake_sendx: FakeSendX) -> None:
+    def test_what_may_have_been_applied_comes_back_only_if_safe_to_repeat(
+        self, example: Any, fake_sendx: FakeSendX
+    ) -> None:
         fake_sendx.respond(500, applied=True, times=2)
         assert self.wait_after(example, retries=1, is_safe_to_repeat=True) == 2
         with pytest.raises(ServerError):
             self.wait_after(example, retries=1, is_safe_to_repeat=False)
 
-    def test_refused(self, example: Any, fake_sendx: FakeSendX) -> None:
+    def test_what_was_refused_does_not_come_back(self, example: Any, fake_sendx: FakeSendX) -> None:
         fake_sendx.respond(422)
         with pytest.raises(UnprocessableEntityError):
             self.wait_after(example, retries=0, is_safe_to_repeat=True)
@@ -223,7 +232,7 @@ class TestEager:
         example.app.conf.task_always_eager = True
         monkeypatch.setattr(example, "sendx", lambda: sendx_client)
 
-    def test_a_chain(self, example: Any, fake_sendx: FakeSendX) -> None:
+    def test_a_chain_runs_its_tasks_in_order(self, example: Any, fake_sendx: FakeSendX) -> None:
         example.chain(example.signed_up.si(EMAIL), example.ordered.si(EMAIL, 49)).delay()
         assert EMAIL in fake_sendx.contacts
         assert [event.amount for event in fake_sendx.events] == [49]
@@ -233,12 +242,14 @@ class TestEager:
         example.signed_up.delay(EMAIL).get()
         assert [request.status for request in fake_sendx.requests] == [500] * 5 + [200]
 
-    def test_what_fails_for_good(self, example: Any, fake_sendx: FakeSendX) -> None:
+    def test_what_was_refused_raises_from_the_task(
+        self, example: Any, fake_sendx: FakeSendX
+    ) -> None:
         fake_sendx.respond(422)
         with pytest.raises(UnprocessableEntityError):
             example.signed_up.delay(EMAIL).get()
 
-    def test_an_outage_ends_some_day(
+    def test_a_task_fails_after_its_last_retry_in_an_outage(
         self, example: Any, fake_sendx: FakeSendX, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(example.signed_up, "max_retries", 2)

@@ -20,7 +20,7 @@ SIGNUP = {"email": "jane@example.com", "name": "Jane"}
 STARTED = r"running on (http://\S+)"
 
 
-def test_it_shows_itself(start: Start) -> None:
+def test_the_example_runs_against_a_sandbox(start: Start) -> None:
     output = start("-W", "error", str(EXAMPLES / "django_view.py")).ends()
     assert "40 visitors sign up at once: 40 are answered with 201.\n" in output
     assert "in the other view: 40 are answered with 201.\n" in output
@@ -41,7 +41,9 @@ class TestUvicorn:
             "--port", "0", "--ws", "none", *options, app,
         )  # fmt: skip
 
-    def test_it_opens_and_closes_the_client(self, start: Start, settings: FakeSendX) -> None:
+    def test_a_lifespan_opens_and_closes_the_client(
+        self, start: Start, settings: FakeSendX
+    ) -> None:
         program = self.serve(start)
         url = program.says(STARTED)[0]
         with httpx.Client(base_url=url, timeout=LIMIT) as service:
@@ -61,7 +63,7 @@ class TestUvicorn:
         assert "Warning" not in output
         settings.wait_for(lambda: settings.connections.open == 0, LIMIT)
 
-    def test_a_server_without_a_lifespan(self, start: Start, settings: FakeSendX) -> None:
+    def test_it_serves_without_a_lifespan_too(self, start: Start, settings: FakeSendX) -> None:
         program = self.serve(start, "--lifespan", "off")
         url = program.says(STARTED)[0]
         for path in ("signup", "order"):
@@ -123,7 +125,9 @@ def example(loaded: Any, settings: FakeSendX) -> Iterator[Any]:
 
 
 class TestDjangosClients:
-    def test_asynchronous(self, example: Any, settings: FakeSendX) -> None:
+    def test_an_asynchronous_view_tells_sendx_of_each_visitor(
+        self, example: Any, settings: FakeSendX
+    ) -> None:
         from django.test import AsyncClient  # noqa: PLC0415 - after the settings
 
         async def visit() -> list[int]:
@@ -163,7 +167,7 @@ class TestDjangosClients:
         ],
         ids=["lost", "busy", "refused"],
     )
-    def test_errors(
+    def test_an_error_says_whether_it_was_delivered(
         self,
         *,
         example: Any,
@@ -179,7 +183,7 @@ class TestDjangosClients:
         assert (answer.status_code, answer.json()) == (503, {"delivered": delivered})
 
     @pytest.mark.parametrize("form", [{}, {"email": "jane at example.com"}])
-    def test_what_is_not_sent(
+    def test_a_bad_form_is_answered_with_422_and_not_sent(
         self, example: Any, settings: FakeSendX, form: dict[str, str]
     ) -> None:
         from django.test import Client  # noqa: PLC0415 - likewise

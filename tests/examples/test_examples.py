@@ -13,9 +13,7 @@ from pathlib import Path
 import pytest
 
 from sendx_async.testing import FakeSendX
-
-EXAMPLES = Path(__file__).parents[1] / "examples"
-LIMIT = 50.0
+from tests.examples.conftest import EXAMPLES, LIMIT
 
 needs_signals = pytest.mark.skipif(
     sys.platform == "win32", reason="Windows can't ask another process to end"
@@ -90,14 +88,14 @@ def numbers(pattern: str, output: str) -> list[int]:
 
 
 def test_each_example_has_a_test() -> None:
-    files = [Path(__file__), *Path(__file__).with_name("recipes").glob("test_*.py")]
+    files = [Path(__file__), *Path(__file__).parent.glob("test_*_recipe.py")]
     tests = "".join(file.read_text(encoding="utf-8") for file in files)
     names = [path.name for path in EXAMPLES.iterdir() if path.suffix in {".py", ".ipynb"}]
     assert len(names) > 10
     assert [name for name in names if f'"{name}"' not in tests] == []
 
 
-def test_quickstart(start: Start) -> None:
+def test_quickstart_shows_contacts_events_and_errors(start: Start) -> None:
     output = start("quickstart.py").ends()
     assert "SendX asks to slow down" in output
     assert "SendX answered with HTTP 404" in output
@@ -145,7 +143,7 @@ class TestImportContacts:
         assert f" {len(rows)}/{len(rows)} " in rest
 
 
-def test_outbox_service(start: Start) -> None:
+def test_the_outbox_service_delivers_what_came_in_during_an_outage(start: Start) -> None:
     output = start("outbox_service.py").ends()
     waited = r"  50 visitors signed up, the slowest waited \d+ ms\n"
     assert re.search(rf"SendX is up\.\n{waited}  SendX knows 50 contacts and 50 events\n", output)
@@ -155,7 +153,7 @@ def test_outbox_service(start: Start) -> None:
     assert "A bad address is refused at once, with 422: ['email must" in output
 
 
-def test_many_machines(start: Start) -> None:
+def test_many_machines_deliver_all_in_order_when_a_worker_is_killed(start: Start) -> None:
     output = start("many_machines.py").ends()
     assert "a sign-up fails, since the user exists, and takes its requests with it" in output
     assert "240 deliveries are put, for 60 users" in output
@@ -210,7 +208,7 @@ class TestAsyncioWorker:
         assert sorted(done_by(server)) == sorted(all_of(accepted))
 
     @needs_signals
-    def test_a_signal_at_the_very_beginning(self, start: Start) -> None:
+    def test_a_signal_at_the_very_beginning_ends_it_in_good_order(self, start: Start) -> None:
         child = start("asyncio_worker.py", "--jobs", "inf")
         child.says("Running")
         child.process.send_signal(signal.SIGTERM)

@@ -32,7 +32,7 @@ def are_handled(sandbox: FakeSendX, outbox: Outbox, orders: int) -> bool:
     return len(sandbox.events) + outbox.stats().uncertain == orders
 
 
-def test_it_shows_itself(start: Start) -> None:
+def test_the_example_runs_against_a_sandbox(start: Start) -> None:
     output = start("-W", "error", str(EXAMPLES / "fastapi_app.py")).ends()
     up, down, up_again = re.split(r"SendX is (?:down|up again)\.\n", output)
     assert re.search(r'POST /signup -> 201 in \d+ ms: {"welcome":"Jane"}\n', up)
@@ -118,11 +118,13 @@ class TestTheTestsToCopy:
             "-m", "pytest", "-W", "error", "-p", "no:asyncio", "-p", "no:randomly", "--color=no"
         )
 
-    def test_they_pass(self, start: Start) -> None:
+    def test_the_examples_own_tests_pass(self, start: Start) -> None:
         output = self.run(start).ends()
         assert re.search(r"\n=+ 7 passed in ", output)
 
-    def test_they_find_a_mistake_and_show_what_sendx_was_told(self, start: Start) -> None:
+    def test_the_examples_own_tests_find_a_mistake_and_show_what_sendx_got(
+        self, start: Start
+    ) -> None:
         output = self.run(start, broken=('tags=["new_user"]', 'tags=["new-user"]')).ends(status=1)
         assert re.search(r"\n=+ 1 failed, 6 passed in ", output)
         _, _, section = output.partition("- fake SendX -")

@@ -17,7 +17,7 @@ SIGNUP = {"email": "jane@example.com", "name": "Jane"}
 ORDER = {"email": "jane@example.com", "amount": "49.5"}
 
 
-def test_it_shows_itself(start: Start) -> None:
+def test_the_example_runs_against_a_sandbox(start: Start) -> None:
     output = start("-W", "error", str(EXAMPLES / "flask_app.py")).ends()
     assert "40 visitors sign up at once: 40 are answered with 201.\n" in output
     found = re.search(r"SendX knows 40 contacts; they came over (\d+) connections\.\n", output)
@@ -41,7 +41,9 @@ class TestViews:
         ) as client:
             yield load("flask_app").create_app(client).test_client()
 
-    def test_what_they_send(self, service: Any, fake_sendx: FakeSendX) -> None:
+    def test_signups_and_orders_arrive_as_contacts_and_events(
+        self, service: Any, fake_sendx: FakeSendX
+    ) -> None:
         assert service.post("/signup", data=SIGNUP).status_code == 201
         assert service.post("/order", data=ORDER).status_code == 201
         assert fake_sendx.contact("jane@example.com").first_name == "Jane"
@@ -55,7 +57,7 @@ class TestViews:
             ("/order", {"email": "jane@example.com", "amount": "much"}, "amount must"),
         ],
     )
-    def test_what_is_not_sent(
+    def test_a_bad_form_is_answered_with_422_and_not_sent(
         self, service: Any, fake_sendx: FakeSendX, path: str, form: dict[str, str], words: str
     ) -> None:
         answer = service.post(path, data=form)
@@ -63,7 +65,7 @@ class TestViews:
         assert words in answer.json["problems"][0]
         assert fake_sendx.requests == []
 
-    def test_what_sendx_refuses(
+    def test_what_sendx_refuses_is_answered_with_422_and_logged_masked(
         self, service: Any, fake_sendx: FakeSendX, caplog: pytest.LogCaptureFixture
     ) -> None:
         fake_sendx.respond(422, message="no such plan for jane@example.com")
@@ -73,7 +75,7 @@ class TestViews:
         assert "no such plan for j***@example.com" in caplog.text
         assert "jane@example.com" not in caplog.text
 
-    def test_a_key_that_is_not_accepted(
+    def test_a_key_that_is_not_accepted_is_answered_with_500_and_logged(
         self, service: Any, fake_sendx: FakeSendX, caplog: pytest.LogCaptureFixture
     ) -> None:
         fake_sendx.respond(401)
@@ -82,13 +84,17 @@ class TestViews:
         assert "AuthenticationError" not in answer.text
         assert "AuthenticationError" in caplog.text
 
-    def test_a_busy_server(self, service: Any, fake_sendx: FakeSendX) -> None:
+    def test_a_busy_server_is_answered_with_503_and_its_retry_after(
+        self, service: Any, fake_sendx: FakeSendX
+    ) -> None:
         fake_sendx.respond(429, retry_after=30)
         answer = service.post("/signup", data=SIGNUP)
         assert (answer.status_code, answer.json) == (503, {"delivered": False})
         assert answer.headers["Retry-After"] == "30"
 
-    def test_a_lost_answer(self, service: Any, fake_sendx: FakeSendX) -> None:
+    def test_after_a_lost_answer_an_order_is_maybe_delivered_and_not_repeated(
+        self, service: Any, fake_sendx: FakeSendX
+    ) -> None:
         service.post("/signup", data=SIGNUP)
         fake_sendx.drop(applied=True)
         answer = service.post("/order", data=ORDER)
@@ -96,13 +102,15 @@ class TestViews:
         assert "Retry-After" not in answer.headers
         assert len(fake_sendx.events) == 1
 
-    def test_a_server_that_is_down(self, service: Any, fake_sendx: FakeSendX) -> None:
+    def test_a_server_that_is_down_is_answered_with_503(
+        self, service: Any, fake_sendx: FakeSendX
+    ) -> None:
         fake_sendx.stop()
         answer = service.post("/signup", data=SIGNUP)
         assert (answer.status_code, answer.json) == (503, {"delivered": False})
 
 
-def test_the_deadline_of_its_own_client(load: Load, settings: FakeSendX) -> None:
+def test_its_own_client_gives_up_at_the_examples_deadline(load: Load, settings: FakeSendX) -> None:
     example = load("flask_app")
     example.DEADLINE = 0.5
     settings.black_hole(times=None)

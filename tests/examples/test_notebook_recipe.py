@@ -1,6 +1,6 @@
 """The notebook, run by a kernel; the outputs stored in it are what comes out.
 
-When it was changed on purpose, ``python tests/recipes/test_notebook_recipe.py`` stores them anew.
+When it was changed on purpose, ``python -m tests.examples.test_notebook_recipe`` stores them anew.
 """
 
 import asyncio
@@ -54,7 +54,7 @@ def test_what_is_stored_is_what_comes_out() -> None:
     assert outputs(notebook) == stored
 
 
-def test_what_it_shows() -> None:
+def test_the_stored_outputs_show_deliveries_refusals_and_tags() -> None:
     stored = outputs(read())
     assert stored["identify"] == ["IdentifyResponse(status='200', message='OK')"]
     table = stored["outcomes"][0].splitlines()

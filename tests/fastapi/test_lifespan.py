@@ -478,6 +478,7 @@ def test_a_lifespan_shows_no_key() -> None:
                             for cell in tup])  # fmt: skip
 
 
+@pytest.mark.slow
 class TestWithoutFastAPI:
     def imported(self, missing: str) -> Iterator[str]:
         code = f"import sys\nsys.modules[{missing!r}] = None\nimport sendx_async.fastapi\n"
@@ -501,6 +502,7 @@ class TestWithoutFastAPI:
         assert "sqlite3" in last
 
 
+@pytest.mark.slow
 def test_importing_the_package_does_not_import_fastapi() -> None:
     code = "import sendx_async, sendx_async.testing, sys; print('fastapi' in sys.modules)"
     run = functools.partial(subprocess.run, capture_output=True, text=True, timeout=50, check=True)

@@ -19,6 +19,8 @@ from sendx_async.fastapi import SendX, SendXOutbox, add_sendx_error_handlers, se
 from sendx_async.outbox import Outbox
 from sendx_async.testing import FakeSendX
 
+pytestmark = pytest.mark.slow
+
 LIMIT = 30.0
 
 

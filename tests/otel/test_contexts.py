@@ -453,6 +453,7 @@ client.close()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_each_process_tells_of_its_own_calls_after_a_fork(fake_sendx: FakeSendX) -> None:
     fake_sendx.black_hole(path="identify")  # so the parent's call is under way for a second

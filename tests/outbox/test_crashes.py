@@ -11,9 +11,12 @@ from tests.faults.crashes.plan import Plan, make_producers
 from tests.faults.crashes.run import carry_out
 from tests.faults.crashes.server import FAULTS
 
-pytestmark = pytest.mark.skipif(
-    not hasattr(os, "fork"), reason="needs processes that fork, and groups of them"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not hasattr(os, "fork"), reason="needs processes that fork, and groups of them"
+    ),
+]
 
 BRIEFLY = Plan(
     puts=500,

@@ -39,6 +39,7 @@ def pending(path: Path) -> int:
         return other.stats().pending
 
 
+@pytest.mark.slow
 class TestSignals:
     def test_a_transaction_that_was_left_open_takes_no_other_put_with_it(self, path: Path) -> None:
         with Outbox(path) as outbox:
@@ -476,6 +477,7 @@ outbox.close()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows can't fork")
 @pytest.mark.filterwarnings("ignore:This process")
 def test_forks_of_several_threads_leave_no_lock_held(path: Path) -> None:

@@ -11,6 +11,8 @@ from sendx_async import IdentifyRequest
 from sendx_async.outbox import Outbox
 from sendx_async.testing import FakeSendX
 
+pytestmark = pytest.mark.slow
+
 needs_fork = pytest.mark.skipif(sys.platform == "win32", reason="Windows can't fork")
 
 

@@ -310,6 +310,7 @@ anyio.run(main)
 """
 
 
+@pytest.mark.slow
 class TestKilled:
     def test_requests_of_a_killed_process_are_sent_again_or_put_aside(
         self,

@@ -68,6 +68,7 @@ def import_without(module: str) -> str:
     return done.stderr
 
 
+@pytest.mark.slow
 class TestImport:
     @pytest.mark.parametrize("module", ["procrastinate", "procrastinate.jobs", "psycopg"])
     def test_without_procrastinate_it_says_what_to_install(self, module: str) -> None:

@@ -25,6 +25,7 @@ def identify(client, name):
         print(name, "identified", flush=True)
 """
 
+pytestmark = pytest.mark.slow
 
 SOON = 20  # seconds; what would keep the interpreter takes 30 and more
 

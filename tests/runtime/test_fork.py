@@ -34,7 +34,10 @@ def wait(pid):
         sys.exit(f"a child ended with status {status}")
 """
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork"),
+]
 
 
 def run(script: str, fake: FakeSendX, *, before_import: str = "") -> None:

@@ -11,7 +11,10 @@ import pytest
 
 from sendx_async.testing import FakeSendX
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows can't send a SIGINT")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="Windows can't send a SIGINT"),
+]
 
 LIMIT = 40.0
 

@@ -454,6 +454,7 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows can't send a SIGINT")
 def test_ctrl_c_stops_everything_and_loses_track_of_nothing(fake_sendx: FakeSendX) -> None:
     fake_sendx.respond(200, path="identify/bulk", times=4)

@@ -45,6 +45,7 @@ def came(record: Record) -> list[int]:
     return [index for delivery in record.deliveries for index in delivery.indices]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)  # for a failure: hypothesis then looks for a smaller one
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(random=st.randoms(use_true_random=False))

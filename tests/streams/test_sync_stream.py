@@ -403,6 +403,7 @@ with client, stream:
 )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("children_unmeasured")
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows can't send a SIGINT")
 def test_ctrl_c_stops_everything_and_loses_track_of_nothing(
@@ -427,6 +428,7 @@ def test_ctrl_c_stops_everything_and_loses_track_of_nothing(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["end", "raise"])
 def test_a_stream_that_is_never_left_does_not_keep_the_interpreter(
     fake_sendx: FakeSendX, backend: str, what: str
@@ -438,6 +440,7 @@ def test_a_stream_that_is_never_left_does_not_keep_the_interpreter(
     assert child.returncode == (7 if what == "raise" else 0)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
 def test_a_stream_belongs_to_the_process_that_opened_it(
     fake_sendx: FakeSendX, backend: str

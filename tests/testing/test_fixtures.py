@@ -95,6 +95,7 @@ def test_async_sendx_client_is_entered_by_the_test_on_any_loop(pytester: pytest.
     )
 
 
+@pytest.mark.slow
 def test_loading_the_plugin_loads_nothing_heavy() -> None:
     code = """
 import sys

@@ -268,6 +268,7 @@ def test_without_uvicorn_the_extra_is_named(
         fake.start()
 
 
+@pytest.mark.slow
 def test_importing_and_building_it_is_light() -> None:
     code = """
 import sys

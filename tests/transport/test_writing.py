@@ -17,6 +17,8 @@ from .loopback import (
     until,
 )
 
+pytestmark = pytest.mark.slow
+
 
 async def fill(stream: httpcore.AsyncNetworkStream) -> asyncio.Task[None]:
     """Write more than every buffer on the way holds."""

@@ -80,6 +80,7 @@ def test_a_checkpoint_that_makes_no_sense_is_refused(
     assert "c.csv.sendx-progress can't be read: delete it to begin anew" in said.err
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_was_moved_without_its_log_is_refused(
     settings: None, run: Run, fake_sendx: FakeSendX
 ) -> None:
@@ -98,6 +99,7 @@ def test_a_checkpoint_that_was_moved_without_its_log_is_refused(
     assert resumed(run).counts == (3000, 0)
 
 
+@pytest.mark.slow
 def test_the_checkpoint_of_an_import_that_was_stopped_in_order_is_one_file(
     import_text: Import, run: Run, fake_sendx: FakeSendX
 ) -> None:

@@ -221,6 +221,7 @@ def test_many_kinds_of_json_objects(import_text: Import) -> None:
     assert import_text("\n".join(lines), "--all-fields", name="c.ndjson").counts == (300, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text, options",
     [
@@ -281,6 +282,7 @@ def test_the_line_that_excel_wants(import_text: Import, fake_sendx: FakeSendX) -
     assert Path("c.rejects.csv").read_text().splitlines()[1].startswith("4;")
 
 
+@pytest.mark.slow
 def test_standard_input_that_can_not_be_used(settings: None) -> None:
     said = run_command("import", "-")
     assert said.status == 2
@@ -290,6 +292,7 @@ def test_standard_input_that_can_not_be_used(settings: None) -> None:
     assert closed.err == "Error: standard input can't be read: Bad file descriptor\n"
 
 
+@pytest.mark.slow
 def test_a_pipe_is_like_standard_input(settings: None, fake_sendx: FakeSendX) -> None:
     said = run_in_shell("sendx import <(printf 'email\\na@b.co\\nbad\\n')")
     assert said.status == 1

@@ -11,6 +11,8 @@ from tests.cli.processes import started
 from .conftest import Import
 from .stopped import LIMIT, resumed, sent, stop_at_once, stopped
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.usefixtures("settings")
 class TestNotSafeToRepeat:

@@ -19,6 +19,8 @@ from tests.faults.killed_imports.run import carry_out, make_plan
 
 from .killing import KILLED, LIMIT, import_until
 
+pytestmark = pytest.mark.slow
+
 BATCH = 25
 REJECTS = Path("c.rejects.csv")
 

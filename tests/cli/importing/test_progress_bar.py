@@ -17,7 +17,7 @@ from tests.cli.processes import started
 if sys.platform == "win32":
     pytest.skip("Windows has no such terminals", allow_module_level=True)
 
-pytestmark = pytest.mark.usefixtures("settings")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("settings")]
 
 CODES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 LIMIT = 30.0

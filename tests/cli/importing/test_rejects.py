@@ -198,6 +198,7 @@ def test_rejects_that_nobody_has_mended_are_not_overwritten(
     assert not Path("c.csv.sendx-progress").exists()
 
 
+@pytest.mark.slow
 def test_no_two_imports_write_to_the_same_rejects(
     import_text: Import, settings: None, fake_sendx: FakeSendX
 ) -> None:

@@ -157,6 +157,7 @@ class TestOutage:
         assert resumed(run, *options).counts == (2, 1)
         assert [line[:9] for line in rejects.read_text().splitlines()] == ["sendx_row", '4,"email ']
 
+    @pytest.mark.slow
     def test_standard_input_goes_on_with_a_progress_file(
         self, fake_sendx: FakeSendX, run: Run, settings: None
     ) -> None:
@@ -203,6 +204,7 @@ def test_another_base_url_is_noticed(import_text: Import, run: Run, fake_sendx: 
     assert "begun with another base URL" in said.err
 
 
+@pytest.mark.slow
 def test_rejects_of_another_import_are_left_alone(
     settings: None, run: Run, fake_sendx: FakeSendX
 ) -> None:
@@ -263,6 +265,7 @@ main(sys.argv[1:])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [[], ["--resume"]])
 @pytest.mark.parametrize("is_begun", [False, True])
 def test_a_death_before_anything_is_sent_locks_nobody_out(

@@ -40,6 +40,7 @@ sys.exit(main())
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("settings")
 class TestSignals:
     @pytest.mark.parametrize("number, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -238,6 +239,7 @@ def test_a_dry_run_can_not_be_resumed(run: Run) -> None:
     assert "--dry-run and --resume can't go together" in said.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", [">/dev/full", "| true"])
 def test_a_result_that_nobody_can_read_changes_no_status(
     settings: None, fake_sendx: FakeSendX, target: str
