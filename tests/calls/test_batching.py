@@ -400,8 +400,9 @@ def test_each_callers_deadline_holds(fake_sendx: FakeSendX, backend: str) -> Non
 
     async def main() -> None:
         async with client_of(fake_sendx) as client, anyio.create_task_group() as tasks:
-            await begin(fake_sendx, client, tasks)
-            tasks.start_soon(callers.calls, client, *names(3))
+            # All begin before the first can have its answer.
+            for name in names(4):
+                tasks.start_soon(callers.call, client, name)
             tasks.start_soon(lambda: callers.call(client, "hurried", deadline=3))
 
     run(backend, main)
