@@ -4,13 +4,13 @@ import os
 from collections.abc import Callable
 from random import randrange
 
-import anyio.lowlevel
 import httpx
 import pytest
 
-from sendx_async import AsyncTrackingClient, Clock, RetryPolicy
+from sendx_async import AsyncTrackingClient, RetryPolicy
 from sendx_async.testing import FakeSendX
 
+from .clocks import StoppedClock
 from .raw_server import serve_raw
 
 __all__ = ["serve_raw"]
@@ -52,20 +52,6 @@ def seed(request: pytest.FixtureRequest) -> int:
     command = f"to repeat it: pytest '{node.nodeid}'{marked} --seed {seed}"
     node.add_report_section("setup", "seed", command)
     return seed
-
-
-class StoppedClock(Clock):
-    """A clock whose time passes only where somebody sleeps, and at once."""
-
-    def __init__(self) -> None:
-        self.time = 1000.0
-
-    def monotonic(self) -> float:
-        return self.time
-
-    async def sleep(self, seconds: float) -> None:
-        await anyio.lowlevel.checkpoint()
-        self.time += max(seconds, 0.0)
 
 
 @pytest.fixture

@@ -9,14 +9,14 @@ _NETWORK = "tests/comparison/test_network.py::"
 _REQUESTS = "tests/comparison/test_requests.py::"
 _SCOPE = "tests/comparison/test_scope.py::"
 _CRASHES = "tests/outbox/test_crashes.py::"
-_CALLS = "tests/test_official_sdk_rows.py::"
-_CLIENTS = "tests/test_official_sdk_client_rows.py::"
+_CALLS = "tests/comparison/test_network_rows.py::"
+_CLIENTS = "tests/comparison/test_client_rows.py::"
 
 ROWS: Mapping[str, Row] = {
     "what it calls": (
         (
-            "tests/test_wire_contract.py::test_each_operation_posts_its_body_to_its_path",
-            "tests/test_sync_client.py::test_every_method_reaches_the_server",
+            "tests/calls/test_wire_contract.py::test_each_operation_posts_its_body_to_its_path",
+            "tests/clients/test_sync_client.py::test_every_method_reaches_the_server",
             "tests/transport/test_pool.py::test_calls_in_turn_share_one_connection",
             "tests/test_public_surface.py::test_the_package_is_typed",
         ),
@@ -45,7 +45,7 @@ ROWS: Mapping[str, Row] = {
         (
             f"{_CALLS}test_row_02_passing_trouble_is_retried",
             f"{_CALLS}test_row_02_retry_after_is_honoured",
-            "tests/transport/test_pace.py::test_a_refusal_pauses_every_caller",
+            "tests/calls/test_pauses.py::test_a_refusal_pauses_every_caller",
         ),
         (f"{_NETWORK}test_httpx_repeats_nothing",),
         (f"{_NETWORK}test_the_official_sdk_repeats_nothing",),
@@ -82,19 +82,19 @@ ROWS: Mapping[str, Row] = {
     "the API key": (
         (
             f"{_CLIENTS}test_row_11_debug_logging_does_not_print_the_key",
-            "tests/test_secrets.py::test_no_error_shows_the_key_or_the_contact",
-            "tests/test_secrets.py::test_no_log_record_or_event_shows_them",
-            "tests/test_secrets_at_rest.py::test_nothing_that_a_client_consists_of_shows_the_key",
-            "tests/test_secrets_at_rest.py::test_a_client_can_be_neither_pickled_nor_deeply_copied",
+            "tests/calls/test_secrets.py::test_no_error_shows_the_key_or_the_contact",
+            "tests/calls/test_secrets.py::test_no_log_record_or_event_shows_them",
+            "tests/clients/test_secrets_at_rest.py::test_nothing_that_a_client_consists_of_shows_the_key",
+            "tests/clients/test_secrets_at_rest.py::test_a_client_can_be_neither_pickled_nor_deeply_copied",
         ),
         (f"{_REQUESTS}test_httpx_shows_the_key_in_a_repr_and_in_no_log",),
         (f"{_REQUESTS}test_the_official_sdk_prints_the_key_in_debug_mode_only",),
     ),
     "many contacts": (
         (
-            "tests/test_bulk_identify.py::test_one_to_25_contacts_go_in_one_request",
+            "tests/calls/test_bulk_identify.py::test_one_to_25_contacts_go_in_one_request",
             "tests/streams/test_send_many.py::test_contacts_travel_25_to_a_request",
-            "tests/streams/test_order.py::test_whatever_goes_wrong",
+            "tests/streams/test_order.py::test_random_streams_with_random_faults_lose_mix_up_and_reorder_nothing",
             "tests/streams/test_outage.py::test_an_outage_is_waited_out_and_told",
             "benchmarks/stream_memory.py",
         ),

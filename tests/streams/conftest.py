@@ -8,8 +8,7 @@ import pytest
 
 from sendx_async import AsyncTrackingClient, Outcome, RetryPolicy
 from sendx_async.testing import FakeSendX
-
-from .clocks import StoppedClock
+from tests.clocks import StoppedClock
 
 RunStream = Callable[..., list[Outcome]]
 

@@ -21,8 +21,8 @@ from sendx_async import (
     TrackRequest,
 )
 from sendx_async.testing import FakeSendX
+from tests.clocks import StoppedClock
 
-from .clocks import StoppedClock
 from .processes import LIMIT, child_of
 from .sources import Counting, contacts
 

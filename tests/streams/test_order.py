@@ -57,7 +57,7 @@ def test_random_streams_with_random_faults_lose_mix_up_and_reorder_nothing(
 
 @pytest.mark.chaos
 @pytest.mark.timeout(30 * 60)
-def test_whatever_goes_wrong_for_long(backend: str, seed: int) -> None:
+def test_many_more_random_streams_with_random_faults_lose_nothing(backend: str, seed: int) -> None:
     for each in range(seed, seed + 500):
         carried_out(make_schedule(Random(each)), backend, f"with --seed {each} at once:")
 

@@ -32,8 +32,8 @@ from sendx_async import (
 )
 from sendx_async._runtime.clock import Clock
 from sendx_async.testing import FakeSendX
+from tests.clocks import HeldClock, StoppedClock
 
-from .clocks import HeldClock, StoppedClock
 from .sources import contacts
 
 RunStream = Callable[..., list[Outcome]]

@@ -29,8 +29,8 @@ from sendx_async import (
     UnprocessableEntityError,
 )
 from sendx_async.testing import FakeSendX
+from tests.clocks import StoppedClock
 
-from .clocks import StoppedClock
 from .processes import LIMIT
 from .sources import contacts
 

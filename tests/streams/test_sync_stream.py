@@ -29,8 +29,8 @@ from sendx_async import (
     TrackingClient,
 )
 from sendx_async.testing import FakeSendX
+from tests.clocks import StoppedClock
 
-from .clocks import StoppedClock
 from .processes import LIMIT, child_of
 from .sources import Counting, contacts
 

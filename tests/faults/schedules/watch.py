@@ -14,8 +14,8 @@ from unittest.mock import patch
 import attrs
 
 from sendx_async import SendXError
+from sendx_async._calls import factory
 from sendx_async._calls.call import Answer, Call
-from sendx_async._streams import stream
 from sendx_async.testing import FakeSendX
 from sendx_async.testing._exchange import ABORT, Message, Receive, Send
 
@@ -220,7 +220,7 @@ def watched_attempts(tick: Tick) -> Iterator[list[Attempt]]:
             finally:
                 self._watched.over = tick()
 
-    with patch.object(stream, "Call", WatchedCall):
+    with patch.object(factory, "Call", WatchedCall):
         yield attempts
 
 

@@ -1,9 +1,9 @@
-"""Clocks for streams, so that pauses take no time and a slow machine changes nothing."""
+"""Clocks by which pauses take no time and a slow machine changes nothing."""
 
 import anyio
 import anyio.lowlevel
 
-from sendx_async._runtime.clock import Clock
+from sendx_async import Clock
 
 
 class StoppedClock(Clock):
