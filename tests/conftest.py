@@ -1,5 +1,6 @@
 """What the tests of the client have in common: a clean environment, and a client in process."""
 
+import gc
 import os
 from collections.abc import Callable
 from random import randrange
@@ -18,6 +19,12 @@ __all__ = ["serve_raw"]
 # What gives a test a process or a database of its own; tests that start some by themselves are
 # marked where they stand.
 SLOW_FIXTURES = {"bin_directory", "database", "start", "start_worker"}
+
+
+def pytest_collection_finish() -> None:
+    """Keep what was imported out of collections: many tests make one, to see what is left."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:

@@ -59,6 +59,7 @@ def test_the_defaults_are_those_of_the_design() -> None:
         "http_client": None,
         "on_event": None,
         "batch_identify": False,
+        "clock": None,
     }
     assert [name for name, each in parameters.items() if each.kind is not each.KEYWORD_ONLY] == [
         "api_key"
