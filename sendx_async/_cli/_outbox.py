@@ -148,7 +148,7 @@ async def _drain_until_empty(
 
 
 def status(file: _File, *, json: Json = False) -> int:
-    """Tell how an outbox is. Ends with 1 if it is in trouble."""
+    """Show how an outbox is. Ends with 1 if it is in trouble."""
     with _opened(file, json=json) as outbox:
         stats = outbox.stats()
     say(_stats_as_json(stats) if json else _in_words(stats))

@@ -46,8 +46,6 @@ class SendXError(Exception):
             False means: certainly not, sending it again can't do anything twice.
     """
 
-    __module__ = "sendx_async"
-
     def __init__(
         self,
         message: str = "",
@@ -69,8 +67,6 @@ class SendXError(Exception):
 class ConfigurationError(SendXError, ValueError):
     """A setting of the client is missing or wrong; the text names it and says what to do."""
 
-    __module__ = "sendx_async"
-
 
 class InvalidRequestError(SendXError, ValueError):
     """A request can't be sent as it is; nothing was sent.
@@ -78,8 +74,6 @@ class InvalidRequestError(SendXError, ValueError):
     Attributes:
         problems: Every problem that was found, each one beginning with the field's name.
     """
-
-    __module__ = "sendx_async"
 
     def __init__(
         self,
@@ -100,31 +94,21 @@ class InvalidRequestError(SendXError, ValueError):
 class ClientClosedError(SendXError, RuntimeError):
     """The client was closed; no request was begun after that."""
 
-    __module__ = "sendx_async"
-
 
 class TransportError(SendXError):
     """No answer came back: see the subclasses, and ``maybe_delivered``."""
-
-    __module__ = "sendx_async"
 
 
 class ConnectError(TransportError):
     """No connection could be made, so this attempt sent nothing."""
 
-    __module__ = "sendx_async"
-
 
 class AttemptTimeout(TransportError, TimeoutError):  # noqa: N818 - a TimeoutError by its base
     """One attempt was not answered within ``timeout``."""
 
-    __module__ = "sendx_async"
-
 
 class ResponseLost(TransportError):  # noqa: N818 - says what happened
     """The request was sent, and the connection died before the answer was complete."""
-
-    __module__ = "sendx_async"
 
 
 class DeadlineExceeded(SendXError, TimeoutError):  # noqa: N818 - says what happened
@@ -134,8 +118,6 @@ class DeadlineExceeded(SendXError, TimeoutError):  # noqa: N818 - says what happ
         last: The error of the last attempt, or of the attempt that made the whole client pause;
             None if there was none.
     """
-
-    __module__ = "sendx_async"
 
     def __init__(
         self,
@@ -158,8 +140,6 @@ class OutageError(SendXError):
         last: The error of the last attempt.
     """
 
-    __module__ = "sendx_async"
-
     def __init__(
         self, message: str = "", *, last: SendXError | None = None, maybe_delivered: bool = False
     ) -> None:
@@ -170,8 +150,6 @@ class OutageError(SendXError):
 class NotSentError(SendXError):
     """A stream ended before it sent this request, or every attempt was refused without effect."""
 
-    __module__ = "sendx_async"
-
 
 class OutboxError(SendXError):
     """An outbox could not store a request, or its file can't be used; the text says why.
@@ -179,13 +157,9 @@ class OutboxError(SendXError):
     A request whose ``put`` raised this is not stored, and will not be delivered.
     """
 
-    __module__ = "sendx_async"
-
 
 class OutboxFullError(OutboxError):
     """An outbox holds ``max_pending`` requests already, so this one was not stored."""
-
-    __module__ = "sendx_async"
 
 
 class _AnswerError(SendXError):
@@ -215,8 +189,6 @@ class ResponseDecodeError(_AnswerError):
         body: The answer's body as it came, at most one MiB of it.
     """
 
-    __module__ = "sendx_async"
-
 
 class ApiError(_AnswerError):
     """SendX, or a proxy before it, refused the request or failed.
@@ -229,8 +201,6 @@ class ApiError(_AnswerError):
         body: The answer's body as it came, at most one MiB of it.
         retry_after: Seconds that the server asks to wait before the next request, or None.
     """
-
-    __module__ = "sendx_async"
 
     def __init__(
         self,
@@ -262,7 +232,9 @@ class ApiError(_AnswerError):
 
 
 # Pickles of version 0.1 call it.
-def _restored(kind: type[ApiError], args: tuple[str], state: dict[str, object]) -> ApiError:
+def _restored(  # pyright: ignore[reportUnusedFunction]
+    kind: type[ApiError], args: tuple[str], state: dict[str, object]
+) -> ApiError:
     error = kind()
     error.args = args
     error.__dict__.update(state)
@@ -272,49 +244,33 @@ def _restored(kind: type[ApiError], args: tuple[str], state: dict[str, object]) 
 class BadRequestError(ApiError):
     """HTTP 400: the request is malformed."""
 
-    __module__ = "sendx_async"
-
 
 class AuthenticationError(ApiError):
     """HTTP 401: the API key is not accepted."""
-
-    __module__ = "sendx_async"
 
 
 class PermissionDeniedError(ApiError):
     """HTTP 403: the API key may not do this."""
 
-    __module__ = "sendx_async"
-
 
 class NotFoundError(ApiError):
     """HTTP 404: the contact is unknown, or the address of the API is wrong."""
-
-    __module__ = "sendx_async"
 
 
 class ConflictError(ApiError):
     """HTTP 409: the request contradicts the state of the server."""
 
-    __module__ = "sendx_async"
-
 
 class UnprocessableEntityError(ApiError):
     """HTTP 422: the server understood the request and refuses its content."""
-
-    __module__ = "sendx_async"
 
 
 class RateLimitError(ApiError):
     """HTTP 429: too many requests; ``retry_after`` says how long to wait, if the server did."""
 
-    __module__ = "sendx_async"
-
 
 class ServerError(ApiError):
     """HTTP 500 and above: the server, or a proxy before it, failed."""
-
-    __module__ = "sendx_async"
 
 
 _BY_STATUS: Mapping[int, type[ApiError]] = {
@@ -334,3 +290,9 @@ def api_error_class(status_code: int) -> type[ApiError]:
     if status_code >= _SERVER_ERRORS:
         return ServerError
     return _BY_STATUS.get(status_code, ApiError)
+
+
+# Tracebacks, pickles and crash reporters name them as users import them.
+for _error in [kind for kind in globals().values() if isinstance(kind, type)]:
+    if issubclass(_error, SendXError):
+        _error.__module__ = "sendx_async"

@@ -43,7 +43,7 @@ class _Request:
     )
 
     def __init_subclass__(cls) -> None:
-        if cls.__module__ != "sendx_async":
+        if cls.__module__ != __name__:
             raise TypeError(
                 "requests can't be subclassed: fields that this version doesn't know go in extra"
             )
@@ -115,8 +115,6 @@ class IdentifyRequest(_Request):
         InvalidRequestError: A value can't be sent; ``problems`` names each of them.
     """
 
-    __module__ = "sendx_async"
-
     email: str
     first_name: str | None = attrs.field(kw_only=True, default=None)
     last_name: str | None = attrs.field(kw_only=True, default=None)
@@ -161,8 +159,6 @@ class TrackRequest(_Request):
         InvalidRequestError: A value can't be sent; ``problems`` names each of them.
     """
 
-    __module__ = "sendx_async"
-
     email: str | None
     add_tags: tuple[str, ...] | None = attrs.field(
         kw_only=True, default=None, converter=validation.to_strings
@@ -195,8 +191,6 @@ class CustomEventRequest(_Request):
         InvalidRequestError: A value can't be sent; ``problems`` names each of them.
     """
 
-    __module__ = "sendx_async"
-
     identifier: str
     name: str
     data: Mapping[str, Any] | None = attrs.field(
@@ -228,8 +222,6 @@ class RevenueEventRequest(_Request):
     Raises:
         InvalidRequestError: A value can't be sent; ``problems`` names each of them.
     """
-
-    __module__ = "sendx_async"
 
     identifier: str
     amount: int | float = attrs.field(converter=validation.to_number)
@@ -274,21 +266,15 @@ class _Response:
 class IdentifyResponse(_Response):
     __doc__ = _Response.__doc__
 
-    __module__ = "sendx_async"
-
 
 @attrs.frozen(repr=False)
 class TrackResponse(_Response):
     __doc__ = _Response.__doc__
 
-    __module__ = "sendx_async"
-
 
 @attrs.frozen(repr=False)
 class EventResponse(_Response):
     __doc__ = _Response.__doc__
-
-    __module__ = "sendx_async"
 
 
 AnyRequest = IdentifyRequest | TrackRequest | CustomEventRequest | RevenueEventRequest
@@ -310,8 +296,6 @@ class ApiResponse(Generic[ResponseT_co]):
         elapsed: Seconds that the call took, waits included.
     """
 
-    __module__ = "sendx_async"
-
     data: ResponseT_co
     status_code: int
     headers: Mapping[str, str]
@@ -328,3 +312,8 @@ class ApiResponse(Generic[ResponseT_co]):
             f"ApiResponse(data={self.data!r}, status_code={self.status_code}, "
             f"call_id={self.call_id!r}, attempts={self.attempts}, elapsed={self.elapsed:.3f})"
         )
+
+
+# Tracebacks and pickles name them as users import them.
+for _model in (ApiResponse, *_Request.__subclasses__(), *_Response.__subclasses__()):
+    _model.__module__ = "sendx_async"

@@ -169,7 +169,7 @@ class ImportLog:
         return self._checkpoint is not None
 
     def take_rejects(self) -> None:
-        """Take the file of rejected rows, and note whose it is before it is there.
+        """Claim the file of rejected rows, and note whose it is before it is there.
 
         Raises:
             ConfigurationError: It exists, or can't be written, or the checkpoint can't.

@@ -95,7 +95,7 @@ class RejectsFile:
             )
 
     def open(self) -> None:
-        """Take the file, so that no other import takes it too.
+        """Claim the file, so that no other import writes it too.
 
         Raises:
             ConfigurationError: It exists, or can't be written.

@@ -36,7 +36,7 @@ class ImportReport:
 
 
 def in_sentences(options: ImportOptions, report: ImportReport) -> str:
-    """Tell a person what came of it.
+    """Return what a person is told of it.
 
     Args:
         options: What was to be done.
@@ -70,7 +70,7 @@ def _rows(count: int) -> str:
 
 
 def _effort(report: ImportReport) -> str:
-    """Tell what this process has done, which may not be all."""
+    """Return what this process has done, which may not be all."""
     parts = [f"{report.seconds:,.1f} s"]
     if report.rows < report.good + report.rejected:
         parts.insert(0, f"{_rows(report.rows)} of them now")
