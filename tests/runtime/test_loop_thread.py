@@ -1,5 +1,9 @@
 """The thread of the synchronous clients' event loop, when it ends while calls are handed to it."""
 
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any
+
 import anyio
 import pytest
 
@@ -23,8 +27,16 @@ def test_a_call_handed_to_a_loop_that_takes_no_more_tasks_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # A loop that is ending runs what it is handed after its tasks were cancelled.
-    thread = LoopThread()
+    thread, handed_over = LoopThread(), threading.Event()
+    start = thread.start
+
+    def start_and_let_it_end(function: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        start(function)
+        handed_over.set()
+
     monkeypatch.setattr(thread, "_takes_tasks", False)
+    monkeypatch.setattr(thread, "start", start_and_let_it_end)
+    thread.call_soon(lambda: handed_over.wait(20))
     thread.call_soon(lambda: thread.cancel(thread._tasks.cancel_scope))
     with pytest.raises(ClientClosedError, match="the interpreter is exiting"):
         CrossThreadCall(nothing).run_in(thread)
