@@ -27,6 +27,11 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_sessionfinish() -> None:
+    """Let collections see everything again: what is imported late may look for what holds it."""
+    gc.unfreeze()
+
+
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Run a single file in this process, and anything larger in two more."""
     files = {argument.partition("::")[0] for argument in config.args}
