@@ -32,7 +32,6 @@ from sendx_async import (
     UnprocessableEntityError,
 )
 from sendx_async.testing import FakeSendX
-
 from tests.clocks import StoppedClock
 
 BULK = "/contact/identify/bulk"
