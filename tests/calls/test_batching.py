@@ -171,16 +171,25 @@ def test_neither_full_batches_nor_an_unusually_long_answer_hold_anybody_up(
 def test_no_more_requests_are_under_way_than_there_are_connections(
     fake_sendx: FakeSendX, backend: str
 ) -> None:
-    fake_sendx.black_hole(times=2)
     callers = Callers()
+    under_way: set[str] = set()
+    counts: list[int] = []
+
+    def count(event: Event) -> None:
+        if event.kind == "call_started":
+            under_way.add(event.call_id)
+        elif event.kind == "call_finished":
+            under_way.remove(event.call_id)
+        counts.append(len(under_way))
 
     async def main() -> None:
-        async with client_of(fake_sendx, max_connections=2, timeout=1, deadline=None) as client:
-            await callers.calls(client, *names(60))
+        async with client_of(fake_sendx, max_connections=2, on_event=count) as client:
+            await callers.calls(client, *names(120))
 
     run(backend, main)
+    assert max(counts) == 2
     assert callers.failed == set()
-    assert len(fake_sendx.contacts) == 60
+    assert len(fake_sendx.contacts) == 120
 
 
 def test_the_same_contact_is_never_twice_in_a_request(fake_sendx: FakeSendX, backend: str) -> None:
@@ -449,12 +458,13 @@ def test_each_callers_deadline_holds(
             anyio.create_task_group() as tasks,
         ):
             tasks.start_soon(callers.calls, client, *names(3))
-            async with anyio.create_task_group() as inner:
-                inner.start_soon(lambda: callers.call(client, "hurried", deadline=20))
-                await anyio.wait_all_tasks_blocked()
-                gate.first.set()
-                await fake_sendx.until(lambda: BULK in paths(fake_sendx))
-                stopped_clock.time += 20
+            with anyio.fail_after(50):
+                async with anyio.create_task_group() as inner:
+                    inner.start_soon(lambda: callers.call(client, "hurried", deadline=20))
+                    await anyio.wait_all_tasks_blocked()
+                    gate.first.set()
+                    await fake_sendx.until(lambda: BULK in paths(fake_sendx))
+                    stopped_clock.time += 20
             # It has ended while the answer to all is still held back.
             gate.shared.set()
 
