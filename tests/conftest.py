@@ -28,7 +28,7 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_sessionfinish() -> None:
-    """Let what hypothesis asks of the collector at the end be answered."""
+    """Let collections see everything again: what is imported late may look for what holds it."""
     gc.unfreeze()
 
 

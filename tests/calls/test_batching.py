@@ -2,11 +2,14 @@
 
 import asyncio
 import collections
+import contextlib
 import gc
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 import anyio
+import attrs
+import httpx
 import pytest
 
 from sendx_async import (
@@ -29,6 +32,7 @@ from sendx_async import (
     UnprocessableEntityError,
 )
 from sendx_async.testing import FakeSendX
+from tests.clocks import StoppedClock
 
 BULK = "/contact/identify/bulk"
 SINGLE = "/contact/identify"
@@ -87,11 +91,37 @@ def run(backend: str, function: Callable[[], Awaitable[None]]) -> None:
     anyio.run(function, backend=backend)
 
 
-async def begin(fake: FakeSendX, client: AsyncTrackingClient, tasks: Any) -> None:
-    """Begin a call whose answer takes long enough for others to come and wait for it."""
-    fake.drip(interval=0.03, padding=10, path=SINGLE)
-    tasks.start_soon(Callers().call, client, "first")
-    await fake.until(lambda: fake.requests)
+@attrs.frozen
+class Gate:
+    """Holds back what the server answers, until that is released.
+
+    Attributes:
+        first: Released with the answer to the contact that left first, by itself.
+        shared: Released with the answers to those that left together.
+    """
+
+    first: anyio.Event = attrs.field(factory=anyio.Event)
+    shared: anyio.Event = attrs.field(factory=anyio.Event)
+
+    async def hold(self, response: httpx.Response) -> None:
+        path = response.request.url.path
+        await (self.shared if path.endswith(BULK) else self.first).wait()
+
+
+@contextlib.asynccontextmanager
+async def one_under_way(
+    fake: FakeSendX, **options: Any
+) -> AsyncGenerator[tuple[AsyncTrackingClient, Gate]]:
+    """Begin a call whose answer is held back, so that others come and wait for it."""
+    gate = Gate()
+    async with (
+        httpx.AsyncClient(event_hooks={"response": [gate.hold]}) as http,
+        client_of(fake, http_client=http, **options) as client,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(Callers().call, client, "first")
+        await fake.until(lambda: fake.requests)
+        yield client, gate
 
 
 def test_a_lone_call_leaves_at_once_and_by_itself(fake_sendx: FakeSendX, backend: str) -> None:
@@ -141,16 +171,25 @@ def test_neither_full_batches_nor_an_unusually_long_answer_hold_anybody_up(
 def test_no_more_requests_are_under_way_than_there_are_connections(
     fake_sendx: FakeSendX, backend: str
 ) -> None:
-    fake_sendx.black_hole(times=2)
     callers = Callers()
+    under_way: set[str] = set()
+    counts: list[int] = []
+
+    def count(event: Event) -> None:
+        if event.kind == "call_started":
+            under_way.add(event.call_id)
+        elif event.kind == "call_finished":
+            under_way.remove(event.call_id)
+        counts.append(len(under_way))
 
     async def main() -> None:
-        async with client_of(fake_sendx, max_connections=2, timeout=1, deadline=None) as client:
-            await callers.calls(client, *names(60))
+        async with client_of(fake_sendx, max_connections=2, on_event=count) as client:
+            await callers.calls(client, *names(120))
 
     run(backend, main)
+    assert max(counts) == 2
     assert callers.failed == set()
-    assert len(fake_sendx.contacts) == 60
+    assert len(fake_sendx.contacts) == 120
 
 
 def test_the_same_contact_is_never_twice_in_a_request(fake_sendx: FakeSendX, backend: str) -> None:
@@ -175,7 +214,11 @@ def test_only_the_bad_contact_fails_with_the_servers_words(
     bad: list[UnprocessableEntityError] = []
 
     async def main() -> None:
-        async with client_of(fake_sendx) as client, anyio.create_task_group() as tasks:
+        async with (
+            one_under_way(fake_sendx) as (client, gate),
+            anyio.create_task_group() as tasks,
+        ):
+            gate.shared.set()
 
             async def fail() -> None:
                 request = IdentifyRequest("bad@example.com", extra={"birthday": "yesterday"})
@@ -183,9 +226,10 @@ def test_only_the_bad_contact_fails_with_the_servers_words(
                     await client.identify_contact(request)
                 bad.append(caught.value)
 
-            await begin(fake_sendx, client, tasks)
             tasks.start_soon(callers.calls, client, *names(10))
             tasks.start_soon(fail)
+            await anyio.wait_all_tasks_blocked()
+            gate.first.set()
 
     run(backend, main)
     assert callers.failed == set()
@@ -331,18 +375,22 @@ def test_no_network_is_told_to_all(fake_sendx: FakeSendX, backend: str) -> None:
 
 def test_cancelling_one_caller_disturbs_no_other(fake_sendx: FakeSendX, backend: str) -> None:
     callers = Callers()
-    fake_sendx.drip(interval=0.01, padding=30, path="identify/bulk")
 
     async def main() -> None:
-        async with client_of(fake_sendx) as client, anyio.create_task_group() as tasks:
-            await begin(fake_sendx, client, tasks)
+        async with (
+            one_under_way(fake_sendx) as (client, gate),
+            anyio.create_task_group() as tasks,
+        ):
             with anyio.CancelScope() as scope:
                 async with anyio.create_task_group() as inner:
                     tasks.start_soon(callers.calls, client, *names(3))
                     inner.start_soon(callers.call, client, "cancelled")
                     tasks.start_soon(callers.calls, client, "d1", "d2")
+                    await anyio.wait_all_tasks_blocked()
+                    gate.first.set()
                     await fake_sendx.until(lambda: BULK in paths(fake_sendx))
                     scope.cancel()
+            gate.shared.set()
 
     run(backend, main)
     assert callers.failed == set()
@@ -358,14 +406,18 @@ def test_a_caller_that_is_cancelled_while_it_waits_is_not_sent(
     callers = Callers()
 
     async def main() -> None:
-        async with client_of(fake_sendx) as client, anyio.create_task_group() as tasks:
-            await begin(fake_sendx, client, tasks)
+        async with (
+            one_under_way(fake_sendx) as (client, gate),
+            anyio.create_task_group() as tasks,
+        ):
+            gate.shared.set()
             with anyio.CancelScope() as scope:
                 async with anyio.create_task_group() as inner:
                     inner.start_soon(callers.call, client, "cancelled")
                     tasks.start_soon(callers.calls, client, "d1", "d2")
                     await anyio.wait_all_tasks_blocked()
                     scope.cancel()
+            gate.first.set()
 
     run(backend, main)
     assert callers.failed == set()
@@ -394,26 +446,37 @@ def test_the_caller_that_went_first_may_be_cancelled_too(
     assert sizes(fake_sendx) == [1, 2]
 
 
-def test_each_callers_deadline_holds(fake_sendx: FakeSendX, backend: str) -> None:
+def test_each_callers_deadline_holds(
+    fake_sendx: FakeSendX, backend: str, stopped_clock: StoppedClock
+) -> None:
     callers = Callers()
-    fake_sendx.drip(interval=0.05, padding=90, path="identify/bulk")
 
     async def main() -> None:
-        async with client_of(fake_sendx) as client, anyio.create_task_group() as tasks:
-            # All begin before the first can have its answer.
-            for name in names(4):
-                tasks.start_soon(callers.call, client, name)
-            tasks.start_soon(lambda: callers.call(client, "hurried", deadline=3))
+        options = {"clock": stopped_clock, "timeout": 60, "deadline": 60}
+        async with (
+            one_under_way(fake_sendx, **options) as (client, gate),
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(callers.calls, client, *names(3))
+            with anyio.fail_after(50):
+                async with anyio.create_task_group() as inner:
+                    inner.start_soon(lambda: callers.call(client, "hurried", deadline=20))
+                    await anyio.wait_all_tasks_blocked()
+                    gate.first.set()
+                    await fake_sendx.until(lambda: BULK in paths(fake_sendx))
+                    stopped_clock.time += 20
+            # It has ended while the answer to all is still held back.
+            gate.shared.set()
 
     run(backend, main)
     assert callers.failed == {"hurried"}
     error = callers.results["hurried"]
     assert isinstance(error, DeadlineExceeded)
-    assert "within the deadline of 3 s" in str(error)
+    assert "within the deadline of 20 s" in str(error)
     assert error.maybe_delivered
     assert error.attempts == 1
     assert error.operation == "identify_contact"
-    assert error.elapsed >= 3
+    assert error.elapsed == 20
     assert sizes(fake_sendx) == [1, 4]
 
 
@@ -523,8 +586,6 @@ def test_a_closed_client_is_told_to_all(fake_sendx: FakeSendX, backend: str) -> 
 def test_what_an_extension_of_the_applications_own_client_raises_is_told_to_all(
     backend: str,
 ) -> None:
-    import httpx  # noqa: PLC0415 - for this test only
-
     async def refuse(_request: httpx.Request) -> None:
         await anyio.lowlevel.checkpoint()
         raise LookupError("a hook of the application")

@@ -9,7 +9,6 @@ import pytest
 from sendx_async import (
     ApiError,
     AsyncTrackingClient,
-    Clock,
     ConnectError,
     Event,
     ResponseLost,
@@ -18,6 +17,7 @@ from sendx_async import (
     ServerError,
 )
 from sendx_async.testing import FakeSendX
+from tests.clocks import StoppedClock
 
 JANE = "jane@example.com"
 EVENT = {"identifier": JANE, "name": "seen"}
@@ -31,11 +31,13 @@ def client_of(fake: FakeSendX, **options: Any) -> AsyncTrackingClient:
     return AsyncTrackingClient(fake.api_key, base_url=fake.url, **options)
 
 
-def failure(backend: str, fake: FakeSendX, method: str, request: object) -> SendXError | None:
-    """Make one call and give its error."""
+def failure(
+    backend: str, fake: FakeSendX, method: str, request: object, **options: Any
+) -> SendXError | None:
+    """Make one call and return its error."""
 
     async def main() -> SendXError | None:
-        async with client_of(fake) as client:
+        async with client_of(fake, **options) as client:
             try:
                 await getattr(client, method)(request)
             except SendXError as error:
@@ -195,21 +197,28 @@ def test_an_earlier_attempt_may_have_been_delivered(fake_sendx: FakeSendX, backe
 
 
 @on_both_backends
-def test_retry_after_as_a_date_is_waited_for(fake_sendx: FakeSendX, backend: str) -> None:
-    # HTTP dates have whole seconds, and the fake server's own Date goes with them.
-    fake_sendx.respond(503, retry_after=datetime.now(UTC) + timedelta(seconds=2))
-    assert failure(backend, fake_sendx, "track_contact", {"email": JANE}) is not None
-    first, second = fake_sendx.requests
-    assert 0.5 < second.at - first.at < 25
+def test_retry_after_as_a_date_is_waited_for(
+    fake_sendx: FakeSendX, backend: str, stopped_clock: StoppedClock
+) -> None:
+    began = stopped_clock.time
+    # The client waits from the server's own Date on.
+    fake_sendx.respond(503, retry_after=datetime.now(UTC) + timedelta(seconds=3600))
+    options = {"clock": stopped_clock, "deadline": 7200}
+    assert failure(backend, fake_sendx, "identify_contact", {"email": JANE}, **options) is None
+    assert len(fake_sendx.requests) == 2
+    assert 3000 < stopped_clock.time - began <= 3600
 
 
 @on_both_backends
-def test_retry_after_is_waited_for_and_not_shortened(fake_sendx: FakeSendX, backend: str) -> None:
+def test_retry_after_is_waited_for_and_not_shortened(
+    fake_sendx: FakeSendX, backend: str, stopped_clock: StoppedClock
+) -> None:
     know_jane(fake_sendx)
-    fake_sendx.respond(429, retry_after="0.4")
-    assert failure(backend, fake_sendx, "track_custom_event", EVENT) is None
-    first, second = fake_sendx.requests[1:]
-    assert second.at - first.at > 0.39
+    began = stopped_clock.time
+    fake_sendx.respond(429, retry_after="0.5")
+    assert failure(backend, fake_sendx, "track_custom_event", EVENT, clock=stopped_clock) is None
+    assert len(fake_sendx.requests) == 3
+    assert stopped_clock.time - began >= 0.5
     assert len(fake_sendx.events) == 1
 
 
@@ -235,7 +244,7 @@ def test_a_call_has_a_policy_of_its_own(fake_sendx: FakeSendX, backend: str) -> 
 
 @on_both_backends
 def test_an_outage_is_not_multiplied_by_retries(
-    fake_sendx: FakeSendX, backend: str, stopped_clock: Clock
+    fake_sendx: FakeSendX, backend: str, stopped_clock: StoppedClock
 ) -> None:
     policy = RetryPolicy(3, base=0, cap=0, budget=5)
     fake_sendx.respond(500, times=None)
@@ -263,7 +272,7 @@ def test_an_outage_is_not_multiplied_by_retries(
 
 @on_both_backends
 def test_after_an_outage_the_budget_comes_back(
-    fake_sendx: FakeSendX, backend: str, stopped_clock: Clock
+    fake_sendx: FakeSendX, backend: str, stopped_clock: StoppedClock
 ) -> None:
     policy = RetryPolicy(3, base=0, cap=0, budget=3)
     fake_sendx.respond(500, times=6)
