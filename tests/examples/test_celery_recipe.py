@@ -33,7 +33,7 @@ from kombu.transport import TRANSPORT_ALIASES
 TRANSPORT_ALIASES["folder"] = "celery_tasks:Folder"
 broker_url = "folder://localhost"
 broker_transport_options = {options!r}
-worker_lost_wait = 1.0
+worker_lost_wait = 0.1
 
 @worker_process_init.connect(weak=False)
 def tell(**_):

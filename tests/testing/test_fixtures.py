@@ -11,12 +11,22 @@ from sendx_async.testing import FakeSendX
 pytest_plugins = ["pytester"]
 
 
-def passes(pytester: pytest.Pytester, code: str, *, count: int) -> None:
+# Left out is what orders tests at random, and what imports all of Hypothesis each time.
+OPTIONS = ("-p", "no:randomly", "-p", "no:hypothesispytest", "-W", "error")
+
+
+def run(
+    pytester: pytest.Pytester, code: str, *options: str, in_process: bool = True
+) -> pytest.RunResult:
+    """Run the code's tests, where the plugin is loaded through its entry point as with a user."""
     pytester.makepyfile(code)
     pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function")
-    # A process of its own, where the plugin is loaded through its entry point as with a user.
-    result = pytester.runpytest_subprocess("-p", "no:randomly", "-p", "no:xdist", "-W", "error")
-    result.assert_outcomes(passed=count)
+    start = pytester.runpytest_inprocess if in_process else pytester.runpytest_subprocess
+    return start(*OPTIONS, *options)
+
+
+def passes(pytester: pytest.Pytester, code: str, *, count: int, in_process: bool = True) -> None:
+    run(pytester, code, "-n0", in_process=in_process).assert_outcomes(passed=count)
 
 
 def test_fake_sendx_serves_and_is_fresh_for_each_test(pytester: pytest.Pytester) -> None:
@@ -275,16 +285,11 @@ FAILING = """
 
 
 class TestReports:
-    def report(self, pytester: pytest.Pytester, code: str, *options: str) -> pytest.RunResult:
-        pytester.makepyfile(code)
-        pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function")
-        return pytester.runpytest_subprocess("-p", "no:randomly", "-W", "error", *options)
-
     @pytest.mark.parametrize("workers", ["-n0", "-n2"])
     def test_a_failing_test_shows_what_the_server_saw(
         self, pytester: pytest.Pytester, workers: str
     ) -> None:
-        result = self.report(pytester, FAILING, workers)
+        result = run(pytester, FAILING, workers)
         result.assert_outcomes(failed=6, passed=1, errors=1)
         assert result.stdout.str().count(" fake SendX -") == 7
         # With several workers the order of the tests is another one each time.
@@ -309,7 +314,7 @@ class TestReports:
             pytest.LineMatcher(report.splitlines()).fnmatch_lines([SECTION, *lines])
 
     def test_a_failing_setup_shows_it_too(self, pytester: pytest.Pytester) -> None:
-        result = self.report(
+        result = run(
             pytester,
             """
             import pytest
@@ -327,7 +332,7 @@ class TestReports:
         result.stdout.fnmatch_lines([SECTION, "It holds no contact.", "  <POST *track*404>"])
 
     def test_others_show_nothing(self, pytester: pytest.Pytester) -> None:
-        result = self.report(
+        result = run(
             pytester,
             """
             import pytest
@@ -366,11 +371,13 @@ class TestReports:
                 assert not [each for each in gc.get_objects() if type(each) is FakeSendX]
             """,
             count=2,
+            in_process=False,  # where no other test has left one
         )
 
 
 def test_what_differs_between_contacts_is_shown(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile(
+    result = run(
+        pytester,
         """
         from sendx_async.testing import Contact
 
@@ -388,9 +395,10 @@ def test_what_differs_between_contacts_is_shown(pytester: pytest.Pytester) -> No
             sendx_client.identify_contact({"email": "jane@example.com", "tags": ["vip"]})
             expected = Contact(email="jane@example.com", tags={"new"}, first_name="Jane")
             assert fake_sendx.contact("jane@example.com") == expected
-        """
+        """,
+        "-n0",
+        "-vv",
     )
-    result = pytester.runpytest_subprocess("-p", "no:randomly", "-p", "no:xdist", "-vv")
     result.assert_outcomes(passed=1, failed=1)
     output = result.stdout.str()
     held = "Contact(id='contact_00000001', email='jane@example.com', tags={'vip'})"
