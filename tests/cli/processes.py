@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -27,6 +28,27 @@ def interrupt(pipe):
 
 threading.Thread(target=interrupt, args=[int(sys.argv.pop(1))], daemon=True).start()
 sys.exit(main())
+""",
+]  # fmt: skip
+
+# Runs commands in a process each, forked from a Python that has imported them: that is most of what
+# they take. They have the streams that this Python was started with, and end as any process does.
+# As with a shell, Ctrl-C at a terminal ends the command only.
+ONE_AFTER_ANOTHER = [
+    sys.executable, "-W", "error", "-c", """
+import gc, os, signal, sys
+import anyio._backends._asyncio, httpx, sendx_async._cli._app, sendx_async._clients.sync_client
+from sendx_async._cli import main
+
+gc.freeze()  # or each child would look through all of it
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+for command in sys.argv[2:]:
+    child = os.fork()
+    if child == 0:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        sys.exit(main(command.split()))
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    os.write(int(sys.argv[1]), f"{status} ".encode())
 """,
 ]  # fmt: skip
 
@@ -92,3 +114,23 @@ def run_in_shell(script: str) -> Said:
         start_new_session=True, env={**os.environ, "COLUMNS": "80"},
     )  # fmt: skip
     return Said(done.returncode, done.stdout, done.stderr)
+
+
+def run_one_after_another(
+    *commands: str, redirected: str = "", **options: Any
+) -> tuple[list[int], str, str]:
+    """Run commands with the same streams, and return their statuses and what all of them wrote."""
+    read, write = os.pipe()
+    words = shlex.join([*ONE_AFTER_ANOTHER, str(write), *commands])
+    usual: dict[str, Any] = {
+        "stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE,
+    }  # fmt: skip
+    with os.fdopen(read, encoding="ascii") as statuses:
+        try:
+            done = subprocess.run(
+                ["bash", "-c", f"exec {words} {redirected}"], text=True, check=False, timeout=LIMIT,
+                start_new_session=True, pass_fds=[write], **(usual | options),
+            )  # fmt: skip
+        finally:
+            os.close(write)
+        return [int(word) for word in statuses.read().split()], done.stdout or "", done.stderr or ""

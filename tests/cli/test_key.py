@@ -21,7 +21,7 @@ import termios
 
 from sendx_async.testing import FakeSendX
 
-from .processes import COMMAND, LIMIT, Said, run_command, started
+from .processes import COMMAND, LIMIT, Said, run_one_after_another, started
 
 pytestmark = pytest.mark.slow
 
@@ -179,12 +179,13 @@ def test_other_settings_are_looked_at_before_the_key_is_asked_for(sit_down: Any)
     assert person.process.wait() == 2
 
 
-@pytest.mark.parametrize(
-    "command", [["identify", JANE], ["check"], ["outbox", "drain", "x.db"]], ids=" ".join
-)
-def test_without_a_terminal_the_variable_is_named(command: list[str], tmp_path: Path) -> None:
-    said = run_command(*command, cwd=tmp_path)
-    assert said == Said(2, "", "Error: no API key: set the environment variable SENDX_API_KEY\n")
+def test_without_a_terminal_the_variable_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = run_one_after_another(f"identify {JANE}", "check", "outbox drain x.db")
+    error = "Error: no API key: set the environment variable SENDX_API_KEY\n"
+    assert said == ([2, 2, 2], "", error * 3)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from sendx_async._cli._output import complain, is_terminal, say, tell
 
-from .processes import Said, run_command, run_in_shell
+from .processes import Said, run_command, run_in_shell, run_one_after_another
 
 JANE = "jane@example.com"
 
@@ -28,13 +28,14 @@ def cut_off() -> Iterator[int]:
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such shell")
 @pytest.mark.usefixtures("settings")
 class TestCommands:
-    @pytest.mark.parametrize("command", ["", "--help", "--version", f"identify {JANE}", "check"])
-    def test_nobody_reads_the_output(self, command: str, cut_off: int) -> None:
-        assert run_command(*command.split(), stdout=cut_off) == Said(141, "", "")
+    def test_nobody_reads_the_output(self, cut_off: int) -> None:
+        commands = ["", "--help", "--version", f"identify {JANE}", "check"]
+        assert run_one_after_another(*commands, stdout=cut_off) == ([141] * 5, "", "")
+        assert run_command(stdout=cut_off) == Said(141, "", "")
 
-    @pytest.mark.parametrize("command, status", [("x", 2), ("track a@b.co --add x", 1)])
-    def test_nobody_reads_the_errors(self, command: str, status: int, cut_off: int) -> None:
-        assert run_command(*command.split(), stderr=cut_off) == Said(status, "", "")
+    def test_nobody_reads_the_errors(self, cut_off: int) -> None:
+        commands = ["x", "track a@b.co --add x"]
+        assert run_one_after_another(*commands, stderr=cut_off) == ([2, 1], "", "")
 
     def test_output_after_nobody_reads_it_leads_nowhere(self, cut_off: int) -> None:
         script = (
@@ -58,14 +59,11 @@ class TestCommands:
         assert said.err == ""
 
     @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
-    @pytest.mark.parametrize(
-        "command, status",
-        [("--help", 0), (f"identify {JANE}", 0), ("track a@b.co --add x", 1), ("x", 2)],
-    )
-    def test_streams_that_are_closed(self, command: str, status: int, closed: str) -> None:
-        said = run_in_shell(f"sendx {command} {closed}")
-        assert said.status == status
-        assert "Traceback" not in said.err
+    def test_streams_that_are_closed(self, closed: str) -> None:
+        commands = ["--help", f"identify {JANE}", "track a@b.co --add x", "x"]
+        statuses, _, errors = run_one_after_another(*commands, redirected=closed)
+        assert statuses == [0, 0, 1, 2]
+        assert "Traceback" not in errors
 
     @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /dev/full")
     def test_a_full_disk(self) -> None:
@@ -73,19 +71,24 @@ class TestCommands:
         assert said == Said(2, "", "Error: No space left on device\n")
 
     @pytest.mark.parametrize("setting", ["NO_COLOR=1", "TERM=dumb", "COLUMNS=1", "FORCE_COLOR=1"])
-    def test_a_poor_terminal(self, setting: str) -> None:
-        said = run_in_shell(f"export {setting}; sendx identify {JANE} && sendx x")
-        assert said.status == 2
-        assert said.out.startswith("Identified j***@example.com in ")
-        assert "No such command" in said.err
-        assert "\x1b" not in said.out + said.err
+    def test_a_poor_terminal(self, setting: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv(*setting.split("="))
+        statuses, output, errors = run_one_after_another(
+            f"identify {JANE}", "x", env={"COLUMNS": "80", **os.environ}
+        )
+        assert statuses == [0, 2]
+        assert output.startswith("Identified j***@example.com in ")
+        assert "No such command" in errors
+        assert "\x1b" not in output + errors
 
     def test_an_encoding_that_lacks_characters(self) -> None:
-        said = run_in_shell(
-            f"sendx identify {JANE} >&2 && PYTHONIOENCODING=ascii sendx event {JANE} Grüße"
+        statuses, output, _ = run_one_after_another(
+            f"identify {JANE}",
+            f"event {JANE} Grüße",
+            env={**os.environ, "PYTHONIOENCODING": "ascii"},
         )
-        assert said.status == 0
-        assert said.out.startswith("Recorded the event Gr\\xfc\\xdfe of j***@example.com in ")
+        assert statuses == [0, 0]
+        assert "\nRecorded the event Gr\\xfc\\xdfe of j***@example.com in " in output
 
     def test_text_that_is_no_utf8(self) -> None:
         said = run_in_shell(f"sendx identify {JANE} --company $'\\xff'")
