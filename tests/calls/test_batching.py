@@ -34,6 +34,8 @@ from sendx_async import (
 from sendx_async.testing import FakeSendX
 from tests.clocks import StoppedClock
 
+pytestmark = pytest.mark.slow
+
 BULK = "/contact/identify/bulk"
 SINGLE = "/contact/identify"
 QUICK = RetryPolicy(base=0.001, cap=0.01)

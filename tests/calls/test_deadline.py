@@ -28,6 +28,8 @@ from sendx_async import (
 )
 from sendx_async.testing import FakeSendX
 
+pytestmark = pytest.mark.slow
+
 JANE = "jane@example.com"
 SOON = 20.0
 """Seconds within which a short deadline has ended a call on the busiest machine."""

@@ -22,6 +22,8 @@ from sendx_async import (
 from sendx_async.testing import FakeSendX
 from tests.clocks import StoppedClock
 
+pytestmark = pytest.mark.slow
+
 JANE = "jane@example.com"
 
 RESOLUTION = 0.001

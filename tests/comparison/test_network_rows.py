@@ -25,6 +25,8 @@ from sendx_async import (
 )
 from sendx_async.testing import FakeSendX
 
+pytestmark = pytest.mark.slow
+
 JANE = {"email": "jane@example.com"}
 REVENUE = {"identifier": "jane@example.com", "amount": 5}
 AT_ONCE = RetryPolicy(base=0, cap=0)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import nbformat
+import pytest
 from nbclient import NotebookClient
 
 from tests.examples.conftest import EXAMPLES, LIMIT
@@ -43,6 +44,7 @@ def outputs(notebook: Any) -> dict[str, list[str]]:
     }
 
 
+@pytest.mark.slow
 def test_what_is_stored_is_what_comes_out() -> None:
     # Warnings can't be errors in the kernel, which warns itself; but they would come out.
     notebook = read()

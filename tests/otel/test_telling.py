@@ -466,6 +466,7 @@ assert '"count": 1,' in reader.get_metrics_data().to_json()
 """
 
 
+@pytest.mark.slow
 class TestSetUp:
     def test_an_application_may_set_up_its_sdk_later_or_never(self, fake_sendx: FakeSendX) -> None:
         done = run(WITH_GLOBAL_PROVIDERS, fake_sendx.api_key, fake_sendx.url)

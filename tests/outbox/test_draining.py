@@ -29,6 +29,8 @@ from sendx_async.testing import FakeSendX
 
 from .waiting import drain, until, until_empty
 
+pytestmark = pytest.mark.slow
+
 MakeClient = Callable[..., AsyncTrackingClient]
 JANE = IdentifyRequest("jane@example.com", first_name="Jane")
 SIGNUP = CustomEventRequest("jane@example.com", "signup")

@@ -27,6 +27,8 @@ from sendx_async.testing import FakeSendX
 
 from .waiting import drain, until, until_empty
 
+pytestmark = pytest.mark.slow
+
 MakeClient = Callable[..., AsyncTrackingClient]
 JANE = IdentifyRequest("jane@example.com")
 SIGNUP = CustomEventRequest("jane@example.com", "signup")

@@ -451,6 +451,7 @@ with Outbox(sys.argv[1]) as outbox:
 """
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_told_and_loses_nothing(path: Path) -> None:
     pytest.importorskip("resource", reason="Windows has no limit for the size of a file")
     done = subprocess.run(

@@ -25,6 +25,8 @@ from sendx_async.testing import FakeSendX
 
 from .waiting import drain, until, until_empty
 
+pytestmark = pytest.mark.slow
+
 MakeClient = Callable[..., AsyncTrackingClient]
 JANE = IdentifyRequest("jane@example.com")
 FIRST = TrackRequest("first@example.com")  # goes alone, as nobody knows yet how SendX is

@@ -19,6 +19,8 @@ from sendx_async._policy.recovery import Decision, NextStep, Recovery
 from sendx_async._streams.outcomes import OutcomeQueue
 from tests.faults.schedules import carry_out, check, make_schedule
 
+pytestmark = pytest.mark.slow
+
 Sabotage = Callable[[pytest.MonkeyPatch], None]
 
 MOST_SCHEDULES = 30

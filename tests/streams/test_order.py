@@ -22,6 +22,8 @@ from tests.faults.schedules import (
     make_schedule,
 )
 
+pytestmark = pytest.mark.slow
+
 OLD, NEW = "old@example.com", "new@example.com"
 OTHERS = tuple(f"c{n}@example.com" for n in range(10))
 

@@ -36,6 +36,8 @@ from tests.clocks import HeldClock, StoppedClock
 
 from .sources import contacts
 
+pytestmark = pytest.mark.slow
+
 RunStream = Callable[..., list[Outcome]]
 QUICK = RetryPolicy(base=0.001, cap=0.01)
 

@@ -34,6 +34,8 @@ from tests.clocks import StoppedClock
 from .processes import LIMIT, child_of
 from .sources import Counting, contacts
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def client(fake_sendx: FakeSendX) -> Iterator[TrackingClient]:

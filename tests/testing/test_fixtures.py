@@ -284,6 +284,7 @@ FAILING = """
 """
 
 
+@pytest.mark.slow  # it runs pytest in pytest
 class TestReports:
     @pytest.mark.parametrize("workers", ["-n0", "-n2"])
     def test_a_failing_test_shows_what_the_server_saw(

@@ -16,6 +16,8 @@ from sendx_async.testing import FakeSendX
 
 from .loopback import LIMIT
 
+pytestmark = pytest.mark.slow
+
 JANE = "jane@example.com"
 TEN = 10
 

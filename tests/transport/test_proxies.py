@@ -26,6 +26,8 @@ from sendx_async.testing import FakeSendX
 
 from .loopback import LIMIT
 
+pytestmark = pytest.mark.slow
+
 EVENT = {"identifier": "jane@example.com", "name": "seen"}
 GOOD = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
 HOST = "api.sendx.test"
