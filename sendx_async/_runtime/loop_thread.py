@@ -41,11 +41,15 @@ class LoopThread:
     """A thread that runs an event loop, which other threads hand coroutine functions to.
 
     The thread is a daemon, or the interpreter would wait for it before it comes to closing it.
+
+    Attributes:
+        is_running: Whether what was started may still be running. `threading.Thread.is_alive` can't
+            be asked: up to Python 3.12, Ctrl-C in it makes a thread look dead for good.
     """
 
     def __init__(self) -> None:
         self._started: Future[anyio.abc.TaskGroup] = Future()
-        self._takes_tasks = True
+        self._takes_tasks = self.is_running = True
         # In a context of its own: where threads inherit one, as free-threaded Pythons let them, all
         # calls would otherwise keep what the first caller's context says, such as its trace.
         self._thread = threading.Thread(
@@ -61,6 +65,8 @@ class LoopThread:
             anyio.run(self._serve)
         except BaseException as error:  # noqa: BLE001 - whoever started the thread gets it
             self._started.set_exception(error)
+        finally:
+            self.is_running = False
 
     async def _serve(self) -> None:
         self._run_soon = run_soon_in_this_loop()
@@ -74,10 +80,6 @@ class LoopThread:
     def is_current(self) -> bool:
         """Return whether it is this thread that asks."""
         return threading.current_thread() is self._thread
-
-    def is_alive(self) -> bool:
-        """Return whether what was started may still be running."""
-        return self._thread.is_alive()
 
     def start(self, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Start a task, without waiting for the loop; the function must not raise.
@@ -130,7 +132,7 @@ class CrossThreadCall(Generic[ResultT]):
             thread.start(self._run)
             # Ctrl-C in the instant before a thread blocks is noticed only when it wakes up.
             has_ended = False
-            while not has_ended and thread.is_alive():
+            while not has_ended and thread.is_running:
                 has_ended = self._has_ended.acquire(timeout=_SECONDS_DEAF)
         except BaseException:
             # In this order, and that of _run, at least one side sees what the other has written.
