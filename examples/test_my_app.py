@@ -3,6 +3,9 @@
     pip install 'sendx-async[fastapi,sandbox]' pytest httpx2
     pytest test_my_app.py
 
+Run it beside fastapi_app.py and outside of this library's clone, whose own settings pytest would
+take.
+
 The fixtures `fake_sendx` and `async_sendx_client` come with the library. `fake_sendx` is a server
 on this machine, a new one for each test: it shows what it was told, and misbehaves if it is asked
 to. When a test fails, its report has a section with all that the server received and holds.

@@ -140,7 +140,10 @@ if not TYPE_CHECKING:  # else type checkers would believe that every name exists
 
 
 # Pickles that were made before the modules lay in packages name these.
-for _moved in ("_errors", "_events", "_models", "_options", "_outcome", "_retry"):
+for _moved in (
+    "_client", "_errors", "_events", "_models", "_options", "_outcome", "_retry", "_settings",
+    "_stream", "_sync", "_sync_stream",
+):  # fmt: skip
     sys.modules[f"{__name__}.{_moved}"] = sys.modules[__name__]
 
 

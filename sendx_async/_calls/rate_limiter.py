@@ -1,6 +1,7 @@
 """When the next request may begin: the client's rate, and the pause that a 429 imposes on all."""
 
 import heapq
+import math
 import random
 
 from sendx_async._core.errors import ApiError
@@ -26,9 +27,9 @@ class RateLimiter:
         self._lock = ForkSafeLock()
         self._interval = 1 / rate.per_second if rate else 0.0
         self._tolerance = (rate.burst - 1) * self._interval if rate else 0.0
-        self._next = 0.0  # the place of the request after all reserved ones, without any burst
+        self._next = -math.inf  # the place after all reserved ones, without any burst
         self._freed: list[float] = []  # a heap of places before it that were given back
-        self._paused_until = 0.0
+        self._paused_until = -math.inf
         self._paused_in_all = 0.0
         self._spread = 0.0
         self._cause: ApiError | None = None

@@ -153,7 +153,7 @@ class AsyncTrackingClient:
             http_client or new_http_client(max_connections=max_connections),
             is_borrowed=http_client is not None,
             rate_limiter=rate_limiter,
-            clock=clock or Clock(),
+            clock=Clock() if clock is None else clock,
             most_at_once=max_connections if http_client is None else math.inf,
         )
         self._go_by(CallFactory(self._shared, settings))

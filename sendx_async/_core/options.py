@@ -112,9 +112,9 @@ def _check_retries(instance: object, attribute: "attrs.Attribute[int]", value: o
 class RetryPolicy:
     """How often a call is repeated and how long it waits in between.
 
-    The wait before retry *n* is random between 0 and ``min(cap, base * 2**n)`` seconds, unless the
-    server says how long to wait. Only what is safe to repeat is repeated:
-    docs/guarantees.md has a table.
+    The wait before retry *n* (1, 2, ...) is random between 0 and ``min(cap, base * 2**(n - 1))``
+    seconds, unless the server says how long to wait. Only what is safe to repeat is repeated; the
+    page *Guarantees* of the documentation has a table.
 
     Args:
         max_retries: How many times a call is repeated at most. Default 3; 0 for never.

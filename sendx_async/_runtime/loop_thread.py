@@ -63,8 +63,10 @@ class LoopThread:
             for name in _IMPORTED_BY_A_FIRST_CALL:
                 importlib.import_module(name)
             anyio.run(self._serve)
-        except BaseException as error:  # noqa: BLE001 - whoever started the thread gets it
-            self._started.set_exception(error)
+        except BaseException as error:
+            if self._started.done():
+                raise
+            self._started.set_exception(error)  # whoever started the thread gets it
         finally:
             self.is_running = False
 
@@ -107,7 +109,8 @@ class LoopThread:
 
     def close(self) -> None:
         """Cancel what is running and end the thread, within a limit."""
-        self.cancel(self._tasks.cancel_scope)
+        with contextlib.suppress(RuntimeError):  # which a closed loop raises
+            self.cancel(self._tasks.cancel_scope)
         self._thread.join(_SECONDS_TO_CLOSE)
 
 
@@ -225,13 +228,14 @@ class SharedLoop:
 
     def _running(self) -> LoopThread:
         self._notice_fork()
-        return self._thread or self._start()
+        thread = self._thread
+        return thread if thread is not None and thread.is_running else self._start()
 
     def _start(self) -> LoopThread:
         with self._lock:
             if self._is_closed:
                 raise ClientClosedError(_IS_CLOSED)
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_running:
                 try:
                     self._thread = LoopThread()
                 except (OSError, RuntimeError) as error:

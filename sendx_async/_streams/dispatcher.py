@@ -48,12 +48,17 @@ class Dispatcher:
         )
 
     async def run(self) -> None:
-        """Read and send until the source has ended and all that it gave is finished."""
+        """Read and send until the source has ended and all that it gave is finished.
+
+        What fails is raised to whoever takes outcomes, not here.
+        """
         try:
             async with anyio.create_task_group() as tasks:
                 self._ending.watch(tasks)
                 self._workers.watch(tasks)
                 tasks.start_soon(self._reader.read, self._workers.dispatch)
+        except ExceptionGroup as group:  # the application's own clock
+            self._ending.fail(group.exceptions[0])
         finally:
             self._ending.close()
 

@@ -69,6 +69,10 @@ class Ending:
             soonest = min(self._finishing.deadline, anyio.current_time() + seconds)
             self._finishing.deadline = soonest
 
+    def fail(self, failure: Exception) -> None:
+        """Note what has ended everything, unless something else had."""
+        self._failure = self._failure or failure
+
     def note_idle(self) -> None:
         """Note that nothing is under way."""
         if self.has_begun:

@@ -195,7 +195,8 @@ class Workers:
 
     async def _resume(self) -> None:
         """Wait until an outage may be tried again, however often that is put off."""
-        while (left := self._recovery.resumes_at - self._clock.monotonic()) > 0:
+        # For ever, if patience has ended meanwhile.
+        while 0 < (left := self._recovery.resumes_at - self._clock.monotonic()) < math.inf:
             await self._clock.sleep(left)
         self._is_resuming = False
         self.dispatch()
@@ -206,7 +207,10 @@ class Workers:
         retry_after = error.retry_after if isinstance(error, ApiError) else None
         text = f"SendX failed for longer than the patience of {patience:g} s"
         if retry_after is not None:
-            text = f"SendX asks to wait {retry_after:g} s, but the patience is {patience:g} s"
+            text = (
+                f"SendX asks to wait {retry_after:g} s, longer than what is left of the patience "
+                f"of {patience:g} s"
+            )
         return OutageError(f"{text}: {error}", last=error)
 
     def _end(self, failure: Exception) -> None:

@@ -3,7 +3,7 @@
 So it is light, and each fixture imports what it needs when a test asks for it.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -41,14 +41,12 @@ def sendx_client(fake_sendx: "FakeSendX") -> "Iterator[TrackingClient]":
     It goes by an `InstantClock`: it decides as any client does and then goes on at once, also where
     ``Retry-After`` asks for a wait. After ``fake_sendx.respond(429, retry_after=5)`` a call is
     repeated without a pause. Waits count for the deadline, so one that is longer, as for
-    ``retry_after=3600``, raises ``RateLimitError`` as ever. Only ``send_many`` takes its time.
+    ``retry_after=3600``, raises ``RateLimitError`` as ever; an outage takes a stream's patience at
+    once. What the server counts by real time, as ``rate_limit`` does, needs a client of your own.
     """
     from sendx_async import TrackingClient  # noqa: PLC0415 - likewise
-    from sendx_async.testing import InstantClock  # noqa: PLC0415 - likewise
 
-    with TrackingClient(
-        fake_sendx.api_key, base_url=fake_sendx.url, clock=InstantClock()
-    ) as client:
+    with TrackingClient(**_options(fake_sendx)) as client:
         yield client
 
 
@@ -66,9 +64,19 @@ def async_sendx_client(fake_sendx: "FakeSendX") -> "AsyncTrackingClient":
             assert fake_sendx.contact("jane@example.com").tags == {"new"}
     """
     from sendx_async import AsyncTrackingClient  # noqa: PLC0415 - likewise
+
+    return AsyncTrackingClient(**_options(fake_sendx))
+
+
+def _options(fake: "FakeSendX") -> "dict[str, Any]":
+    from sendx_async import RetryPolicy  # noqa: PLC0415 - likewise
     from sendx_async.testing import InstantClock  # noqa: PLC0415 - likewise
 
-    return AsyncTrackingClient(fake_sendx.api_key, base_url=fake_sendx.url, clock=InstantClock())
+    # Back-off is random, and waits count for the deadline: no test may fail by chance.
+    retry = RetryPolicy(base=0, cap=0)
+    return {
+        "api_key": fake.api_key, "base_url": fake.url, "retry": retry, "clock": InstantClock(),
+    }  # fmt: skip
 
 
 # Not wrapper=True, which pytest before 8 need not know: this is loaded into every run there is.

@@ -1,5 +1,6 @@
 """A clock for tests on which nobody waits."""
 
+import math
 import threading
 
 import anyio.lowlevel
@@ -14,7 +15,8 @@ class InstantClock(Clock):
     no time: ``AsyncTrackingClient(clock=InstantClock())``. In between its time passes as any does.
 
     All who share it have one time. What one of them skips has passed for the others too, so it
-    counts for the deadlines of calls that are under way. It may be shared by threads.
+    counts for the deadlines of calls that are under way. It may be shared by threads. A server goes
+    by real time, so what it counts itself, such as `FakeSendX.rate_limit`, needs an ordinary clock.
     """
 
     __module__ = "sendx_async.testing"
@@ -31,8 +33,10 @@ class InstantClock(Clock):
         """Let others run once, then move on to the end of the wait, unless it is over.
 
         Args:
-            seconds: How long others believe that it takes.
+            seconds: By how much the time moves on.
         """
+        if seconds == math.inf:
+            await anyio.sleep_forever()
         end = self.monotonic() + seconds
         await anyio.lowlevel.checkpoint()
         with self._lock:

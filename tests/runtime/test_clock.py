@@ -1,5 +1,6 @@
 """Clients go by the clock that they are given: their waits take no time that it doesn't tell of."""
 
+import math
 from typing import Any
 
 import anyio
@@ -11,6 +12,7 @@ from sendx_async import (
     Clock,
     ConfigurationError,
     DeadlineExceeded,
+    OutageError,
     Rate,
     RateLimitError,
     RetryPolicy,
@@ -125,3 +127,96 @@ def test_what_is_no_clock_is_refused() -> None:
     for kind in (AsyncTrackingClient, TrackingClient):
         with pytest.raises(ConfigurationError, match="clock must be a Clock, got function"):
             kind("key", clock=lambda: 0.0)  # type: ignore[arg-type]
+
+
+class BrokenClock(Clock):
+    """A clock of an application by which nobody can wait."""
+
+    async def sleep(self, seconds: float) -> None:
+        raise RuntimeError("the clock is broken")
+
+
+@on_both_backends
+def test_a_clock_that_raises_ends_its_stream_and_the_taker_of_outcomes_gets_the_error(
+    fake: FakeSendX, backend: str
+) -> None:
+    fake.respond(503, retry_after=1)
+
+    async def main() -> None:
+        async with client_of(fake, BrokenClock()) as client, client.send_many([JANE]) as outcomes:
+            with pytest.raises(RuntimeError, match="the clock is broken"):
+                await anext(outcomes)
+        assert [outcome.request.email for outcome in outcomes.unclaimed] == ["jane@example.com"]
+
+    anyio.run(main, backend=backend)
+
+
+def test_a_clock_that_raises_in_a_synchronous_stream_disturbs_no_other_client(
+    fake_sendx: FakeSendX,
+) -> None:
+    fake_sendx.respond(503, retry_after=1)
+    options = {"api_key": fake_sendx.api_key, "base_url": fake_sendx.url}
+    with TrackingClient(**options) as other:  # type: ignore[arg-type]
+        with (
+            TrackingClient(**options, clock=BrokenClock()) as client,  # type: ignore[arg-type]
+            client.send_many([JANE]) as outcomes,
+            pytest.raises(RuntimeError, match="the clock is broken"),
+        ):
+            next(outcomes)
+        other.identify_contact(JANE)
+    assert "jane@example.com" in fake_sendx.contacts
+
+
+def test_an_instant_clock_stays_finite_when_patience_ends_while_others_are_told_to_wait(
+    fake_sendx: FakeSendX,
+) -> None:
+    clock = InstantClock()
+    fake_sendx.latency = 0.2  # so that all four are under way when the first is answered
+    fake_sendx.respond(503, retry_after=10)
+    fake_sendx.respond(503, retry_after=100_000, times=None)
+    with TrackingClient(fake_sendx.api_key, base_url=fake_sendx.url, clock=clock) as client:
+        contacts = [{"email": f"c{number}@example.com"} for number in range(100)]
+        with (
+            client.send_many(contacts, concurrency=4, batch_size=10) as outcomes,
+            pytest.raises(OutageError),
+        ):
+            next(outcomes)
+    assert clock.monotonic() < Clock().monotonic() + 1000
+
+
+def test_an_endless_wait_by_an_instant_clock_lasts_until_it_is_cancelled() -> None:
+    clock = InstantClock()
+
+    async def main() -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(clock.sleep, math.inf)
+            await clock.sleep(5)
+            tasks.cancel_scope.cancel()
+
+    anyio.run(main)
+    assert clock.monotonic() < Clock().monotonic() + 1000
+
+
+def test_a_clock_may_be_empty_and_begin_below_zero(fake: FakeSendX) -> None:
+    class Recording(Clock):
+        def __init__(self) -> None:
+            self.slept: list[float] = []
+
+        def __len__(self) -> int:
+            return len(self.slept)
+
+        def monotonic(self) -> float:
+            return super().monotonic() - 1e9 + sum(self.slept)
+
+        async def sleep(self, seconds: float) -> None:
+            self.slept.append(seconds)
+
+    clock = Recording()
+    fake.respond(429, retry_after=20)
+
+    async def main() -> None:
+        async with client_of(fake, clock) as client:
+            await client.identify_contact(JANE)
+
+    anyio.run(main)
+    assert sum(clock.slept) >= 20

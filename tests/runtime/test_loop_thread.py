@@ -1,5 +1,6 @@
 """The thread of the synchronous clients' event loop, when it ends while calls are handed to it."""
 
+import contextlib
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -7,8 +8,8 @@ from typing import Any
 import anyio
 import pytest
 
-from sendx_async import ClientClosedError
-from sendx_async._runtime.loop_thread import CrossThreadCall, LoopThread
+from sendx_async import ClientClosedError, ResponseLost
+from sendx_async._runtime.loop_thread import CrossThreadCall, LoopThread, SharedLoop
 
 
 async def nothing() -> None:
@@ -21,6 +22,7 @@ def test_a_call_handed_to_a_thread_that_has_ended_is_refused() -> None:
     thread.close()
     with pytest.raises(ClientClosedError, match="the interpreter is exiting"):
         CrossThreadCall(nothing).run_in(thread)
+    thread.close()  # again, which does nothing
 
 
 def test_a_call_handed_to_a_loop_that_takes_no_more_tasks_is_refused(
@@ -40,3 +42,25 @@ def test_a_call_handed_to_a_loop_that_takes_no_more_tasks_is_refused(
     thread.call_soon(lambda: thread.cancel(thread._tasks.cancel_scope))
     with pytest.raises(ClientClosedError, match="the interpreter is exiting"):
         CrossThreadCall(nothing).run_in(thread)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_loop_that_a_task_has_ended_is_replaced_at_the_next_call() -> None:
+    shared = SharedLoop()
+
+    async def fail() -> None:
+        raise RuntimeError("a fault of the library")
+
+    async def spawn() -> None:
+        shared.spawn(fail)
+
+    shared.run(nothing)
+    ended = shared._thread
+    assert ended is not None
+    with contextlib.suppress(ResponseLost, ClientClosedError):
+        shared.run(spawn)
+    ended._thread.join(20)
+    shared.run(nothing)
+    assert shared._thread is not ended
+    assert shared.is_running()
+    shared.close()

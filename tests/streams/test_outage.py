@@ -267,7 +267,9 @@ def test_a_wait_longer_than_patience_is_not_begun(fake_sendx: FakeSendX, backend
     assert stopped.error.elapsed == 0  # by the client's clock, which only waiting moves
     assert isinstance(stopped.error.last, RateLimitError)
     assert stopped.error.last.retry_after == 3600
-    assert "SendX asks to wait 3600 s, but the patience is 20 s" in str(stopped.error)
+    assert "asks to wait 3600 s, longer than what is left of the patience of 20" in str(
+        stopped.error
+    )
     assert len(stopped.unsent) == 30
 
 
