@@ -37,7 +37,7 @@ def test_children_of_the_tests_import_the_same() -> None:
     code = "import sendx_async; print(sendx_async.__file__)"
     done = subprocess.run(
         [sys.executable, "-c", code],
-        cwd=CHECKOUT, capture_output=True, text=True, check=True, timeout=50,
+        cwd=CHECKOUT, capture_output=True, text=True, check=True, timeout=150,
     )  # fmt: skip
     assert done.stdout.strip() == sendx_async.__file__
 

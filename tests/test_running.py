@@ -22,7 +22,7 @@ def test_a_single_file_runs_in_one_process_without_being_told(
     # Nothing is selected, since only the number of processes is of interest.
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-k", "no_such_test", FILE],
-        cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=50,
+        cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=150,
     )  # fmt: skip
     assert done.returncode == pytest.ExitCode.NO_TESTS_COLLECTED, done.stdout + done.stderr
     assert "collected " in done.stdout

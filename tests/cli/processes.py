@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 
 COMMAND = [sys.executable, "-W", "error", "-m", "sendx_async"]
-LIMIT = 50.0
+LIMIT = 120.0
 
 # The command, where a thread takes the Ctrl-C that a byte in the pipe asks for: nothing that the
 # main thread waits in is disturbed then, as if the signal had come just before it began to wait.

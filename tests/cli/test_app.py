@@ -99,7 +99,7 @@ def test_help_loads_only_what_it_needs() -> None:
         "sys.exit(str(found) if found else 0)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=50, check=False
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=150, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
 

@@ -83,7 +83,7 @@ def test_ctrl_c_while_a_module_is_imported_is_one_line(module: str, settings: No
         "sys.exit(main(['identify', 'jane@example.com']))\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=50, check=False
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=150, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "Interrupted.\n")
 

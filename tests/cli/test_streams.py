@@ -48,7 +48,7 @@ class TestCommands:
         )
         done = subprocess.run(
             [sys.executable, "-c", script],
-            stdout=cut_off, stderr=subprocess.PIPE, text=True, timeout=50, check=False,
+            stdout=cut_off, stderr=subprocess.PIPE, text=True, timeout=150, check=False,
         )  # fmt: skip
         assert (done.returncode, done.stderr) == (0, "141\n")
 

@@ -128,7 +128,7 @@ def _modules_after(statement: str) -> set[str]:
     code = f"import json, sys\nbefore = set(sys.modules)\n{statement}\n"
     code += "print(json.dumps([m.__name__ for n, m in sys.modules.items() if n not in before]))"
     done = subprocess.run(
-        [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=50
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=150
     )
     return set(json.loads(done.stdout))
 

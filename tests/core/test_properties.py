@@ -41,7 +41,7 @@ from sendx_async._core.secret import make_secret
 from sendx_async._core.settings import make_headers
 from sendx_async._policy.retry import RetryBudget, retry_delay
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(300)
 quick = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

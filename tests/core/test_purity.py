@@ -60,7 +60,7 @@ def run(code: str, *arguments: str) -> str:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("COV")}
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments],
-        capture_output=True, text=True, check=False, timeout=50, env=environment,
+        capture_output=True, text=True, check=False, timeout=150, env=environment,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -25,7 +25,7 @@ from sendx_async.testing import FakeSendX
 from .exceptions_to_the_rule import LONG_RUNNING, is_not_run
 from .pages import Block
 
-LIMIT = 40.0
+LIMIT = 120.0
 SANDBOX_PORT = "8025"  # the one in the pages; what is run has a free one
 # pytest-asyncio warns of a setting that nobody has made; the plugins are ours and no reader's, and
 # take a second to load; and what has been imported already can't be rewritten.

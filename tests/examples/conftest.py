@@ -17,7 +17,7 @@ import pytest
 from sendx_async.testing import FakeSendX
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-LIMIT = 50.0
+LIMIT = 120.0
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 

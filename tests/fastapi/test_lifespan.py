@@ -483,7 +483,7 @@ class TestWithoutFastAPI:
     def imported(self, missing: str) -> Iterator[str]:
         code = f"import sys\nsys.modules[{missing!r}] = None\nimport sendx_async.fastapi\n"
         done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=50
+            [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=150
         )
         assert done.returncode == 1
         yield from done.stderr.splitlines()
@@ -505,5 +505,5 @@ class TestWithoutFastAPI:
 @pytest.mark.slow
 def test_importing_the_package_does_not_import_fastapi() -> None:
     code = "import sendx_async, sendx_async.testing, sys; print('fastapi' in sys.modules)"
-    run = functools.partial(subprocess.run, capture_output=True, text=True, timeout=50, check=True)
+    run = functools.partial(subprocess.run, capture_output=True, text=True, timeout=150, check=True)
     assert run([sys.executable, "-c", code]).stdout == "False\n"

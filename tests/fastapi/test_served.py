@@ -21,7 +21,7 @@ from sendx_async.testing import FakeSendX
 
 pytestmark = pytest.mark.slow
 
-LIMIT = 30.0
+LIMIT = 120.0
 
 
 class Server(uvicorn.Server):

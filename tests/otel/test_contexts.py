@@ -462,7 +462,7 @@ def test_each_process_tells_of_its_own_calls_after_a_fork(fake_sendx: FakeSendX)
         capture_output=True,
         text=True,
         check=False,
-        timeout=50,
+        timeout=150,
     )
     assert done.returncode == 0, done.stderr
 

@@ -115,7 +115,7 @@ outbox.close()
     def test_exceptions_at_any_moment_lose_nothing_and_hang_nothing(self, path: Path) -> None:
         done = subprocess.run(
             [sys.executable, "-c", self.STORM, str(path)],
-            capture_output=True, text=True, check=False, timeout=50,
+            capture_output=True, text=True, check=False, timeout=150,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         accepted, seen = map(int, done.stdout.split())
@@ -485,6 +485,6 @@ outbox.close()
 def test_forks_of_several_threads_leave_no_lock_held(path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", FORKS, str(path)],
-        capture_output=True, text=True, check=False, timeout=50,
+        capture_output=True, text=True, check=False, timeout=150,
     )  # fmt: skip
     assert done.stdout == "2\n", done.stderr

@@ -392,7 +392,7 @@ class TestDrainCommand:
         for number in range(30):
             outbox.put_sync(IdentifyRequest(f"c{number}@example.com"))
         with start("--until-empty", "--concurrency", "2", "--rate", "100") as process:
-            said, logged = process.communicate(timeout=50)
+            said, logged = process.communicate(timeout=150)
         assert process.returncode == 0, logged
         assert said == "Stopped. 0 wait, 0 are dead, 0 uncertain.\n"
         assert "INFO outbox" in logged
@@ -408,7 +408,7 @@ class TestDrainCommand:
         outbox.put_sync(JANE)
         monkeypatch.setenv("SENDX_BASE_URL", "http://127.0.0.1:1")
         with start("--until-empty", "--base-url", fake_sendx.url, "--timeout", "20") as process:
-            _, logged = process.communicate(timeout=50)
+            _, logged = process.communicate(timeout=150)
         assert process.returncode == 0, logged
         assert set(fake_sendx.contacts) == {"jane@example.com"}
 
@@ -416,7 +416,7 @@ class TestDrainCommand:
         self, outbox: Outbox, start: Callable[..., Any]
     ) -> None:
         with start("--json", "--rate", "0") as process:
-            said, logged = process.communicate(timeout=50)
+            said, logged = process.communicate(timeout=150)
         assert process.returncode == 2
         assert json.loads(said)["error"] == "ConfigurationError"
         assert logged.startswith("Error: Rate: per_second must be a number of requests above 0")
@@ -427,7 +427,7 @@ class TestDrainCommand:
         first = _leader.LeaderLock(str(path))
         assert first.acquire()
         with start("--until-empty") as process:
-            _, logged = process.communicate(timeout=50)
+            _, logged = process.communicate(timeout=150)
         assert process.returncode == 0, logged
         assert logged.startswith(f"Another process drains {path}: this one waits for its turn.\n")
         first.release()
@@ -438,7 +438,7 @@ class TestDrainCommand:
         outbox.put_sync(JANE)
         monkeypatch.setenv("SENDX_API_KEY", "wrong-key")
         with start("--until-empty") as process:
-            said, logged = process.communicate(timeout=50)
+            said, logged = process.communicate(timeout=150)
         assert process.returncode == 2
         assert "Check the API key" in logged
         assert "Traceback" not in logged
@@ -464,7 +464,7 @@ class TestDrainCommand:
             # More than once, as people and supervisors do.
             process.send_signal(number)
             process.send_signal(number)
-            said, logged = process.communicate(timeout=50)
+            said, logged = process.communicate(timeout=150)
         # To be stopped is how draining ends, unless it was to end when nothing waits.
         cut_short = 130 if number == signal.SIGINT else 143
         assert process.returncode == (cut_short if until_empty else 0), logged

@@ -20,7 +20,7 @@ def run(script: str, *arguments: str) -> str:
     done = subprocess.run(
         [sys.executable, "-W", "error", "-W", "ignore:.*fork:DeprecationWarning", "-c", script,
          *arguments],
-        capture_output=True, text=True, check=False, timeout=50,
+        capture_output=True, text=True, check=False, timeout=150,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
@@ -233,7 +233,7 @@ def test_the_lock_ends_with_its_process_though_a_child_lives(
         [sys.executable, "-c", WHILE_DRAINING, fake_sendx.api_key, fake_sendx.url, str(path)],
         stdout=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
-        said, _ = process.communicate(timeout=50)
+        said, _ = process.communicate(timeout=150)
     assert said.split() == ["True", "False", "True"]
     assert process.returncode == -9
 
@@ -265,6 +265,6 @@ def test_processes_that_begin_together_make_one_file(path: Path) -> None:
         process.stdin.flush()
     for process in processes:
         with process:
-            process.communicate(timeout=50)
+            process.communicate(timeout=150)
         assert process.returncode == 0
     check(path, pending=20 + 4 * 20)

@@ -456,7 +456,7 @@ def test_a_full_disk_is_told_and_loses_nothing(path: Path) -> None:
     pytest.importorskip("resource", reason="Windows has no limit for the size of a file")
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", FULL_DISK, str(path)],
-        capture_output=True, text=True, check=False, timeout=50,
+        capture_output=True, text=True, check=False, timeout=150,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     refusal, counts, later = done.stdout.splitlines()

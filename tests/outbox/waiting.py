@@ -8,7 +8,7 @@ import anyio
 from sendx_async import AsyncTrackingClient
 from sendx_async.outbox import Outbox
 
-_LIMIT = 25.0  # seconds
+_LIMIT = 120.0  # seconds
 
 
 async def until(is_so: Callable[[], object]) -> None:

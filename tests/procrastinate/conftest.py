@@ -26,7 +26,7 @@ from sendx_async import AsyncTrackingClient, RetryPolicy
 from sendx_async.procrastinate import Deliveries
 from sendx_async.testing import FakeSendX
 
-LIMIT = 45.0  # seconds, for whatever is waited for; pytest ends a test after 60
+LIMIT = 120.0  # seconds, for whatever is waited for; pytest ends a test after 300
 QUICK = RetryPolicy(12, base=0.01, cap=0.05)
 EMPTY = "sendx_empty"
 

@@ -62,7 +62,7 @@ class TestIndex:
 def import_without(module: str) -> str:
     script = f"import sys; sys.modules[{module!r}] = None; import sendx_async.procrastinate"
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=50
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=150
     )
     assert done.returncode == 1
     return done.stderr

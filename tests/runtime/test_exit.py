@@ -38,7 +38,7 @@ def run(
         [sys.executable, "-c", code, fake.api_key, fake.url],
         capture_output=True,
         text=True,
-        timeout=40,
+        timeout=150,
         check=False,
     )
 

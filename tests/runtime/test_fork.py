@@ -46,7 +46,7 @@ def run(script: str, fake: FakeSendX, *, before_import: str = "") -> None:
         [sys.executable, "-c", code, fake.api_key, fake.url],
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=150,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -252,7 +252,7 @@ if __name__ == "__main__":
         [sys.executable, script, fake_sendx.api_key, fake_sendx.url],
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=150,
         check=False,
     )
     assert done.returncode == 0, done.stderr

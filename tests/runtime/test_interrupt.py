@@ -16,7 +16,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="Windows can't send a SIGINT"),
 ]
 
-LIMIT = 40.0
+LIMIT = 120.0
 
 INTERRUPTED = """
 import signal, sys

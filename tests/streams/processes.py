@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from sendx_async.testing import FakeSendX
 
-LIMIT = 30.0
+LIMIT = 120.0
 
 
 @contextlib.contextmanager

@@ -117,7 +117,7 @@ print(sorted(
 ))
 """
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=50
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=150
     )
     assert done.stdout.strip() == "[]"
 

@@ -277,6 +277,6 @@ FakeSendX()
 print([name for name in ("uvicorn", "httpx", "pytest", "anyio", "asyncio") if name in sys.modules])
 """
     out = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=50
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=150
     )
     assert out.stdout.strip() == "[]"

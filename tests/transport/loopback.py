@@ -12,7 +12,7 @@ import pytest
 from sendx_async._transport.sockets import AsyncioBackend
 from sendx_async._transport.stream import AsyncioStream
 
-LIMIT = 20.0
+LIMIT = 120.0
 """Seconds after which a test that waits has failed."""
 
 Run = Callable[[Callable[[], Awaitable[None]]], None]

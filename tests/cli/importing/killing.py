@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-LIMIT = 50.0
+LIMIT = 120.0
 KILLED = 9
 
 _PROGRAM = f"""

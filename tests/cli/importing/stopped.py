@@ -15,7 +15,7 @@ from tests.cli.processes import Said, end_of, started
 
 from .conftest import Import, Imported
 
-LIMIT = 30.0
+LIMIT = 120.0
 
 
 def write_contacts(count: int, name: str = "c.csv") -> None:

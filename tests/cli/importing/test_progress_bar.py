@@ -20,7 +20,7 @@ if sys.platform == "win32":
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("settings")]
 
 CODES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
-LIMIT = 30.0
+LIMIT = 120.0
 
 
 class Watched:

@@ -278,7 +278,7 @@ def test_a_death_before_anything_is_sent_locks_nobody_out(
         options = ["--resume"]
     again = ["import", "c.csv", *(["--resume"] if is_begun else [])]
     for _ in range(2):
-        done = subprocess.run([sys.executable, "-c", DIES, *again], check=False, timeout=50)
+        done = subprocess.run([sys.executable, "-c", DIES, *again], check=False, timeout=150)
         assert done.returncode == -signal.SIGKILL
     said = run("import", "c.csv", *options, "--json")
     report = json.loads(said.out)

@@ -13,7 +13,7 @@ from sendx_async import AsyncTrackingClient, Outcome, RetryPolicy
 from .plan import Absence, Schedule
 from .watch import Attempt, Exchange, WatchedServer, watched_attempts
 
-_LIMIT = 30.0  # seconds after which a stream counts as stuck
+_LIMIT = 120.0  # seconds after which a stream counts as stuck
 
 
 class SourceError(Exception):
