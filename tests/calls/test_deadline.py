@@ -271,10 +271,10 @@ async def test_an_event_over_a_borrowed_client_that_timed_out_is_not_repeated(
         await client.identify_contact({"email": JANE})
         fake_sendx.black_hole(applied=True, times=None)
         event = CustomEventRequest(JANE, "seen")
-        options: dict[str, Any]
         # With the first limit in which this machine gets it to the server.
-        for options in ({limit: 0.2}, {limit: 1.0}, {limit: 5.0}, {limit: 15.0}):
+        for seconds in (0.2, 1.0, 5.0, 15.0):
             if not fake_sendx.events:
+                options: dict[str, Any] = {limit: seconds}
                 with pytest.raises(kind) as caught:
                     await client.track_custom_event(event, **options)
                 errors.append(caught.value)
