@@ -33,10 +33,13 @@ def pytest_sessionfinish() -> None:
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Run a single file in this process, and anything larger in two more."""
+    """Run a single file in this process, and anything larger in three more.
+
+    Two keep two cores busy, and the third has something to do while they wait.
+    """
     files = {argument.partition("::")[0] for argument in config.args}
     is_one_file = len(files) == 1 and (config.invocation_params.dir / files.pop()).is_file()
-    return 0 if is_one_file else 2
+    return 0 if is_one_file else 3
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

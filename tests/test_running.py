@@ -35,13 +35,13 @@ def test_a_single_file_runs_in_one_process_without_being_told(
         ([FILE], 0),
         ([f"{FILE}::test_one"], 0),
         ([f"{FILE}::test_one", f"{FILE}::TestMany::test_two[a::b]"], 0),
-        ([FILE, "tests/core/test_forks.py"], 2),
-        (["tests/core"], 2),
-        (["tests"], 2),
+        ([FILE, "tests/core/test_forks.py"], 3),
+        (["tests/core"], 3),
+        (["tests"], 3),
     ],
     ids=["a file", "a test", "tests of a file", "two files", "a folder", "everything"],
 )
-def test_only_what_is_larger_than_a_file_runs_in_two_processes(
+def test_only_what_is_larger_than_a_file_runs_in_three_processes(
     arguments: list[str], workers: int
 ) -> None:
     config: Any = SimpleNamespace(args=arguments, invocation_params=SimpleNamespace(dir=CHECKOUT))
