@@ -44,9 +44,9 @@ def listed(
     """Return what was put aside, latest first."""
     prefix = f"{name_of(connection)}-"
     rows = connection.execute(
-        "SELECT coalesce(given_id, ?1 || id), kind, payload, error, attempts, put_at, failed_at "
-        "FROM failed WHERE ?2 IS NULL OR kind = ?2 ORDER BY failed_at DESC, id DESC LIMIT ?3",
-        (prefix, kind, most),
+        "SELECT coalesce(given_id, ? || id), kind, payload, error, attempts, put_at, failed_at "
+        "FROM failed WHERE ? IS NULL OR kind = ? ORDER BY failed_at DESC, id DESC LIMIT ?",
+        (prefix, kind, kind, most),
     )
     return [
         FailedDelivery(
