@@ -13,9 +13,9 @@ def contacts(count: int, **fields: Any) -> list[IdentifyRequest]:
 class Counting:
     """A source that says how much of it was read."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, **fields: Any) -> None:
         self.read = 0
-        self._contacts = iter(contacts(count))
+        self._contacts = iter(contacts(count, **fields))
 
     def __iter__(self) -> "Counting":
         return self
