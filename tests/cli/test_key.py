@@ -91,6 +91,10 @@ def sit_down(fake_sendx: FakeSendX, monkeypatch: pytest.MonkeyPatch) -> Iterator
 
     def sit_down(*arguments: str, stdin: int | None = None, stderr: int | None = None) -> Person:
         ours, theirs = pty.openpty()
+        # Else Linux, having sent Ctrl-C's signal, throws away what was written since.
+        settings = termios.tcgetattr(theirs)
+        settings[3] |= termios.NOFLSH
+        termios.tcsetattr(theirs, termios.TCSANOW, settings)
         process = subprocess.Popen(
             [
                 sys.executable, "-c",
