@@ -33,6 +33,7 @@ def group(name: str) -> tuple[str, ...]:
 
 @nox.session
 def lint(session: nox.Session) -> None:
+    """Check style and imports."""
     session.install(*group("lint"))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
@@ -41,6 +42,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def mypy(session: nox.Session) -> None:
+    """Check types, strictly."""
     session.install(WHEEL, *group("mypy"), *group("dev"), *group("benchmark"))
     session.run("mypy")
 
@@ -57,6 +59,7 @@ def pyright(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
+    """Run all tests and measure which branches they take; fewer than all of them fail."""
     session.install(WHEEL, *group("test"))
     session.run("pytest", *COVERAGE, *session.posargs, env=ENVIRONMENT)
 

@@ -132,14 +132,14 @@ def main() -> None:
         for number in range(20):
             email = f"visitor{number}@example.com"
             chain(signed_up.si(email, "Jane"), ordered.si(email, 49)).delay()
-        sandbox.wait_for(lambda: len(sandbox.events) == 20, timeout=40)  # noqa: PLR2004
+        sandbox.wait_for(lambda: len(sandbox.events) == 20, timeout=100)  # noqa: PLR2004
         print(f"SendX knows {len(sandbox.contacts)} contacts and {len(sandbox.events)} orders.")
 
         sandbox.stop()
         signed_up.delay("jane@example.com")
         print("SendX is down.", next(line for line in log if " retry: " in line), end="")
         sandbox.start()
-        sandbox.wait_for(lambda: sandbox.contact("jane@example.com"), timeout=40)
+        sandbox.wait_for(lambda: sandbox.contact("jane@example.com"), timeout=100)
         print("SendX is up again, and knows Jane.")
 
         sandbox.drop(applied=True, path="events/revenue")

@@ -91,7 +91,7 @@ async def show(visitor: httpx.AsyncClient, sandbox: FakeSendX) -> None:
 
     sandbox.start()
     print("SendX is up again.")
-    await sandbox.until(lambda: sandbox.events, timeout=20)
+    await sandbox.until(lambda: sandbox.events, timeout=100)
     for contact in sandbox.contacts.values():
         print(f"  SendX knows {contact}")
     for event in sandbox.events:

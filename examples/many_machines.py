@@ -108,9 +108,9 @@ async def deliver_all(connection: psycopg.AsyncConnection, fake: FakeSendX) -> N
     first = start_worker()
     workers = [first]
     try:
-        await fake.until(lambda: len(fake.events) == 1, timeout=20)
+        await fake.until(lambda: len(fake.events) == 1, timeout=100)
         workers.append(start_worker())
-        await fake.until(lambda: len(fake.events) >= len(USERS) // 4, timeout=20)
+        await fake.until(lambda: len(fake.events) >= len(USERS) // 4, timeout=100)
         first.kill()
         say("one of two workers is killed, with requests under way")
         while (counts := await statuses(connection))["todo"] + counts["doing"]:  # noqa: ASYNC110 - the database tells nobody

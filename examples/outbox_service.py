@@ -82,7 +82,7 @@ async def show(service: httpx.AsyncClient, sandbox: FakeSendX) -> None:
     """Sign visitors up while SendX is up, down and up again."""
     print("SendX is up.")
     await sign_up(service, 0)
-    await sandbox.until(lambda: len(sandbox.events) == SIGNUPS, timeout=20)
+    await sandbox.until(lambda: len(sandbox.events) == SIGNUPS, timeout=100)
     print(f"  SendX knows {len(sandbox.contacts)} contacts and {len(sandbox.events)} events")
 
     sandbox.stop()
@@ -93,7 +93,7 @@ async def show(service: httpx.AsyncClient, sandbox: FakeSendX) -> None:
 
     sandbox.start()
     print("SendX is up again.")
-    await sandbox.until(lambda: len(sandbox.events) == 2 * SIGNUPS, timeout=20)
+    await sandbox.until(lambda: len(sandbox.events) == 2 * SIGNUPS, timeout=100)
     print(f"  SendX knows {len(sandbox.contacts)} contacts and {len(sandbox.events)} events")
     refused = await service.post("/signup", json={"email": "not an address"})
     print(

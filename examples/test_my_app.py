@@ -73,7 +73,7 @@ def test_an_order_outlives_an_outage(fake_sendx: FakeSendX, tmp_path: Path) -> N
         assert answer.status_code == 202
 
         fake_sendx.start()
-        fake_sendx.wait_for(lambda: fake_sendx.events, timeout=20)  # no sleep: it waits for that
+        fake_sendx.wait_for(lambda: fake_sendx.events, timeout=100)  # no sleep: it waits for that
     assert fake_sendx.contact("jane@example.com").tags == {"customer"}
     assert [event.amount for event in fake_sendx.events] == [49]
 

@@ -7,7 +7,9 @@ from sendx_async._core.errors import (
     AuthenticationError,
     ClientClosedError,
     ConfigurationError,
+    DeadlineExceeded,
     NotFoundError,
+    OutageError,
     OutboxError,
     PermissionDeniedError,
     ResponseDecodeError,
@@ -106,7 +108,9 @@ def may_be_found_later(error: SendXError) -> bool:
 
 
 def retry_after_of(error: SendXError) -> float | None:
-    """Return the seconds for which SendX asks to wait with this error, or None."""
+    """Return the seconds for which SendX asks to wait, by this error or its last attempt's."""
+    if isinstance(error, (DeadlineExceeded, OutageError)):
+        return None if error.last is None else retry_after_of(error.last)
     return error.retry_after if isinstance(error, ApiError) else None
 
 

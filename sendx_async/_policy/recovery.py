@@ -104,7 +104,7 @@ class Recovery:
         return self._admission.wait(now, under_way=0)  # whoever asks has counted them
 
     def take(self) -> list[Message]:
-        """Take the messages of the next request from the queue; none if none is ready."""
+        """Return the messages of the next request, out of the queue; none if none is ready."""
         if self._admission.is_in_outage:
             return self._queue.take_for_trial(alone=self._batches_fail)
         return self._queue.take()

@@ -37,7 +37,7 @@ class RetryBudget:
                 self._spent = max(0.0, self._spent - _PER_CALL)
 
     def spend(self, policy: RetryPolicy, *, now: float) -> bool:
-        """Take one retry out, if there is one; ``now`` is in seconds of a monotonic clock."""
+        """Return whether there was a retry to spend; ``now`` is in seconds of a monotonic clock."""
         if policy.budget == math.inf:
             return True
         with self._lock.current:

@@ -9,7 +9,8 @@ from typing import Any, Protocol, cast
 import anyio.abc
 
 from sendx_async._calls.call import Call
-from sendx_async._core.errors import ApiError, OutageError, SendXError
+from sendx_async._core.errors import OutageError, SendXError
+from sendx_async._policy.failures import retry_after_of
 from sendx_async._policy.ordering import Message, OrderedQueue
 from sendx_async._policy.recovery import NextStep, Recovery
 from sendx_async._runtime.clock import Clock
@@ -204,7 +205,7 @@ class Workers:
     def _outage(self, error: SendXError) -> OutageError:
         """Return the error of an outage that lasts too long, this being the last of its errors."""
         patience = self._rules.patience
-        retry_after = error.retry_after if isinstance(error, ApiError) else None
+        retry_after = retry_after_of(error)
         text = f"SendX failed for longer than the patience of {patience:g} s"
         if retry_after is not None:
             text = (

@@ -35,6 +35,7 @@ from sendx_async._core.errors import (
     UnprocessableEntityError,
 )
 from sendx_async._core.models import AnyRequest
+from sendx_async._policy.failures import retry_after_of
 
 logger = logging.getLogger("sendx_async")
 
@@ -138,7 +139,7 @@ async def _answer(connection: HTTPConnection, error: Exception) -> JSONResponse:
         error,
     )
     headers: dict[str, str] = {}
-    seconds = _retry_after(error)
+    seconds = retry_after_of(error)
     if seconds is not None and answer.status in {503, 504}:
         headers["Retry-After"] = str(math.ceil(seconds))
     return JSONResponse({"detail": _detail(answer, error)}, answer.status, headers)
@@ -151,12 +152,6 @@ def _answer_for(error: Exception) -> _Answer | None:
         if kind in _ANSWERS:
             return _ANSWERS[kind]
     return None
-
-
-def _retry_after(error: SendXError) -> float | None:
-    if isinstance(error, (DeadlineExceeded, OutageError)):
-        return None if error.last is None else _retry_after(error.last)
-    return error.retry_after if isinstance(error, ApiError) else None
 
 
 def _detail(answer: _Answer, error: SendXError) -> str | list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import os
 import queue
 import sqlite3
 import threading
@@ -156,6 +157,7 @@ class GroupCommit:
         self._path = path
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._process = os.getpid()
         self._is_storing = self._is_closed = False
         self._starting = ForkSafeLock()
 
@@ -179,7 +181,8 @@ class GroupCommit:
             if self._is_closed:
                 raise OutboxError(f"the outbox {self._path} is closed: make a new one")
             # After a fork the parent's is none of ours, and neither is what it was given.
-            if self._thread is None or not self._thread.is_alive():
+            if self._thread is None or self._process != os.getpid():
+                self._process = os.getpid()
                 self._queue = queue.SimpleQueue()
                 self._is_storing = False
                 self._thread = threading.Thread(

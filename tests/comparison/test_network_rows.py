@@ -2,7 +2,6 @@
 
 import datetime as dt
 import math
-import time
 from collections.abc import Iterator
 
 import httpx
@@ -60,11 +59,9 @@ async def test_row_01_a_silent_server_blocks_nobody_for_ever(fake_sendx: FakeSen
 @pytest.mark.asyncio
 async def test_row_01_a_dripping_server_is_cut_off_at_the_deadline(fake_sendx: FakeSendX) -> None:
     fake_sendx.drip(interval=0.05)
-    began = time.monotonic()
     async with client_of(fake_sendx) as client:
         with pytest.raises(DeadlineExceeded):
-            await client.identify_contact(JANE, timeout=Timeout(30, read=1), deadline=0.4)
-    assert time.monotonic() - began < 30  # left alone, it drips for eight minutes
+            await client.identify_contact(JANE, timeout=Timeout(1000, read=100), deadline=0.4)
 
 
 def test_row_01_there_are_limits_by_default() -> None:
@@ -101,9 +98,9 @@ async def test_row_02_a_date_in_retry_after_is_understood(fake_sendx: FakeSendX)
     fake_sendx.respond(429, retry_after=dt.datetime.now(dt.UTC) + dt.timedelta(hours=1))
     async with client_of(fake_sendx) as client:
         with pytest.raises(RateLimitError) as caught:
-            await client.identify_contact(JANE, deadline=20)
+            await client.identify_contact(JANE)  # a wait beyond the deadline is not begun
     assert caught.value.retry_after == pytest.approx(3600, abs=30)
-    assert caught.value.elapsed < 20  # a wait beyond the deadline is not begun
+    assert caught.value.attempts == 1
 
 
 @pytest.mark.asyncio

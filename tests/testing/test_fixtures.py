@@ -26,7 +26,8 @@ def run(
 
 
 def passes(pytester: pytest.Pytester, code: str, *, count: int, in_process: bool = True) -> None:
-    run(pytester, code, "-n0", in_process=in_process).assert_outcomes(passed=count)
+    # The first failure ends it: the time limit of the test around it counts only once.
+    run(pytester, code, "-n0", "-x", in_process=in_process).assert_outcomes(passed=count)
 
 
 def test_fake_sendx_serves_and_is_fresh_for_each_test(pytester: pytest.Pytester) -> None:
@@ -56,9 +57,9 @@ def test_sendx_client_talks_to_the_fake_and_retries_at_once(pytester: pytest.Pyt
         pytester,
         """
         def test_it(fake_sendx, sendx_client):
-            fake_sendx.respond(503, retry_after=25, times=3)
+            fake_sendx.respond(503, retry_after=25_000, times=3)
             jane = {"email": "jane@example.com", "tags": ["vip"]}
-            sendx_client.identify_contact(jane, deadline=100)
+            sendx_client.identify_contact(jane, deadline=100_000)
             assert fake_sendx.contact("jane@example.com").tags == {"vip"}
             first, *_, last = fake_sendx.requests
             assert len(fake_sendx.requests) == 4
@@ -123,42 +124,35 @@ print(sorted(
 
 
 class TestRetryAfter:
-    """What the fake asks clients to wait is decided on, and not waited for."""
+    """What the fake asks clients to wait is decided on, and not waited for, or it took hours."""
 
     def test_the_synchronous_client_goes_on_at_once(self, pytester: pytest.Pytester) -> None:
         passes(
             pytester,
             """
-            import time
             import pytest
             from sendx_async import RateLimitError, ServerError
 
             JANE = {"email": "jane@example.com"}
 
-            @pytest.fixture(autouse=True)
-            def begun():
-                began = time.monotonic()
-                yield
-                assert time.monotonic() - began < 20
-
             @pytest.mark.parametrize("status", [429, 503])
             def test_it_is_repeated(fake_sendx, sendx_client, status):
-                fake_sendx.respond(status, retry_after=25, times=3)
-                sendx_client.identify_contact(JANE, deadline=100)
+                fake_sendx.respond(status, retry_after=25_000, times=3)
+                sendx_client.identify_contact(JANE, deadline=100_000)
                 sendx_client.with_options(timeout=20).track_contact(JANE, deadline=29)
                 assert [r.status for r in fake_sendx.requests] == [status] * 3 + [200] * 2
 
             def test_it_is_given_up_in_the_end(fake_sendx, sendx_client):
-                fake_sendx.respond(429, retry_after=25, times=None)
+                fake_sendx.respond(429, retry_after=25_000, times=None)
                 with pytest.raises(RateLimitError) as caught:
-                    sendx_client.identify_contact(JANE, deadline=100)
-                assert (caught.value.attempts, caught.value.retry_after) == (4, 25)
+                    sendx_client.identify_contact(JANE, deadline=100_000)
+                assert (caught.value.attempts, caught.value.retry_after) == (4, 25_000)
 
             def test_waits_count_for_the_deadline(fake_sendx, sendx_client):
-                fake_sendx.respond(429, retry_after=25, times=None)
+                fake_sendx.respond(429, retry_after=25_000, times=None)
                 with pytest.raises(RateLimitError) as caught:
-                    sendx_client.identify_contact(JANE)
-                assert (caught.value.attempts, caught.value.retry_after) == (2, 25)
+                    sendx_client.identify_contact(JANE, deadline=30_000)
+                assert (caught.value.attempts, caught.value.retry_after) == (2, 25_000)
 
             def test_what_is_longer_than_the_deadline_is_not_begun(fake_sendx, sendx_client):
                 fake_sendx.respond(503, retry_after=3600)
@@ -182,17 +176,18 @@ class TestRetryAfter:
         passes(
             pytester,
             """
-            import time
             import anyio
             import pytest
 
             CONTACTS = [{"email": f"{number}@example.com"} for number in range(8)]
 
             async def use(fake, client):
-                fake.respond(429, retry_after=25, times=2)
+                fake.respond(429, retry_after=25_000, times=2)
                 seen = []
                 async with client:
-                    copy = client.with_options(deadline=100, on_event=lambda e: seen.append(e.kind))
+                    copy = client.with_options(
+                        deadline=100_000, on_event=lambda event: seen.append(event.kind)
+                    )
                     async with anyio.create_task_group() as tasks:
                         for contact in CONTACTS:
                             tasks.start_soon(copy.identify_contact, contact)
@@ -211,9 +206,7 @@ class TestRetryAfter:
             @pytest.mark.parametrize("backend", ["asyncio", "trio"])
             @pytest.mark.parametrize("do", [use, use_together])
             def test_it(fake_sendx, async_sendx_client, backend, do):
-                began = time.monotonic()
                 anyio.run(do, fake_sendx, async_sendx_client, backend=backend)
-                assert time.monotonic() - began < 20
             """,
             count=4,
         )

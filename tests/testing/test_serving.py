@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 
 import httpx
@@ -133,7 +132,7 @@ def test_stop_does_not_wait_for_clients(fake: FakeSendX, caplog: pytest.LogCaptu
     failures: list[httpx.TransportError] = []
 
     def post(path: str) -> None:
-        with httpx.Client(timeout=30) as client:
+        with httpx.Client(timeout=120) as client:
             try:
                 client.post(
                     f"{fake.url}/contact/{path}",
@@ -152,12 +151,11 @@ def test_stop_does_not_wait_for_clients(fake: FakeSendX, caplog: pytest.LogCaptu
         fake.wait_for(lambda: len(fake.requests) == 1)
         threads[1].start()
         fake.wait_for(lambda: len(fake.requests) == 2 and fake.connections.open == 4)
-        began = time.monotonic()
         fake.stop()
-        assert time.monotonic() - began < 20
         for thread in threads:
             thread.join()
     assert len(failures) == 2
+    assert not any(isinstance(failure, httpx.TimeoutException) for failure in failures)
     assert all(request.disconnected for request in fake.requests)
     assert fake.connections.open == 0
     assert caplog.records == []
@@ -189,9 +187,7 @@ def test_waiting_ends_as_soon_as_a_request_has_arrived(fake: FakeSendX) -> None:
             thread.start()  # Here the fake is locked: the request can't come before the wait.
         return len(fake.requests)
 
-    began = time.monotonic()
-    assert fake.wait_for(arrived, timeout=30) == 1
-    assert time.monotonic() - began < 20
+    assert fake.wait_for(arrived, timeout=3600) == 1
     fake.stop()
     thread.join()
 

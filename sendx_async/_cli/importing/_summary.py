@@ -7,7 +7,8 @@ import attrs
 
 from sendx_async._cli import _exit_codes, _output
 from sendx_async._cli.importing._options import ImportOptions
-from sendx_async._core.errors import ApiError, OutageError, SendXError
+from sendx_async._core.errors import OutageError, SendXError
+from sendx_async._policy.failures import retry_after_of
 
 
 @attrs.frozen(kw_only=True)
@@ -80,7 +81,7 @@ def _effort(report: ImportReport) -> str:
 
 
 def as_json(options: ImportOptions, report: ImportReport) -> str:
-    """Tell a program what came of it; the arguments are those of `in_sentences`."""
+    """Return what came of it for a program; the arguments are those of `in_sentences`."""
     stopped_by = report.stopped_by
     summary = {
         "file": options.source.file,
@@ -102,12 +103,12 @@ def as_json(options: ImportOptions, report: ImportReport) -> str:
 
 
 def error_in_words(report: ImportReport) -> str | None:
-    """Tell what stopped it, if it was an error."""
+    """Return the text of the error that stopped it, or None if none did."""
     error = report.stopped_by
     if isinstance(error, OutageError):
         # Its own text tells programs where to find what is left. Rows that must not be sent twice
         # are among the rejected ones, so of the others it needs no saying what became of them.
-        asked = error.last.retry_after if isinstance(error.last, ApiError) else None
+        asked = retry_after_of(error)
         wait = "" if asked is None else f" It asks to wait {asked:g} s."
         reason = str(error.last).rstrip(".")
         return f"SendX is in trouble for too long: {reason}.{wait} Try again later."
