@@ -86,7 +86,7 @@ async def _unreachable(fake: FakeSendX, client: AsyncTrackingClient) -> object:
 
 
 async def _silent(fake: FakeSendX, client: AsyncTrackingClient) -> object:
-    fake.black_hole()
+    fake.black_hole(times=None)
     return await client.identify_contact(CONTACT, timeout=0.1)
 
 

@@ -305,7 +305,7 @@ def test_telemetry_holds_nothing_personal_and_no_key(
                 misbehave()
                 with contextlib.suppress(SendXError):
                     await each()
-        async with client.send_many([CONTACT] * 3) as outcomes:
+        async with client.with_options(timeout=30).send_many([CONTACT] * 3) as outcomes:
             async for outcome in outcomes:
                 assert outcome.error is None
 
