@@ -11,7 +11,8 @@ import anyio.to_thread
 from sendx_async import AsyncTrackingClient, RetryPolicy
 from sendx_async.outbox import Outbox
 
-RETRY = RetryPolicy(5, base=0.01, cap=0.05)
+# So many that no request fails that often by chance: who is dead was refused for good.
+RETRY = RetryPolicy(100, base=0.01, cap=0.05)
 GRACE = 60.0  # it ends when all that is under way has ended, even on a slow machine
 
 
