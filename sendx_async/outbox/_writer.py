@@ -68,9 +68,12 @@ class Writer:
         # lock again and again before the other wakes up.
         if self._group.is_busy or self._database.is_in_use:
             self._database.refuse_if_used_here()
-            done = threading.Event()
-            waiting = self._group.submit(entry, done.set)
-            done.wait()
+            # A bare lock that the other thread only ever releases: Ctrl-C here could leave the lock
+            # of an Event held, and that thread would wait for it for ever.
+            is_done = threading.Lock()
+            is_done.acquire()
+            waiting = self._group.submit(entry, is_done.release)
+            is_done.acquire()
             return waiting.outcome()
         return self._store(self._database, entry)
 
@@ -157,7 +160,9 @@ class GroupCommit:
         self._path = path
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
-        self._process = os.getpid()
+        # Its process. Whether a thread is alive can't be asked: up to Python 3.12, Ctrl-C in that
+        # makes it look dead for good.
+        self._runs_in: int | None = None
         self._is_storing = self._is_closed = False
         self._starting = ForkSafeLock()
 
@@ -174,29 +179,39 @@ class GroupCommit:
             tell: Called in the thread when its outcome is known.
 
         Raises:
-            OutboxError: The outbox is closed.
+            OutboxError: The outbox is closed, or no thread can be started.
         """
         waiting = _Waiting(entry, tell)
         with self._starting.current:
             if self._is_closed:
                 raise OutboxError(f"the outbox {self._path} is closed: make a new one")
             # After a fork the parent's is none of ours, and neither is what it was given.
-            if self._thread is None or self._process != os.getpid():
-                self._process = os.getpid()
-                self._queue = queue.SimpleQueue()
-                self._is_storing = False
-                self._thread = threading.Thread(
-                    target=self._work, args=(self._queue,), name="sendx_async outbox", daemon=True
-                )
-                self._thread.start()
+            if self._runs_in != os.getpid():
+                self._start()
             self._queue.put(waiting)
         return waiting
+
+    def _start(self) -> None:
+        given: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        thread = threading.Thread(
+            target=self._work, args=(given,), name="sendx_async outbox", daemon=True
+        )
+        try:
+            thread.start()
+        except RuntimeError as error:
+            raise OutboxError(
+                f"the outbox {self._path} can't start the thread that it needs to store this: "
+                f"{error}"
+            ) from error
+        # Ctrl-C before the last of these leaves a thread that nobody gives anything, and that ends.
+        self._queue, self._thread, self._is_storing = given, thread, False
+        self._runs_in = os.getpid()
 
     def close(self) -> None:
         """End the thread, after what it was given."""
         with self._starting.current:
             self._is_closed = True
-            thread, self._thread = self._thread, None
+            thread = self._thread if self._runs_in == os.getpid() else None
             if thread is not None:
                 self._queue.put(None)
         if thread is not None:
@@ -220,7 +235,8 @@ class GroupCommit:
             # So that an outbox that nobody has closed goes when it is forgotten. Who comes from now
             # on begins another thread, with another queue.
             with self._starting.current:
-                self._thread = None
+                if self._queue is waiting:
+                    self._runs_in = None
             waiting.put(None)
         self._is_storing = True
         with contextlib.suppress(queue.Empty):

@@ -76,6 +76,12 @@ FINE: dict[str, History] = {
         arrival(3, "a#2", drainer="d1.0"),
         deaths=(Death(2, "d0.0", is_drainer=True),), aside=(aside(EVENT, "uncertain"),),
     ),
+    "a dead drainer's event was read and refused for now, and another drainer died later": history(
+        arrival(0, "a#0"), arrival(2, EVENT, status=429, applied=False),
+        arrival(3, "a#2", drainer="d1.0"),
+        deaths=(Death(1, "d0.0", is_drainer=True), Death(4, "d1.0", is_drainer=True)),
+        aside=(aside(EVENT, "uncertain"),),
+    ),
     "an event's answer was lost": history(
         arrival(0, "a#0"), lost_answer(1, EVENT), arrival(2, "a#2"),
         aside=(aside(EVENT, "uncertain"),),

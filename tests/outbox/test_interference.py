@@ -121,6 +121,57 @@ outbox.close()
         accepted, seen = map(int, done.stdout.split())
         assert pending(path) == seen >= accepted
 
+    STORM_BESIDE_OTHERS = """
+import random, signal, sys, threading
+from sendx_async import IdentifyRequest
+from sendx_async.outbox import Outbox
+
+class Interrupted(Exception):
+    pass
+
+def interrupt(*_):
+    global has_come
+    has_come = True
+    raise Interrupted  # which is lost in a weak reference's callback
+
+outbox = Outbox(sys.argv[1], synchronous="NORMAL", timeout=45)
+accepted = [outbox.put_sync(IdentifyRequest("warm@example.com"))]
+is_over = threading.Event()
+
+def put_on():
+    while not is_over.is_set():
+        accepted.append(outbox.put_sync(IdentifyRequest("b@example.com")))
+
+others = [threading.Thread(target=put_on, daemon=True) for _ in range(2)]
+for each in others:
+    each.start()
+signal.signal(signal.SIGALRM, interrupt)
+for _ in range(1500):
+    has_come = False
+    try:
+        signal.setitimer(signal.ITIMER_REAL, random.uniform(0.00001, 0.002))
+        while not has_come:
+            accepted.append(outbox.put_sync(IdentifyRequest("a@example.com")))
+    except Interrupted:
+        pass
+is_over.set()
+for each in others:
+    each.join()
+print(len(accepted), outbox.stats().pending)
+outbox.close()
+"""
+
+    @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="Windows has no such timer")
+    @pytest.mark.usefixtures("children_unmeasured")
+    def test_exceptions_in_one_thread_hold_up_no_puts_of_others(self, path: Path) -> None:
+        done = subprocess.run(
+            [sys.executable, "-c", self.STORM_BESIDE_OTHERS, str(path)],
+            capture_output=True, text=True, check=False, timeout=150,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        accepted, seen = map(int, done.stdout.split())
+        assert pending(path) == seen >= accepted
+
 
 class TestLocked:
     """Another process writes for longer than anybody waits."""
@@ -425,8 +476,53 @@ class TestThread:
             async with Outbox(path) as outbox:
                 for number in range(1, 4):
                     await outbox.put(JANE)
-                    await until(lambda: outbox._writer._group._thread is None)
+                    await until(lambda: outbox._writer._group._runs_in is None)
                     assert outbox.stats().pending == number
+
+        anyio.run(main, backend=backend)
+
+    def test_a_thread_that_can_not_be_started_is_told_and_tried_again(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch, backend: str
+    ) -> None:
+        start = threading.Thread.start
+
+        def refuse(_: threading.Thread) -> None:
+            monkeypatch.setattr(threading.Thread, "start", start)
+            raise RuntimeError("can't start new thread")
+
+        async def main() -> None:
+            async with Outbox(path) as outbox:
+                monkeypatch.setattr(threading.Thread, "start", refuse)
+                with pytest.raises(OutboxError, match=r"needs to store this: can't start new thr"):
+                    await outbox.put(JANE)
+                await outbox.put(JANE)
+                assert outbox.stats().pending == 1
+
+        anyio.run(main, backend=backend)
+
+    def test_an_interrupt_while_the_thread_starts_holds_up_no_later_put(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch, backend: str
+    ) -> None:
+        monkeypatch.setattr(_writer, "_SECONDS_IDLE", 0.01)
+        start = threading.Thread.start
+        begun: list[threading.Thread] = []
+
+        def start_and_interrupt(thread: threading.Thread) -> None:
+            monkeypatch.setattr(threading.Thread, "start", start)
+            start(thread)
+            begun.append(thread)
+            raise InterruptedError
+
+        async def main() -> None:
+            async with Outbox(path) as outbox:
+                monkeypatch.setattr(threading.Thread, "start", start_and_interrupt)
+                with pytest.raises(InterruptedError):
+                    await outbox.put(JANE)
+                await outbox.put(JANE)
+                assert outbox.stats().pending == 1
+                await until(lambda: not begun[0].is_alive())
+                await outbox.put(JANE)
+                assert outbox.stats().pending == 2
 
         anyio.run(main, backend=backend)
 

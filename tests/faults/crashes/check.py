@@ -118,8 +118,14 @@ def _settled_at(evidence: _Evidence, story: _Story) -> float:
             return arrival.tick
     if story.aside is None:
         return -math.inf
-    # It was about to be sent again, or for the first time, when a drainer died.
-    since = story.arrivals[-1].tick if story.arrivals else -1
+    # It was about to be sent again, or for the first time, when a drainer died; or it was read when
+    # who had sent it was dead.
+    since = -1
+    if story.arrivals:
+        last = story.arrivals[-1]
+        since = last.tick
+        if last.drainer in evidence.dead and evidence.dead[last.drainer].tick < since:
+            return since
     return min((each.tick for each in evidence.drainer_deaths if each.tick > since), default=since)
 
 
