@@ -184,6 +184,8 @@ class AsyncTrackingClient:
             DeadlineExceeded: The call took too long.
             ResponseDecodeError: It was delivered, but the answer can't be read.
             ClientClosedError: The client is closed.
+            ConfigurationError: A value for this call is out of range.
+            TypeError: An option for this call has no such name.
         """
         return (await self._call(IDENTIFY, identify_request, **per_call)).data
 
@@ -265,8 +267,8 @@ class AsyncTrackingClient:
                 an iterator can be read on; but an asynchronous generator that is waiting then is
                 cancelled, which finishes it. Read ahead are at most two batches for each request
                 that may be under way.
-            concurrency: How many requests may be under way at once, at most ``max_connections``.
-                Default 8.
+            concurrency: How many requests may be under way at once. Default 8; more than
+                ``max_connections`` is taken for that.
             batch_size: How many contacts may share a request, 1 to 25. Default 25.
             patience: Seconds that an outage may last; None for no limit. Default 300.
 

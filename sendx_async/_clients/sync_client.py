@@ -166,8 +166,8 @@ class TrackingClient:
 
         Args:
             source: An iterable of requests of all kinds, models or mappings.
-            concurrency: How many requests may be under way at once, at most ``max_connections``.
-                Default 8.
+            concurrency: How many requests may be under way at once. Default 8; more than
+                ``max_connections`` is taken for that.
             batch_size: How many contacts may share a request, 1 to 25. Default 25.
             patience: Seconds that an outage may last; None for no limit. Default 300.
 

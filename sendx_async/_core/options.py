@@ -40,7 +40,7 @@ class Timeout:
         write: Waiting to send the next piece of the request. Default None: only ``total`` counts.
 
     Raises:
-        ConfigurationError: A value is not a number above 0.
+        ConfigurationError: A value is not a number above 0 and at most 1e9 (seconds).
     """
 
     __module__ = "sendx_async"
@@ -67,7 +67,8 @@ class Rate:
         burst: How many may begin at once after a quiet time. Default 1.
 
     Raises:
-        ConfigurationError: ``per_second`` is not above 0, or ``burst`` is not at least 1.
+        ConfigurationError: ``per_second`` is not above 0 and at most 1e9, or ``burst`` is not a
+            whole number from 1.
     """
 
     __module__ = "sendx_async"
@@ -126,7 +127,7 @@ class RetryPolicy:
             back, and each call a fifth of one, up to ``budget``.
 
     Raises:
-        ConfigurationError: A value is negative, or not a number.
+        ConfigurationError: A value is not from 0 to 1e9, or a number of retries is not whole.
     """
 
     __module__ = "sendx_async"

@@ -155,8 +155,8 @@ class Outbox:
 
         Args:
             client: What sends; its rate, timeout and connections hold here, too.
-            concurrency: How many requests may be under way at once, at most ``max_connections``.
-                Default 8.
+            concurrency: How many requests may be under way at once. Default 8; more than
+                ``max_connections`` is taken for that.
             batch_size: How many contacts may share a request, 1 to 25. Default 25.
             retry: How often a request may fail while others succeed, or name a contact that SendX
                 doesn't know, before it is dead; and the longest waits. Default
