@@ -89,7 +89,7 @@ def test_the_end_comes_after_everything_that_was_sent(
         peer.sendall(b"z" * 1_000_000)
         if polite:
             peer.settimeout(0)
-            with pytest.raises(ssl.SSLWantReadError):
+            with contextlib.suppress(ssl.SSLWantReadError):  # unless the answer is quicker
                 peer.unwrap()
         peer.close()
 
