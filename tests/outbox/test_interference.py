@@ -142,6 +142,11 @@ def put_on():
     while not is_over.is_set():
         accepted.append(outbox.put_sync(IdentifyRequest("b@example.com")))
 
+# A function, as the end of a loop is not always covered by the `try` around it.
+def put_until_interrupted():
+    while not has_come:
+        accepted.append(outbox.put_sync(IdentifyRequest("a@example.com")))
+
 others = [threading.Thread(target=put_on, daemon=True) for _ in range(2)]
 for each in others:
     each.start()
@@ -150,15 +155,14 @@ for _ in range(1500):
     has_come = False
     try:
         signal.setitimer(signal.ITIMER_REAL, random.uniform(0.00001, 0.002))
-        while not has_come:
-            accepted.append(outbox.put_sync(IdentifyRequest("a@example.com")))
+        put_until_interrupted()
     except Interrupted:
         pass
 is_over.set()
 for each in others:
     each.join()
-print(len(accepted), outbox.stats().pending)
-outbox.close()
+outbox.close()  # what was interrupted may be stored, too
+print(len(accepted))
 """
 
     @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="Windows has no such timer")
@@ -169,8 +173,7 @@ outbox.close()
             capture_output=True, text=True, check=False, timeout=150,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
-        accepted, seen = map(int, done.stdout.split())
-        assert pending(path) == seen >= accepted
+        assert pending(path) >= int(done.stdout)
 
 
 class TestLocked:
