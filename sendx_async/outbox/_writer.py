@@ -219,12 +219,16 @@ class GroupCommit:
 
     def _work(self, waiting: "queue.SimpleQueue[_Waiting | None]") -> None:
         is_last = False
-        while not is_last:
-            together = self._next(waiting)
-            is_last = together[-1] is None
-            if together[0] is not None:
-                self._store([each for each in together if each is not None])
-            self._is_storing = False
+        try:
+            while not is_last:
+                together = self._next(waiting)
+                is_last = together[-1] is None
+                if together[0] is not None:
+                    self._store([each for each in together if each is not None])
+                self._is_storing = False
+        finally:
+            if self._queue is waiting:  # whatever ended this, who comes next begins another thread
+                self._runs_in = None
 
     def _next(self, waiting: "queue.SimpleQueue[_Waiting | None]") -> list[_Waiting | None]:
         """Wait for what is to be stored; return it and what has come with it, None as the last."""

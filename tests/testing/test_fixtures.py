@@ -124,7 +124,7 @@ print(sorted(
 
 
 class TestRetryAfter:
-    """What the fake asks clients to wait is decided on, and not waited for, or it took hours."""
+    """What the fake asks clients to wait is decided on, and not waited for: it would take hours."""
 
     def test_the_synchronous_client_goes_on_at_once(self, pytester: pytest.Pytester) -> None:
         passes(
