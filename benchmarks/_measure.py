@@ -7,6 +7,7 @@ other, and a ratio is taken within its round, so that a slow moment of the machi
 import argparse
 import json
 import operator
+import os
 import statistics
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -51,6 +52,14 @@ class Finding:
         goal = f"{self.goal[0]} {_number(self.goal[1])}" if self.goal else ""
         met = {None: "", True: "yes", False: "NO"}[self.met]
         return self.what, f"{_number(self.median)} {self.unit}".strip(), spread, goal, met
+
+
+def environment_with_bytecode() -> dict[str, str]:
+    """The environment for a fresh interpreter that keeps what it compiles.
+
+    Images of containers often forbid it, and each start would then compile every module again.
+    """
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 @attrs.frozen

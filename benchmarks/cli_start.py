@@ -10,7 +10,7 @@ import sys
 import time
 from functools import partial
 
-from _measure import Finding, options, report, rounds
+from _measure import Finding, environment_with_bytecode, options, report, rounds
 
 NOTHING = ("-c", "pass")
 COMMAND = ("-m", "sendx_async")
@@ -30,8 +30,9 @@ CONTENDERS = {
 
 def milliseconds(arguments: tuple[str, ...]) -> float:
     """How long the process takes, from its start to its end."""
+    command, environment = [sys.executable, *arguments], environment_with_bytecode()
     before = time.perf_counter()
-    subprocess.run([sys.executable, *arguments], capture_output=True, check=False)
+    subprocess.run(command, env=environment, capture_output=True, check=False)
     return (time.perf_counter() - before) * 1000
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from functools import partial
 
-from _measure import Finding, options, ratios, report, rounds
+from _measure import Finding, environment_with_bytecode, options, ratios, report, rounds
 
 OURS = "import sendx_async"
 OUR_CLIENT = "from sendx_async import AsyncTrackingClient"
@@ -33,7 +33,9 @@ def milliseconds(statement: str) -> float:
     timer = f"import time; t = time.perf_counter(); {statement}; print(time.perf_counter() - t)"
     # A client that was only built has no connection, so its warning about closing is no news.
     command = [sys.executable, "-W", "ignore", "-c", timer]
-    answer = subprocess.run(command, capture_output=True, text=True, check=True)
+    answer = subprocess.run(
+        command, env=environment_with_bytecode(), capture_output=True, text=True, check=True
+    )
     return float(answer.stdout) * 1000
 
 
