@@ -29,7 +29,10 @@ class Program:
         self.process = subprocess.Popen(
             [sys.executable, *arguments],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8",
-            env={**os.environ, "PYTHONIOENCODING": "utf-8", "PYTHONUNBUFFERED": "1"},
+            env={
+                **os.environ, "PYTHONIOENCODING": "utf-8", "PYTHONUNBUFFERED": "1",
+                "PYTHONFAULTHANDLER": "1",
+            },
             start_new_session=True,
         )  # fmt: skip
         self._output = ""
@@ -59,6 +62,8 @@ class Program:
         try:
             self.process.wait(LIMIT)
         except subprocess.TimeoutExpired:
+            self._signal_all("SIGABRT")  # which has each process say where its threads are
+            self._reader.join(LIMIT)
             pytest.fail(f"it didn't end: {self.output}")
         self._reader.join(LIMIT)
         assert self.process.returncode == status, self.output
@@ -70,15 +75,19 @@ class Program:
 
     def close(self) -> None:
         """End what is left of it: a worker may have outlived its parent."""
-        if hasattr(os, "killpg"):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-        else:
-            self.process.kill()
+        self._signal_all("SIGKILL")
         self.process.wait()
         self._reader.join()
         assert self.process.stdout is not None
         self.process.stdout.close()
+
+    def _signal_all(self, name: str) -> None:
+        """Signal the whole process group, or end the process on a system without groups."""
+        if hasattr(os, "killpg"):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.Signals[name])
+        else:
+            self.process.kill()
 
     def _read(self) -> None:
         assert self.process.stdout is not None
