@@ -22,7 +22,7 @@ from itertools import islice
 from pathlib import Path
 
 import attrs
-from _measure import Cost, Finding, options, ratios, report, rounds
+from _measure import Cost, Finding, environment_with_bytecode, options, ratios, report, rounds
 
 ROWS = 100_000
 OFFICIAL_ROWS = 4_000
@@ -117,7 +117,8 @@ def start(url: str, file: Path, *arguments: str) -> "subprocess.Popen[bytes]":
     for field in FIELDS:
         command += ["--field", field]
     settings = {"SENDX_API_KEY": KEY, "SENDX_BASE_URL": url}
-    return subprocess.Popen(command, env=os.environ | settings, stdout=subprocess.DEVNULL)
+    environment = environment_with_bytecode() | settings
+    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
 
 
 def end(process: "subprocess.Popen[bytes]", *, began: float, rows: int, status: int = 0) -> Cost:

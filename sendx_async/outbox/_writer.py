@@ -227,7 +227,12 @@ class GroupCommit:
                     self._store([each for each in together if each is not None])
                 self._is_storing = False
         finally:
-            if self._queue is waiting:  # whatever ended this, who comes next begins another thread
+            self._retire(waiting)  # whatever has ended it
+
+    def _retire(self, waiting: "queue.SimpleQueue[_Waiting | None]") -> None:
+        """Let who comes from now on begin another thread, with another queue."""
+        with self._starting.current:
+            if self._queue is waiting:
                 self._runs_in = None
 
     def _next(self, waiting: "queue.SimpleQueue[_Waiting | None]") -> list[_Waiting | None]:
@@ -236,11 +241,8 @@ class GroupCommit:
         try:
             together.append(waiting.get(timeout=_SECONDS_IDLE))
         except queue.Empty:
-            # So that an outbox that nobody has closed goes when it is forgotten. Who comes from now
-            # on begins another thread, with another queue.
-            with self._starting.current:
-                if self._queue is waiting:
-                    self._runs_in = None
+            # So that an outbox that nobody has closed goes when it is forgotten.
+            self._retire(waiting)
             waiting.put(None)
         self._is_storing = True
         with contextlib.suppress(queue.Empty):
