@@ -14,6 +14,7 @@ from sendx_async._policy.circuit_breaker import (
 )
 from sendx_async._policy.failures import FailureClass, retry_after_of
 
+SECONDS_BETWEEN_EVENTS = 300.0  # that are probes: each may become uncertain
 SHORTEST_HALT, LONGEST_HALT = 60.0, 300.0  # seconds between two tries when the key is refused
 
 
@@ -24,7 +25,7 @@ class Admission:
         policy: The longest waits between two tries of an outage.
         patience: Seconds that an outage may last; ``math.inf`` for no limit.
         most_at_once: How many requests may be under way when all is well.
-        at_first: How many before the first success; by default as many.
+        starts_half_open: Whether the first request is a probe, since nobody knows how SendX is.
         now: The time.
     """
 
@@ -34,22 +35,55 @@ class Admission:
         *,
         patience: float,
         most_at_once: int,
-        at_first: int | None = None,
+        starts_half_open: bool = False,
         now: float,
     ) -> None:
         self._breaker = CircuitBreaker(
-            policy, patience=patience, most_at_once=most_at_once, at_first=at_first
+            policy,
+            patience=patience,
+            most_at_once=most_at_once,
+            starts_half_open=starts_half_open,
         )
         self._adaptive_rate = AdaptiveRate(now)
         self._halts = 0
+        self._uncertain_at = -math.inf
 
     @property
     def is_in_outage(self) -> bool:
-        """Whether all of SendX is in trouble.
-
-        While it is, what is sent must be something that is safe to repeat, if there is any.
-        """
+        """Whether all of SendX is in trouble."""
         return self._breaker.is_open
+
+    @property
+    def needs_probe(self) -> bool:
+        """Whether the next request is a probe: there is an outage, or nobody knows.
+
+        A probe must be something that is safe to repeat, if there is any.
+        """
+        return self._breaker.is_open or self._breaker.is_half_open
+
+    def wait_for_event(self, now: float) -> float:
+        """Return the seconds until an event may be the probe; if there are none, it may be now.
+
+        An event is whatever must not be sent twice.
+        """
+        return self._uncertain_at + SECONDS_BETWEEN_EVENTS - now
+
+    def prefers_event(self, now: float) -> bool:
+        """Return whether a probe may be an event though something is safe to repeat.
+
+        What is safe may itself be what SendX fails at, and would keep all events for ever. So it is
+        when fewer than three contacts have failed, over and over for five minutes.
+        """
+        return (
+            self._breaker.is_open
+            and not self._breaker.is_certain
+            and now >= self._breaker.since + SECONDS_BETWEEN_EVENTS
+            and self.wait_for_event(now) <= 0
+        )
+
+    def note_uncertain(self, at: float) -> None:
+        """Note when an event was sent in vain, and nobody knows whether it was applied."""
+        self._uncertain_at = max(self._uncertain_at, at)
 
     @property
     def resumes_at(self) -> float:
@@ -109,6 +143,8 @@ class Admission:
             now: The time.
         """
         retry_after = retry_after_of(error)
+        if failure_class is FailureClass.UNCERTAIN:
+            self.note_uncertain(now)
         if failure_class is FailureClass.HALT:
             if not self._breaker.is_too_early(begun):
                 self._halts += 1

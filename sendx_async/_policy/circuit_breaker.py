@@ -83,7 +83,16 @@ class CircuitBreaker:
         policy: The longest waits between two tries when SendX doesn't say how long to wait.
         patience: Seconds that an outage may last; ``math.inf`` for no limit.
         most_at_once: How many requests may be under way when all is well.
-        at_first: How many before the first success; by default as many.
+        starts_half_open: Whether the first request is a probe, sent alone, since nobody knows yet
+            how SendX is. If it fails there is an outage.
+
+    Attributes:
+        is_open: Whether there is an outage.
+        is_half_open: Whether nobody knows yet.
+        is_certain: Whether an outage can't be the fault of the requests that failed. It can be
+            when it began with the first request of all, and fewer than three contacts have failed.
+        since: When the outage began, without the time in which there was nothing to send.
+        resumes_at: When an outage may be tried again.
     """
 
     def __init__(
@@ -92,24 +101,26 @@ class CircuitBreaker:
         *,
         patience: float,
         most_at_once: int,
-        at_first: int | None = None,
+        starts_half_open: bool = False,
     ) -> None:
         self._policy = policy
         self._patience = patience
-        self._most_at_once = most_at_once
-        self._allowed = at_first or most_at_once
+        self._most_at_once = self._allowed = most_at_once
         self._failing: dict[FailingMessage, int] = {}
         self._streak = 0
-        self._since = 0.0
         self._waits = 0
         self.is_open = False
+        self.is_half_open = starts_half_open
+        self.is_certain = False
+        self._failed_contacts: set[str] = set()
+        self.since = 0.0
         self.resumes_at = -math.inf
 
     def allows(self, now: float) -> int:
         """Return how many requests may be under way."""
         if self.is_open:
             return int(now >= self.resumes_at)
-        return self._allowed
+        return 1 if self.is_half_open else self._allowed
 
     def is_too_early(self, begun: float) -> bool:
         """Return whether what began then is no trial of an outage that there is."""
@@ -124,10 +135,12 @@ class CircuitBreaker:
         if self.is_too_early(begun):
             return False
         self._streak += 1
-        was_open, self.is_open = self.is_open, False
+        was_open, was_probed = self.is_open, self.is_open or self.is_half_open
+        self.is_open = self.is_half_open = self.is_certain = False
+        self._failed_contacts.clear()
         self._failing.clear()
         self._waits = 0
-        self._allowed = min(self._most_at_once, 2 if was_open else self._allowed * 2)
+        self._allowed = min(self._most_at_once, 2 if was_probed else self._allowed * 2)
         return was_open
 
     def fail(
@@ -154,18 +167,21 @@ class CircuitBreaker:
             failing.streak = self._streak
             failing.streaks += 1
         if not self.is_open:
-            if failure_class is not FailureClass.OUTAGE and not self._is_one_too_many(failing):
+            if not self._makes_an_outage(failing, failure_class):
                 return NotedFailure(Effect.NONE)
             effect = Effect.BEGINS
             for each, count in self._failing.items():
                 each.failures -= count
             self._failing.clear()
-            self.is_open = True
-            self._since = now
+            self.is_certain = not self.is_half_open
+            self.is_open, self.is_half_open = True, False
+            self.since = now
+            self._note_evidence(failing, failure_class)
         elif not self.is_too_early(begun):
             effect = Effect.PROLONGS
+            self._note_evidence(failing, failure_class)
             # While nobody had anything to send, nothing tried anybody's patience.
-            self._since += begun - self.resumes_at
+            self.since += begun - self.resumes_at
             if failure_class is not FailureClass.OUTAGE and failing.streaks > 1:
                 failing.failures += 1
         elif retry_after is None or now + retry_after < self.resumes_at + _MUCH_LONGER:
@@ -175,7 +191,7 @@ class CircuitBreaker:
         return NotedFailure(effect, self._pause(retry_after, jitter=jitter, now=now))
 
     def _pause(self, retry_after: float | None, *, jitter: float, now: float) -> float:
-        left = self._since + self._patience - now
+        left = self.since + self._patience - now
         wait = self._next_wait(retry_after, jitter)
         if retry_after is None:
             wait = min(wait, left)  # so that one more try is made when the patience ends
@@ -193,6 +209,21 @@ class CircuitBreaker:
             return wait if retry_after is None else retry_after
         # Whatever the policy says, or a server that keeps saying "at once": don't hammer.
         return max(wait, retry_after or 0.0, _SHORTEST_WAIT)
+
+    def _makes_an_outage(self, failing: FailingMessage, failure_class: FailureClass) -> bool:
+        return (
+            failure_class is FailureClass.OUTAGE
+            or self.is_half_open
+            or self._is_one_too_many(failing)
+        )
+
+    def _note_evidence(self, failing: FailingMessage, failure_class: FailureClass) -> None:
+        if not self.is_certain:
+            self._failed_contacts.add(failing.contact)
+            self.is_certain = (
+                failure_class is FailureClass.OUTAGE
+                or len(self._failed_contacts) >= _CONTACTS_THAT_MAKE_AN_OUTAGE
+            )
 
     def _is_one_too_many(self, failing: FailingMessage) -> bool:
         """Count a failure; tell whether so many in a row can't be the requests' own fault."""

@@ -7,12 +7,15 @@ from typing import Any, Self
 from sendx_async._core.operations import IDENTIFY, Operation, contacts_of
 from sendx_async._core.protocol import make_request, operation_for
 
+PROBE = -1
+"""The index of a message that is no part of the source, and only shows whether SendX answers."""
+
 
 class Message:
     """A request on its way.
 
     Args:
-        index: Its place in the source.
+        index: Its place in the source, or `PROBE`.
         operation: What is asked for.
         request: What the operation takes.
         contacts: Whom it is about; what is about the same contact is sent in order.
@@ -93,12 +96,24 @@ class OrderedQueue:
         self._latest: dict[str, Message] = {}  # by contact: whom the next one has to wait for
         self._shareable: deque[Message] = deque()
         self._alone: deque[Message] = deque()
+        self._once: deque[Message] = deque()  # what must not be sent twice
+        self._waiting: set[Message] = set()
         self.unfinished: dict[int, Message] = {}
 
     @property
     def ready(self) -> int:
         """How many messages may be sent now."""
-        return len(self._shareable) + len(self._alone)
+        return len(self._shareable) + len(self._alone) + len(self._once)
+
+    @property
+    def has_safe(self) -> bool:
+        """Whether anything may be sent now that is safe to repeat."""
+        return bool(self._shareable or self._alone)
+
+    @property
+    def has_safe_waiting(self) -> bool:
+        """Whether anything that is safe to repeat waits for its next try."""
+        return bool(self._waiting)
 
     def add(self, message: Message) -> None:
         """Put a message behind all others."""
@@ -120,34 +135,41 @@ class OrderedQueue:
 
         They have to come back, with `finish` or `give_back`.
         """
-        shareable, alone = self._shareable, self._alone
-        if alone and (not shareable or alone[0].index < shareable[0].index):
-            return [alone.popleft()]
-        return self._take_shareable()
+        first = min(
+            (queue for queue in (self._shareable, self._alone, self._once) if queue),
+            key=lambda queue: queue[0].index,
+            default=self._shareable,
+        )
+        return self._take_shareable() if first is self._shareable else [first.popleft()]
 
     def _take_shareable(self) -> list[Message]:
         queue = self._shareable
         return [queue.popleft() for _ in range(min(len(queue), self.batch_size))]
 
-    def take_for_trial(self, *, alone: bool) -> list[Message]:
-        """Return out what an outage is tried with: if there is any, something that may fail.
+    def take_probe(self, *, alone: bool) -> list[Message]:
+        """Return what an outage is tried with: something that is safe to repeat; none if none is.
 
         Args:
             alone: Whether it has to be a single message, if there is one.
         """
         if self._shareable and not alone:
             return self._take_shareable()
-        for place, message in enumerate(self._alone):
-            if message.replay_safe:
-                del self._alone[place]
-                return [message]
-        if self._shareable:
-            return [self._shareable.popleft()]
-        return [self._alone.popleft()] if self._alone else []
+        queue = self._alone or self._shareable
+        return [queue.popleft()] if queue else []
+
+    def take_once(self) -> list[Message]:
+        """Return the next message that must not be sent twice; none if none is ready."""
+        return [self._once.popleft()] if self._once else []
+
+    def set_aside(self, message: Message) -> None:
+        """Note that a message waits for its next try; `give_back` ends that."""
+        if message.replay_safe:
+            self._waiting.add(message)
 
     def give_back(self, messages: Iterable[Message]) -> None:
         """Take messages back that have to be sent again; others go first, lest they block them."""
         for message in messages:
+            self._waiting.discard(message)
             self._queue_of(message).append(message)
 
     def finish(self, message: Message) -> None:
@@ -162,4 +184,6 @@ class OrderedQueue:
                 self._queue_of(follower).append(follower)
 
     def _queue_of(self, message: Message) -> deque[Message]:
+        if not message.replay_safe:
+            return self._once
         return self._alone if message.is_alone else self._shareable

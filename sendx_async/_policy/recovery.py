@@ -1,6 +1,7 @@
 """What follows when a stream's request was answered or has failed: pure, the clock passed in."""
 
 import enum
+import math
 from collections.abc import Sequence
 
 import attrs
@@ -21,6 +22,7 @@ from sendx_async._policy.retry import backoff
 
 _OUTAGES_THAT_SPEAK_AGAINST_BATCHES = 2
 _MOST_UNKNOWN = 100_000
+_SECONDS_BETWEEN_LOOKS = 30.0  # for something safe to repeat that was put meanwhile
 
 
 class NextStep(enum.Enum):
@@ -61,8 +63,9 @@ class Recovery:
         most_at_once: How many requests may be under way when all is well.
         now: The time.
         is_outbox: Whether nobody waits for the messages. Then a contact that SendX doesn't know is
-            asked for as often as the policy allows, though only for the first of its messages, and
-            the first request goes alone, since nobody knows how SendX is.
+            asked for as often as the policy allows, though only for the first of its messages. The
+            first request is a probe, since nobody knows how SendX is, and an event is one at most
+            every five minutes.
     """
 
     def __init__(
@@ -84,30 +87,66 @@ class Recovery:
             policy,
             patience=patience,
             most_at_once=most_at_once,
-            at_first=1 if is_outbox else None,
+            starts_half_open=is_outbox,
             now=now,
         )
+        self._looks_at = -math.inf
         self._batches_fail = False
         self._outages_without_batches = 0
 
     @property
     def resumes_at(self) -> float:
         """When the next request may be tried in an outage."""
-        return self._admission.resumes_at
+        resumes_at = self._admission.resumes_at
+        return max(resumes_at, self._looks_at) if self.lacks_probe else resumes_at
+
+    @property
+    def lacks_probe(self) -> bool:
+        """Whether SendX has to be tried, and all that is ready must not be sent twice."""
+        return self._admission.needs_probe and not self._queue.has_safe and self._queue.ready > 0
 
     def allows(self, now: float) -> int:
         """Return how many requests may be under way."""
+        if self.lacks_probe and now < self._looks_at:
+            return 0
         return self._admission.allows(now)
 
     def wait(self, now: float) -> float:
         """Return the seconds until the next request may begin; if there are none, it begins now."""
         return self._admission.wait(now, under_way=0)  # whoever asks has counted them
 
-    def take(self) -> list[Message]:
-        """Return the messages of the next request, out of the queue; none if none is ready."""
-        if self._admission.is_in_outage:
-            return self._queue.take_for_trial(alone=self._batches_fail)
-        return self._queue.take()
+    def take(self, now: float) -> list[Message]:
+        """Return the messages of the next request, out of the queue; none if none is ready.
+
+        Where a probe is needed it has to be safe to repeat: for another one see `take_event`.
+
+        Args:
+            now: The time.
+        """
+        if not self._admission.needs_probe:
+            return self._queue.take()
+        event: list[Message] = []
+        if self._is_outbox and self._admission.prefers_event(now):
+            event = self._queue.take_once()
+        return event or self._queue.take_probe(alone=self._batches_fail)
+
+    def take_event(self, now: float) -> list[Message]:
+        """Return a message that must not be sent twice as a probe, where nothing else is left.
+
+        If none may be sent now, `resumes_at` tells when to look again.
+
+        Args:
+            now: The time.
+        """
+        if self._is_outbox and (wait := self._admission.wait_for_event(now)) > 0:
+            self._looks_at = now + min(wait, _SECONDS_BETWEEN_LOOKS)
+            return []
+        # What waits for its next try is given back in a moment, and then it is the probe.
+        return [] if self._queue.has_safe_waiting else self._queue.take_once()
+
+    def note_uncertain(self, at: float) -> None:
+        """Note when the last message became uncertain that must not be sent twice."""
+        self._admission.note_uncertain(at)
 
     def note_answer(self, messages: Sequence[Message], *, begun: float, now: float) -> bool:
         """Note that a request has succeeded; tells whether that ends an outage.

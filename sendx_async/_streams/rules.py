@@ -1,12 +1,14 @@
 """By which rules requests are sent: those of a stream that somebody reads, or of an outbox."""
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 import attrs
 
 from sendx_async._core.errors import SendXError
 from sendx_async._core.events import Event, tell
+from sendx_async._core.models import AnyRequest
 from sendx_async._core.options import RetryPolicy
 from sendx_async._policy.ordering import Message
 
@@ -27,8 +29,20 @@ class DeliveryStore(Protocol):
     @property
     def retry(self) -> RetryPolicy: ...
 
+    @property
+    def seconds_since_uncertain(self) -> float:
+        """Return the seconds since a request became uncertain; ``math.inf`` if none did."""
+        ...
+
+    async def find_probe(self) -> AnyRequest | None:
+        """Return a stored request that is safe to repeat, the first about its contact, or None."""
+        ...
+
     async def before_attempt(self, messages: Sequence[Message]) -> None:
-        """Note that these messages are about to be sent; what it raises ends everything."""
+        """Note that these messages are about to be sent; what it raises ends everything.
+
+        A message with the index `PROBE` holds the request that was found last.
+        """
         ...
 
     def note_unsent(self, messages: Sequence[Message]) -> None:
@@ -53,6 +67,8 @@ class DispatchRules:
         most_read: How many requests may be read whose outcome was not taken.
         seconds_to_finish: How long what is under way may take when something ends everything.
         is_outbox: Whether the requests are stored, so that nobody waits for them.
+        seconds_since_uncertain: Seconds since a stored request became uncertain.
+        find_probe: Returns a stored request that is safe to repeat, or None.
         note_event: Called when everything pauses because of an error, and when it goes on.
         note_unsent: Called with messages that are kept, as SendX has certainly not applied them.
     """
@@ -65,8 +81,14 @@ class DispatchRules:
     most_read: int
     seconds_to_finish: float
     is_outbox: bool
+    seconds_since_uncertain: float
+    find_probe: Callable[[], Awaitable[AnyRequest | None]]
     note_event: Callable[[Event, SendXError | None], object]
     note_unsent: Callable[[Sequence[Message]], object]
+
+
+async def _find_nothing() -> None:
+    """Find no probe: nothing is stored."""
 
 
 def make_rules(
@@ -89,6 +111,8 @@ def make_rules(
         most_read=2 * concurrency * batch_size,
         seconds_to_finish=_SECONDS_TO_FINISH,
         is_outbox=False,
+        seconds_since_uncertain=math.inf,
+        find_probe=_find_nothing,
         note_event=lambda event, _error: tell(on_event, event),
         note_unsent=lambda _messages: None,
     )
@@ -100,6 +124,8 @@ def make_rules(
         most_read=max(rules.most_read, _MOST_READ_FROM_AN_OUTBOX),
         seconds_to_finish=_SECONDS_TO_FINISH_AN_OUTBOX,
         is_outbox=True,
+        seconds_since_uncertain=outbox.seconds_since_uncertain,
+        find_probe=outbox.find_probe,
         note_event=outbox.note_event,
         note_unsent=outbox.note_unsent,
     )

@@ -11,8 +11,8 @@ import anyio.abc
 from sendx_async._calls.call import Call
 from sendx_async._core.errors import OutageError, SendXError
 from sendx_async._policy.failures import retry_after_of
-from sendx_async._policy.ordering import Message, OrderedQueue
-from sendx_async._policy.recovery import NextStep, Recovery
+from sendx_async._policy.ordering import PROBE, Message, OrderedQueue
+from sendx_async._policy.recovery import Decision, NextStep, Recovery
 from sendx_async._runtime.clock import Clock
 from sendx_async._streams.ending import Ending
 from sendx_async._streams.outcomes import Outcome, OutcomeQueue
@@ -65,6 +65,7 @@ class Workers:
             now=clock.monotonic(),
             is_outbox=rules.is_outbox,
         )
+        self._recovery.note_uncertain(clock.monotonic() - rules.seconds_since_uncertain)
         self._count = self._starting = 0
         self._is_resuming = False
         self._tasks: anyio.abc.TaskGroup | None = None
@@ -99,7 +100,7 @@ class Workers:
     async def _work(self) -> None:
         may_send = await self._wait_for_its_turn()
         self._starting -= 1
-        while may_send and (messages := self._recovery.take()):
+        while may_send and (messages := await self._take()):
             self.dispatch()
             await self._send(messages)
             self._outcomes.tell()
@@ -115,6 +116,28 @@ class Workers:
                 return True
             await self._clock.sleep(wait)
         return False
+
+    async def _take(self) -> list[Message]:
+        """Return the messages of the next request; none if there is nothing to be sent now."""
+        messages = self._recovery.take(self._clock.monotonic())
+        if messages or not self._recovery.lacks_probe:
+            return messages
+        try:
+            found = await self._rules.find_probe()
+        except Exception as error:  # noqa: BLE001 - the outbox's file can't be used
+            self._end(error)
+            return []
+        if self._count > self._allowed():
+            return []
+        now = self._clock.monotonic()
+        if messages := self._recovery.take(now):  # that came meanwhile
+            return messages
+        if found is not None:
+            return [Message.of(PROBE, found)]
+        messages = self._recovery.take_event(now)
+        if not messages and self._recovery.resumes_at > now:
+            self._resume_later()
+        return messages
 
     async def _send(self, messages: list[Message]) -> None:
         self._report.attempts += 1
@@ -137,7 +160,7 @@ class Workers:
         else:
             if self._recovery.note_answer(messages, begun=begun, now=self._clock.monotonic()):
                 self._report.tell("resumed")
-            for message in messages:
+            for message in _of_the_source(messages):
                 self._queue.finish(message)
                 self._outcomes.put(Outcome(message.index, message.request, answer.data))
 
@@ -153,21 +176,26 @@ class Workers:
         )
         if decision.ends_outage:
             self._report.tell("resumed")
-        if decision.step is NextStep.FINISH:
-            for message in messages:
-                self._finish(message, error)
-        elif decision.step is NextStep.LATER:
-            self._note_unsent(messages)
-            self._group.start_soon(self._give_back_later, messages[0], decision.wait)
-        else:
-            for message in messages:
-                message.is_alone = message.is_alone or decision.step is NextStep.APART
-            self._note_unsent(messages)
-            self._queue.give_back(messages)
+        if own := _of_the_source(messages):
+            self._go_on_with(own, decision, error)
         if decision.step is NextStep.STOP:
             self._end(error)
         if decision.pause is not None:
             self._after_pause_began(decision.pause, error)
+
+    def _go_on_with(self, messages: list[Message], decision: Decision, error: SendXError) -> None:
+        if decision.step is NextStep.FINISH:
+            for message in messages:
+                self._finish(message, error)
+            return
+        self._note_unsent(messages)
+        if decision.step is NextStep.LATER:
+            self._queue.set_aside(messages[0])
+            self._group.start_soon(self._give_back_later, messages[0], decision.wait)
+            return
+        for message in messages:
+            message.is_alone = message.is_alone or decision.step is NextStep.APART
+        self._queue.give_back(messages)
 
     def _finish(self, message: Message, error: SendXError) -> None:
         self._queue.finish(message)
@@ -190,6 +218,9 @@ class Workers:
             self._end(self._outage(error))
             return
         self._report.tell("paused", error, delay=pause)
+        self._resume_later()
+
+    def _resume_later(self) -> None:
         if not self._is_resuming:
             self._is_resuming = True
             self._group.start_soon(self._resume)
@@ -216,6 +247,11 @@ class Workers:
 
     def _end(self, failure: Exception) -> None:
         self._ending.begin(failure, self._rules.seconds_to_finish)
+
+
+def _of_the_source(messages: list[Message]) -> list[Message]:
+    """Return the messages without a probe that is no part of the source."""
+    return [] if messages[0].index == PROBE else messages
 
 
 def _note_interruption(messages: list[Message], call: Call[Any] | None) -> None:

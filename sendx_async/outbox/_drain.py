@@ -12,10 +12,11 @@ import anyio.to_thread
 from sendx_async._clients.async_client import AsyncTrackingClient
 from sendx_async._core.errors import OutboxError, SendXError
 from sendx_async._core.events import Event
+from sendx_async._core.models import AnyRequest
 from sendx_async._core.options import RetryPolicy
 from sendx_async._core.protocol import operation_for
 from sendx_async._policy.failures import FailureClass, classify
-from sendx_async._policy.ordering import Message
+from sendx_async._policy.ordering import PROBE, Message
 from sendx_async._streams.outcomes import Outcome
 from sendx_async.outbox._journal import ChangedError, Journal, described
 from sendx_async.outbox._leader import LeaderLock
@@ -56,6 +57,7 @@ class DrainPass:
         self.retry = retry
         self._journal = journal
         self._source = RowSource(journal.read, arrival, ends=until_empty)
+        self._probe: Row | None = None
         self._tasks: anyio.abc.TaskGroup = anyio.create_task_group()
         # An outbox is a stream whose source has no end.
         self._dispatcher = client._make_dispatcher(  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
@@ -138,12 +140,25 @@ class DrainPass:
 
     # What the dispatcher calls
 
+    @property
+    def seconds_since_uncertain(self) -> float:
+        """Return the seconds since a request became uncertain; ``math.inf`` if none did."""
+        return self._journal.seconds_since_uncertain
+
+    async def find_probe(self) -> AnyRequest | None:
+        """Return a stored request that is safe to repeat, another one each time, or None."""
+        self._probe = await self._journal.find_safe(after=self._probe.id if self._probe else 0)
+        return None if self._probe is None else self._probe.request
+
     async def before_attempt(self, messages: Sequence[Message]) -> None:
         """Note what is about to be sent, if it must not be sent twice.
 
         Raises:
             ChangedError: It is not to be sent any more.
         """
+        if self._probe is not None and messages[0].index == PROBE:
+            self._journal.check([self._probe.id])
+            return
         found = [self._source.rows[message.index] for message in messages]
         if messages[0].replay_safe:
             self._journal.check([row.id for row in found])

@@ -43,6 +43,10 @@ class Journal:
         timeout: Seconds to wait for the locks of others.
         remember: Seconds for which the ids are remembered that callers gave.
         on_event: Called when something happens that people want to know of.
+
+    Attributes:
+        seconds_since_uncertain: Seconds from a failure that left a request uncertain to the
+            beginning of this pass; ``math.inf`` if there is none.
     """
 
     def __init__(
@@ -67,6 +71,7 @@ class Journal:
         self._to_mark: deque[int] = deque()
         self._marked: set[int] = set()
         self._sending: set[int] = set()
+        self.seconds_since_uncertain = math.inf
 
     def hurry(self, seconds: float) -> None:
         """Wait for no lock any more after so many seconds."""
@@ -90,6 +95,9 @@ class Journal:
             rows.Failure(row, "uncertain", _DIED, 1) for row in rows.interrupted(connection)
         ]
         rows.note_failed(connection, failures, now=time.time())
+        self.seconds_since_uncertain = rows.seconds_since_uncertain(
+            connection, but_for=_DIED, now=time.time()
+        )
         rows.note_drainer(connection, self._name)
         # It also shows whether anything can be written: if not, nothing must be sent.
         rows.note_trouble(connection, self._trouble)
@@ -126,6 +134,18 @@ class Journal:
                 lambda connection: rows.note_failed(connection, failures, now=time.time())
             )
         return [row for row in page if row.error is None], failures
+
+    async def find_safe(self, *, after: int) -> rows.Row | None:
+        """Return a request that is safe to repeat and the first about its contact.
+
+        It is the first one behind a place, or the first one of all if none is behind it.
+        """
+
+        def find(connection: sqlite3.Connection) -> rows.Row | None:
+            found = rows.find_safe(connection, after=after)
+            return found if found or not after else rows.find_safe(connection, after=0)
+
+        return await self._in_thread(lambda: self._database.read(find))
 
     def check(self, places: Sequence[int]) -> None:
         """See whether requests are still to be delivered, by this drainer.

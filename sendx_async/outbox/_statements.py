@@ -1,6 +1,7 @@
 """What waits in an outbox's file, and every statement that reads or changes it."""
 
 import json
+import math
 import sqlite3
 import time
 from collections.abc import Iterable, Sequence
@@ -11,6 +12,7 @@ import attrs
 from sendx_async._core.errors import InvalidRequestError, OutboxError
 from sendx_async._core.models import AnyRequest
 from sendx_async._core.operations import contacts_of
+from sendx_async._core.protocol import operation_for
 from sendx_async._core.stored import from_stored
 from sendx_async.outbox._capacity import Capacity
 from sendx_async.outbox._entry import Entry
@@ -116,6 +118,37 @@ def interrupted(connection: sqlite3.Connection) -> list[Row]:
         "SELECT id, given_id, payload FROM pending WHERE is_under_way = 1 ORDER BY id",
         (),
     )
+
+
+def find_safe(connection: sqlite3.Connection, *, after: int) -> Row | None:
+    """Return the first request behind a place that is safe to repeat, and first for its contact."""
+    seen: set[str] = set()
+    last = 0
+    while page := read(connection, after=last, most=_ROWS_AT_A_TIME):
+        last = page[-1].id
+        for row in page:
+            if row.request is None:
+                continue
+            contacts = contacts_of(row.request)
+            is_safe = operation_for(row.request).is_replay_safe(row.request)
+            if row.id > after and is_safe and seen.isdisjoint(contacts):
+                return row
+            seen.update(contacts)
+    return None
+
+
+def seconds_since_uncertain(connection: sqlite3.Connection, *, but_for: str, now: float) -> float:
+    """Return the seconds since a request became uncertain; ``math.inf`` if none did.
+
+    Args:
+        connection: The connection.
+        but_for: The error of those that don't count.
+        now: Unix seconds.
+    """
+    (at,) = connection.execute(
+        "SELECT max(failed_at) FROM failed WHERE kind = 'uncertain' AND error <> ?", (but_for,)
+    ).fetchone()
+    return math.inf if at is None else max(0.0, now - at)
 
 
 def _rows(connection: sqlite3.Connection, query: str, values: tuple[int, ...]) -> list[Row]:

@@ -93,7 +93,7 @@ class Deliveries:
         self._app = app
         self._queue = queue
         self._jobs = _careful_manager_of(app)
-        senders = DeliverySenders(self._jobs, client, retry)
+        senders = DeliverySenders(self._jobs, queue, client, retry)
         tasks = make_tasks(queue, self._jobs, senders, rescue_after=rescue_after)
         app.add_tasks_from(tasks, namespace=queue)
         self._jobs.delivering.add(f"{queue}:deliver")

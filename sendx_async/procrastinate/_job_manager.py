@@ -112,6 +112,10 @@ class Jobs(JobManager):
             sql.UNMARK, id=delivery.job_id, worker=delivery.worker_id
         )
 
+    async def give_back(self, delivery: DeliveryJob) -> None:
+        """Put a delivery back that this worker has claimed and doesn't deliver."""
+        await self._settle(delivery, Status.TODO, retry_at=None, delete_job=False)
+
     async def uncount(self, attempts: Mapping[int, int]) -> None:
         """Take attempts back from deliveries that turned out not to be at fault."""
         await self.connector.execute_query_async(

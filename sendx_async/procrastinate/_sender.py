@@ -37,6 +37,8 @@ from sendx_async._policy.failures import (
 from sendx_async._policy.retry import backoff
 from sendx_async.procrastinate._delivery_job import DeliveryJob, FailureKind
 from sendx_async.procrastinate._job_manager import Jobs
+from sendx_async.procrastinate._probes import LONGEST_WAIT as LONGEST_WAIT_FOR_A_PROBE
+from sendx_async.procrastinate._probes import Probes
 from sendx_async.procrastinate._turns import StoppingError, Turn, Turns
 
 logger = logging.getLogger("sendx_async")
@@ -74,6 +76,7 @@ class DeliverySender:
 
     Args:
         jobs: Where they are stored.
+        queue: Where they wait.
         make_client: Makes the client.
         retry: The waits, and how often one may fail while others succeed.
         most_at_once: How many jobs the worker runs at once.
@@ -83,6 +86,7 @@ class DeliverySender:
     def __init__(
         self,
         jobs: Jobs,
+        queue: str,
         make_client: Callable[[], AsyncTrackingClient],
         retry: RetryPolicy,
         *,
@@ -99,9 +103,11 @@ class DeliverySender:
             attrs.evolve(retry, cap=cap),
             patience=math.inf,
             most_at_once=most_at_once,
+            starts_half_open=True,
             now=time.monotonic(),
         )
         self._turns = Turns(self._admission)
+        self._probes = Probes(jobs, queue)
         self._failing: dict[int, FailureHistory] = {}
         self._counted: list[int] = []  # since the last answer: they don't count in an outage
         self._delivering = 0
@@ -161,16 +167,52 @@ class DeliverySender:
                 delivery.excuse()
                 raise LaterError("the worker stops while SendX is in trouble") from None
             try:
+                if not turn.replay_safe and self._admission.needs_probe:
+                    await self._try_with_another(delivery, turn)
                 error = await self._send(delivery, request, turn)
             except _TurnLostError:
                 continue
             finally:
                 self._turns.end()
             if error is None:
+                delivery.end()
                 self._note_answer(turn)
                 return
             if await self._after(delivery, error, failing, turn):
                 return
+
+    async def _try_with_another(self, delivery: DeliveryJob, turn: Turn) -> None:
+        """Return if SendX may be tried with a delivery that must not be sent twice.
+
+        Raises:
+            _TurnLostError: It may not, or was tried with one that is safe to repeat.
+        """
+        if self._admission.prefers_event(time.monotonic()):
+            return
+        probe = await self._probes.find(delivery.worker_id)
+        if probe.borrowed is not None:
+            try:
+                await self._send_probe(probe.borrowed, turn)
+            finally:
+                await self._jobs.give_back(probe.borrowed)
+            raise _TurnLostError
+        wait = probe.seconds or self._admission.wait_for_event(time.monotonic())
+        if wait > 0:
+            self._turns.put_off_events(min(wait, LONGEST_WAIT_FOR_A_PROBE))
+            raise _TurnLostError
+
+    async def _send_probe(self, borrowed: DeliveryJob, turn: Turn) -> None:
+        request = from_stored(borrowed.stored_request)
+        as_safe = Turn(replay_safe=True, begun=turn.begun)
+        error = await self._send(borrowed, request, as_safe)
+        failure_class = FailureClass.DELIVERED
+        if error is not None:
+            failure_class = classify(error, replay_safe=True)
+        if error is None or failure_class in {FailureClass.DELIVERED, FailureClass.REJECTED}:
+            self._note_answer(as_safe)
+        else:
+            failing = FailureHistory(contacts_of(request)[0])
+            await self._note_trouble(failing, failure_class, error, as_safe)
 
     def _read(self, delivery: DeliveryJob) -> AnyRequest:
         try:
@@ -207,7 +249,6 @@ class DeliverySender:
             text = mask_addresses(f"{type(error).__name__}: {error}")
             return TransportError(f"sending failed with {text}", maybe_delivered=True)
         else:
-            delivery.end()
             return None
 
     async def _after(

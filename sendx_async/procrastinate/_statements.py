@@ -44,6 +44,34 @@ SET status = (
 WHERE {_IS_STALLED} {_CHANGED}
 """  # noqa: S608 - likewise
 FORGET = f"DELETE FROM procrastinate_jobs WHERE {_IS_STALLED}"  # noqa: S608 - likewise
+# What is safe to repeat, and not behind anything else about its contact.
+FIND_SAFE = """
+SELECT id, status, attempts, args FROM procrastinate_jobs AS job
+WHERE task_name = %(task)s AND status IN ('todo', 'doing') AND id > %(after)s
+    AND args->>'operation' = ANY(%(operations)s)  -- the request itself has to be looked at, too
+    AND NOT EXISTS (
+        SELECT FROM procrastinate_jobs AS earlier
+        WHERE earlier.lock = job.lock AND earlier.id < job.id
+            AND earlier.status IN ('todo', 'doing')
+    )
+ORDER BY id LIMIT %(most)s
+"""
+CLAIM = """
+UPDATE procrastinate_jobs AS job SET status = 'doing', worker_id = %(worker)s
+WHERE id = %(id)s AND status = 'todo' AND NOT EXISTS (
+    SELECT FROM procrastinate_jobs AS other
+    WHERE other.lock = job.lock
+        AND (other.status = 'doing' OR (other.status = 'todo' AND other.id < job.id))
+)
+RETURNING id
+"""
+SECONDS_SINCE_UNCERTAIN = """
+SELECT extract(epoch FROM now() - max(event.at))::float AS seconds
+FROM procrastinate_jobs AS job
+JOIN procrastinate_events AS event ON event.job_id = job.id AND event.type = 'failed'
+WHERE job.queue_name = %(queue)s AND job.task_name = %(task)s AND job.status = 'failed'
+    AND job.args->'failure'->>'kind' = 'uncertain' AND job.args->'failure'->>'error' <> %(but_for)s
+"""
 UNCOUNT = """
 UPDATE procrastinate_jobs AS job SET attempts = job.attempts - counted.attempts
 FROM unnest(%(ids)s::bigint[], %(counts)s::integer[]) AS counted(id, attempts)

@@ -31,14 +31,20 @@ class DeliverySenders:
 
     Args:
         jobs: Where the deliveries are stored.
+        queue: Where they wait.
         make_client: Makes the client.
         retry: The waits, and how often a delivery may fail while others succeed.
     """
 
     def __init__(
-        self, jobs: Jobs, make_client: Callable[[], AsyncTrackingClient], retry: RetryPolicy
+        self,
+        jobs: Jobs,
+        queue: str,
+        make_client: Callable[[], AsyncTrackingClient],
+        retry: RetryPolicy,
     ) -> None:
         self._jobs = jobs
+        self._queue = queue
         self._make_client = make_client
         self._retry = retry
         self._by_worker: weakref.WeakKeyDictionary[Worker, DeliverySender] = (
@@ -51,6 +57,7 @@ class DeliverySenders:
         if sender is None or sender.is_over:
             sender = self._by_worker[worker] = DeliverySender(
                 self._jobs,
+                self._queue,
                 self._make_client,
                 self._retry,
                 most_at_once=worker.concurrency,

@@ -44,7 +44,7 @@ class Turn:
 class Turns:
     """Lets deliveries be sent, one after the other or side by side, as SendX can take them.
 
-    No delivery that must not be sent twice tries an outage while the worker has one that may be,
+    No delivery that must not be sent twice is a probe while the worker has one that may be,
     wherever that is: it may be back at any moment.
 
     Args:
@@ -60,6 +60,7 @@ class Turns:
         self._in_hand: set[Turn] = set()
         self._waiting: list[Turn] = []
         self._under_way = 0
+        self._events_at = -math.inf
         self._is_stopping = False
 
     def hold(self, *, replay_safe: bool) -> Turn:
@@ -82,12 +83,12 @@ class Turns:
         self._waiting.append(turn)
         try:
             while True:
-                if self._is_stopping and self._admission.is_in_outage:
-                    raise StoppingError
                 turn.begun = self._clock()
+                if self._is_stopping and self._has_to_wait(turn):
+                    raise StoppingError
                 wait = math.inf
                 if self._next() is turn:
-                    wait = self._admission.wait(turn.begun, under_way=self._under_way)
+                    wait = self._wait(turn)
                 if wait <= 0:
                     self._under_way += 1
                     return
@@ -107,10 +108,26 @@ class Turns:
         self._under_way -= 1
         self._wake()
 
+    def put_off_events(self, seconds: float) -> None:
+        """Let nothing that must not be sent twice be a probe for so many seconds."""
+        self._events_at = self._clock() + seconds
+
     def stop(self) -> None:
         """Let nobody wait for the end of an outage any more."""
         self._is_stopping = True
         self._wake()
+
+    def _wait(self, turn: Turn) -> float:
+        wait = self._admission.wait(turn.begun, under_way=self._under_way)
+        return max(wait, self._events_at - turn.begun) if self._is_put_off(turn) else wait
+
+    def _is_put_off(self, turn: Turn) -> bool:
+        is_probe = self._admission.needs_probe and not turn.replay_safe
+        return is_probe and turn.begun < self._events_at
+
+    def _has_to_wait(self, turn: Turn) -> bool:
+        """Return whether it takes more than the end of what is under way until it may begin."""
+        return self._admission.is_in_outage or self._is_put_off(turn)
 
     def _next(self) -> Turn | None:
         if self._must_be_replay_safe():
@@ -118,7 +135,11 @@ class Turns:
         return self._waiting[0]
 
     def _must_be_replay_safe(self) -> bool:
-        return self._admission.is_in_outage and any(turn.replay_safe for turn in self._in_hand)
+        return (
+            self._admission.needs_probe
+            and any(turn.replay_safe for turn in self._in_hand)
+            and not self._admission.prefers_event(self._clock())
+        )
 
     def _wake(self) -> None:
         for turn in self._waiting:

@@ -17,12 +17,12 @@ from sendx_async._policy.circuit_breaker import FailureHistory, NotedFailure
 from sendx_async._policy.failures import classify
 
 
-def admission(*, most_at_once: int = 4, at_first: int | None = None) -> Admission:
+def admission(*, most_at_once: int = 4, starts_half_open: bool = False) -> Admission:
     return Admission(
         RetryPolicy(base=8, cap=8),
         patience=math.inf,
         most_at_once=most_at_once,
-        at_first=at_first,
+        starts_half_open=starts_half_open,
         now=0.0,
     )
 
@@ -49,7 +49,7 @@ def test_when_all_is_well_so_many_may_be_under_way() -> None:
 
 
 def test_when_nothing_is_known_fewer_may_be_under_way() -> None:
-    admitted = admission(at_first=1)
+    admitted = admission(starts_half_open=True)
     assert admitted.allows(0.0) == 1
     assert admitted.wait(0.0, under_way=1) == math.inf
     assert not admitted.succeed(begun=0.0, now=1.0)

@@ -105,29 +105,40 @@ def test_two_renames_between_the_same_addresses_leave_one_after_the_other() -> N
 def test_an_outage_is_tried_with_one_that_is_safe_to_repeat(alone: bool) -> None:
     event, safe = message(0, "a", alone=True, safe=False), message(1, "b", alone=alone)
     queue = filled(event, safe, message(2, "c", alone=True, safe=False))
-    assert queue.take_for_trial(alone=False) == [safe]
-    # With nothing better there, it has to be one of the others.
-    assert queue.take_for_trial(alone=False) == [event]
-    assert indices(queue.take_for_trial(alone=False)) == [2]
-    assert queue.take_for_trial(alone=False) == []
+    assert queue.take_probe(alone=False) == [safe]
+    assert not queue.has_safe
+    assert queue.take_probe(alone=False) == []
+    # Where there is nothing better it has to be one of the others.
+    assert queue.take_once() == [event]
+    assert indices(queue.take_once()) == [2]
+    assert queue.take_once() == []
 
 
 def test_an_outage_is_tried_with_a_whole_batch() -> None:
     queue = filled(*(message(n, f"c{n}") for n in range(5)), batch_size=3)
-    assert indices(queue.take_for_trial(alone=False)) == [0, 1, 2]
+    assert indices(queue.take_probe(alone=False)) == [0, 1, 2]
 
 
 def test_an_outage_may_have_to_be_tried_with_a_single_message() -> None:
     queue = filled(message(0, "a"), message(1, "b"), message(2, "c", alone=True))
-    assert indices(queue.take_for_trial(alone=True)) == [2]
-    assert indices(queue.take_for_trial(alone=True)) == [0]
+    assert indices(queue.take_probe(alone=True)) == [2]
+    assert indices(queue.take_probe(alone=True)) == [0]
 
 
 def test_a_message_that_is_given_back_is_not_the_next_to_be_tried() -> None:
     queue = filled(message(0, "a"), message(1, "b"), batch_size=1)
-    queue.give_back(queue.take_for_trial(alone=False))
-    assert indices(queue.take_for_trial(alone=False)) == [1]
-    assert indices(queue.take_for_trial(alone=False)) == [0]
+    queue.give_back(queue.take_probe(alone=False))
+    assert indices(queue.take_probe(alone=False)) == [1]
+    assert indices(queue.take_probe(alone=False)) == [0]
+
+
+def test_it_knows_whether_something_safe_to_repeat_waits_for_its_next_try() -> None:
+    queue = filled(message(0, "a"), message(1, "b", safe=False, alone=True))
+    for taken in queue.take() + queue.take():
+        queue.set_aside(taken)
+    assert queue.has_safe_waiting
+    queue.give_back([queue.unfinished[0]])
+    assert not queue.has_safe_waiting
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ class Stream:
 
     def fails(self, error: SendXError, now: float = 1.0) -> Decision:
         """Let the next request fail that is due at ``now``, and be sent again if it is to be."""
-        messages = self.recovery.take()
+        messages = self.recovery.take(now)
         decision = self.recovery.after_failure(messages, error, jitter=0.5, begun=now, now=now)
         if decision.step in {NextStep.AGAIN, NextStep.APART, NextStep.LATER}:
             for message in messages:
@@ -43,7 +43,7 @@ class Stream:
         return decision
 
     def succeeds(self, now: float) -> bool:
-        return self.recovery.note_answer(self.recovery.take(), begun=now, now=now)
+        return self.recovery.note_answer(self.recovery.take(now), begun=now, now=now)
 
 
 def contacts(count: int) -> list[IdentifyRequest]:

@@ -161,6 +161,14 @@ async def working(app: procrastinate.App, **options: Any) -> AsyncGenerator["asy
                 await asyncio.wait_for(task, LIMIT)
 
 
+async def all_is_well(sendx: Deliveries, table: Table, fake: FakeSendX) -> None:
+    """Have a worker deliver something, so that it knows that SendX is well; leave no trace."""
+    job_id = await sendx.put({"email": "first@example.com"})
+    await table.until(f"id = {job_id} AND status = 'succeeded'", 1)
+    table.do("DELETE FROM procrastinate_jobs WHERE id = %s", job_id)
+    fake.reset()
+
+
 async def work_off(app: procrastinate.App, **options: Any) -> None:
     """Run a worker until there is nothing to fetch."""
     async with app.open_async():

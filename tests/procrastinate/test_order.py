@@ -9,7 +9,7 @@ from procrastinate.manager import JobManager
 
 from sendx_async import RetryPolicy
 from sendx_async.testing import FakeSendX
-from tests.procrastinate.conftest import LIMIT, MakeApp, Table, until, working
+from tests.procrastinate.conftest import LIMIT, MakeApp, Table, all_is_well, until, working
 
 pytestmark = pytest.mark.asyncio
 
@@ -28,13 +28,13 @@ async def test_retries_keep_the_order_of_each_contact(
 ) -> None:
     app, sendx = make_app()
     expected = [str(number) for number in range(8)]
-    async with app.open_async():
+    async with app.open_async(), working(app):
+        await all_is_well(sendx, table, fake_sendx)
+        for _ in range(4):
+            fake_sendx.respond(500, path="identify")
         for number in expected:
             for email in ("Jane@example.com", "bob@example.com"):  # too few for an outage
                 await sendx.put({"email": email, "first_name": number})
-    for _ in range(4):
-        fake_sendx.respond(500, path="identify")
-    async with working(app):
         rows = await table.until("status = 'succeeded'", 16)
     assert sum(row["attempts"] for row in rows) == 16 + 4
     for email in ("jane@example.com", "bob@example.com"):
@@ -46,17 +46,17 @@ async def test_a_delivery_that_waits_for_another_try_holds_up_its_contact_only(
     make_app: MakeApp, table: Table, fake_sendx: FakeSendX
 ) -> None:
     app, sendx = make_app(retry=RetryPolicy(3, base=1e6, cap=1e6))
-    fake_sendx.respond(500)
-    async with app.open_async():
+    async with app.open_async(), working(app):
+        await all_is_well(sendx, table, fake_sendx)
+        fake_sendx.respond(500)
         await sendx.put({"email": "jane@example.com", "first_name": "first"})
-        async with working(app):
-            await table.until("attempts = 1 AND status = 'todo'", 1)
-            await sendx.put({"email": "jane@example.com", "first_name": "second"})
-            await sendx.put({"email": "bob@example.com", "first_name": "other"})
-            await table.until("status = 'succeeded'", 1)
-            due = "UPDATE procrastinate_jobs SET scheduled_at = now() WHERE status = 'todo'"
-            await asyncio.to_thread(table.do, due)
-            await table.until("status = 'succeeded'", 3)
+        await table.until("attempts = 1 AND status = 'todo'", 1)
+        await sendx.put({"email": "jane@example.com", "first_name": "second"})
+        await sendx.put({"email": "bob@example.com", "first_name": "other"})
+        await table.until("status = 'succeeded'", 1)
+        due = "UPDATE procrastinate_jobs SET scheduled_at = now() WHERE status = 'todo'"
+        await asyncio.to_thread(table.do, due)
+        await table.until("status = 'succeeded'", 3)
     assert names(fake_sendx, "jane@example.com") == ["first", "second"]
 
 

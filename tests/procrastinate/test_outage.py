@@ -4,6 +4,7 @@ import asyncio
 import itertools
 
 import attrs
+import procrastinate
 import psycopg
 import pytest
 
@@ -13,12 +14,15 @@ from sendx_async import (
     CustomEventRequest,
     RetryPolicy,
 )
+from sendx_async.procrastinate import Deliveries
+from sendx_async.procrastinate._turns import Turns
 from sendx_async.testing import FakeSendX
 from tests.procrastinate.conftest import (
     LIMIT,
     QUICK,
     MakeApp,
     Table,
+    all_is_well,
     put_contacts,
     until,
     working,
@@ -116,8 +120,9 @@ async def test_no_event_tries_an_outage_while_the_failure_that_began_it_awaits_t
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     app, sendx = make_app()
-    fake_sendx.respond(500, retry_after=3600, times=2)
     async with app.open_async(), working(app):
+        await all_is_well(sendx, table, fake_sendx)
+        fake_sendx.respond(500, retry_after=3600, times=2)
         for number in range(2):
             await sendx.put({"email": f"c{number}@example.com"})
         first_two = await table.until("status = 'todo' AND attempts = 1", 2)
@@ -146,8 +151,8 @@ async def test_no_event_is_sent_if_an_outage_begins_while_it_is_marked(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     app, sendx = make_app()
-    async with app.open_async():
-        event = await sendx.put(CustomEventRequest("jane@example.com", "visit"), key="event")
+    async with app.open_async(), working(app):
+        await all_is_well(sendx, table, fake_sendx)
         with psycopg.connect(database) as other:
             # A lock that lets a worker fetch the job, and keeps it from the mark.
             hold_up = (
@@ -161,18 +166,18 @@ async def test_no_event_is_sent_if_an_outage_begins_while_it_is_marked(
                 "EXECUTE FUNCTION wait_for_test()"
             )
             other.execute("SELECT pg_advisory_xact_lock(1)")
+            event = await sendx.put(CustomEventRequest("jane@example.com", "visit"), key="event")
             fake_sendx.respond(503, retry_after=0, times=None)
-            async with working(app):
-                await until(lambda: table.do(WAITING_FOR_A_ROW))
-                await sendx.put({"email": "jane@example.com"})
-                await until(lambda: "all deliveries wait" in caplog.text)
-                other.commit()
-                await table.until(f"id = {event} AND status = 'doing' AND NOT args ? 'sending'", 1)
-                seen = len(fake_sendx.requests)
-                await fake_sendx.until(lambda: len(fake_sendx.requests) >= seen + 5, LIMIT)
-                assert not any(r.path.endswith("custom") for r in fake_sendx.requests)
-                fake_sendx.recover()
-                await table.until("status = 'succeeded'", 2)
+            await until(lambda: table.do(WAITING_FOR_A_ROW))
+            await sendx.put({"email": "jane@example.com"})
+            await until(lambda: "all deliveries wait" in caplog.text)
+            other.commit()
+            await table.until(f"id = {event} AND status = 'doing' AND NOT args ? 'sending'", 1)
+            seen = len(fake_sendx.requests)
+            await fake_sendx.until(lambda: len(fake_sendx.requests) >= seen + 5, LIMIT)
+            assert not any(r.path.endswith("custom") for r in fake_sendx.requests)
+            fake_sendx.recover()
+            await table.until("status = 'succeeded'", 2)
     assert len(fake_sendx.events) == 1
 
 
@@ -275,3 +280,98 @@ async def test_no_more_failures_are_remembered_than_there_is_room_for(
         due = "UPDATE procrastinate_jobs SET scheduled_at = now() WHERE status = 'todo'"
         await asyncio.to_thread(table.do, due)
         await table.until("status = 'succeeded'", 2)
+
+
+async def put_events(sendx: Deliveries, fake: FakeSendX, count: int) -> None:
+    """Put events about contacts that SendX knows."""
+    async with AsyncTrackingClient(fake.api_key, base_url=fake.url) as client:
+        for number in range(count):
+            await client.identify_contact({"email": f"known{number}@example.com"})
+            await sendx.put(CustomEventRequest(f"known{number}@example.com", "visit"))
+
+
+def events_of(fake: FakeSendX) -> list[object]:
+    return [request for request in fake.requests if "/events/" in request.path]
+
+
+async def restarts_in_an_outage(
+    app: procrastinate.App, fake: FakeSendX, *, times: int, requests: int
+) -> None:
+    """Run so many workers, one after the other, each until it has made some more requests."""
+    for _ in range(times):
+        seen = len(fake.requests)
+        async with working(app, concurrency=8):
+            await fake.until(lambda seen=seen: len(fake.requests) >= seen + requests, LIMIT)  # type: ignore[misc]
+
+
+async def test_events_alone_try_an_outage_seldom_however_often_workers_restart(
+    make_app: MakeApp, table: Table, fake_sendx: FakeSendX, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, sendx = make_app()
+    async with app.open_async():
+        await put_events(sendx, fake_sendx, 20)
+    fake_sendx.respond(502, times=None)
+    await restarts_in_an_outage(app, fake_sendx, times=1, requests=1)
+    looked: list[float] = []
+    put_off_events = Turns.put_off_events
+
+    def put_off(turns: Turns, seconds: float) -> None:
+        looked.append(seconds)
+        put_off_events(turns, 0.05)  # so that it is asked for again soon
+
+    monkeypatch.setattr(Turns, "put_off_events", put_off)
+    for _ in range(3):
+        seen = len(looked)
+        async with working(app, concurrency=8):
+            await until(lambda seen=seen: len(looked) >= seen + 5)  # type: ignore[misc]
+    assert {*looked} == {30.0}
+    assert len(events_of(fake_sendx)) == 1
+    # As five minutes later.
+    table.do("UPDATE procrastinate_events SET at = at - interval '300 seconds'")
+    async with working(app, concurrency=8):
+        await fake_sendx.until(lambda: len(events_of(fake_sendx)) >= 2, LIMIT)
+        seen = len(looked)
+        await until(lambda: len(looked) >= seen + 5)
+    assert len(events_of(fake_sendx)) == 2
+    assert table.statuses().count("failed") == 2
+
+
+async def test_events_wait_for_what_is_safe_to_repeat_in_another_workers_hands(
+    make_app: MakeApp, table: Table, fake_sendx: FakeSendX
+) -> None:
+    app, sendx = make_app()
+    async with app.open_async():
+        job_id = await sendx.put({"email": "jane@example.com"})
+        await put_events(sendx, fake_sendx, 1)
+        table.do("INSERT INTO procrastinate_workers(id) OVERRIDING SYSTEM VALUE VALUES (1000)")
+        take = "UPDATE procrastinate_jobs SET status = 'doing', worker_id = 1000 WHERE id = %s"
+        table.do(take, job_id)
+        async with working(app):
+            await table.until("status = 'doing'", 2)
+            for _ in range(20):
+                assert events_of(fake_sendx) == []
+                await asyncio.sleep(0)
+            table.do("UPDATE procrastinate_jobs SET status = 'succeeded' WHERE id = %s", job_id)
+            await table.until("status = 'succeeded'", 2)
+
+
+async def test_events_before_everything_else_try_no_outage_however_often_workers_restart(
+    make_app: MakeApp, table: Table, fake_sendx: FakeSendX
+) -> None:
+    app, sendx = make_app()
+    async with app.open_async():
+        await put_events(sendx, fake_sendx, 20)
+        # Neither is safe to repeat.
+        await sendx.put({"email": "a@example.com", "new_email": "b@example.com"}, key="renamed")
+        await sendx.put({"email": "counted@example.com", "custom_fields": {"visits": "++1"}})
+        for number in range(20):
+            await sendx.put({"email": f"c{number}@example.com"})
+    fake_sendx.respond(502, times=None)
+    await restarts_in_an_outage(app, fake_sendx, times=4, requests=4)
+    assert events_of(fake_sendx) == []
+    assert {*table.statuses()} == {"todo"}
+    assert [row["attempts"] for row in table.rows()] == [0] * 42
+    fake_sendx.recover()
+    async with working(app):
+        await table.until("status = 'succeeded'", 42)
+    assert len(fake_sendx.events) == 20

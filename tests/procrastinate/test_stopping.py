@@ -7,7 +7,15 @@ from procrastinate.worker import Worker
 
 from sendx_async import AsyncTrackingClient, CustomEventRequest, RetryPolicy
 from sendx_async.testing import FakeSendX
-from tests.procrastinate.conftest import LIMIT, MakeApp, Table, put_contacts, work_off, working
+from tests.procrastinate.conftest import (
+    LIMIT,
+    MakeApp,
+    Table,
+    all_is_well,
+    put_contacts,
+    work_off,
+    working,
+)
 
 pytestmark = pytest.mark.asyncio
 
@@ -37,11 +45,11 @@ async def test_a_delivery_that_is_cut_off_goes_back_if_that_is_safe_and_is_uncer
     make_app: MakeApp, table: Table, fake_sendx: FakeSendX
 ) -> None:
     app, sendx = make_app()
-    fake_sendx.black_hole(applied=True, times=None)
-    async with app.open_async():
+    async with app.open_async(), working(app, shutdown_graceful_timeout=0.05):
+        await all_is_well(sendx, table, fake_sendx)
+        fake_sendx.black_hole(applied=True, times=None)
         await sendx.put({"email": "jane@example.com"})
         await sendx.put(CustomEventRequest("contact_1", "visit"))
-    async with working(app, shutdown_graceful_timeout=0.05):
         await fake_sendx.until(lambda: len(fake_sendx.requests) == 2, LIMIT)
     safe, event = table.rows()
     assert (safe["status"], safe["attempts"]) == ("todo", 0)

@@ -1,0 +1,131 @@
+"""Finds what SendX can be tried with in an outage: a delivery that is safe to repeat."""
+
+import time
+from typing import Any
+
+import attrs
+from procrastinate.exceptions import UniqueViolation
+from procrastinate.jobs import Status
+
+from sendx_async._core.errors import InvalidRequestError, OutboxError
+from sendx_async._core.operations import IDENTIFY, TRACK
+from sendx_async._core.protocol import operation_for
+from sendx_async._core.stored import from_stored
+from sendx_async._policy.admission import SECONDS_BETWEEN_EVENTS
+from sendx_async.procrastinate import _statements as sql
+from sendx_async.procrastinate._delivery_job import DeliveryJob
+from sendx_async.procrastinate._job_manager import UNCERTAIN, Jobs
+
+_ROWS_AT_A_TIME = 50
+LONGEST_WAIT = 30.0  # seconds between two looks
+_SHORTEST_WAIT = 1.0
+_SHARE_OF_THE_TIME = 0.05  # that looking may take
+
+
+@attrs.frozen
+class Probe:
+    """What SendX may be tried with.
+
+    Attributes:
+        borrowed: A delivery that is safe to repeat, claimed for this worker; None if there is none.
+        seconds: Without one: for how long nothing else may be tried; 0 if something may be now.
+    """
+
+    borrowed: DeliveryJob | None
+    seconds: float = 0.0
+
+
+class Probes:
+    """Finds what a worker may try SendX with, when it has only what must not be sent twice.
+
+    Args:
+        jobs: The deliveries.
+        queue: Their queue.
+    """
+
+    def __init__(self, jobs: Jobs, queue: str) -> None:
+        self._jobs = jobs
+        self._queue = queue
+        self._task_name = f"{queue}:deliver"
+        self._last = 0  # the id of the last one, so that the next one is another
+
+    async def find(self, worker_id: int) -> Probe:
+        """Return a delivery that is safe to repeat, if there is any that nobody else has.
+
+        It is claimed for the worker, so that nobody else sends it or what follows it. It has to be
+        given back: it counts as not sent.
+
+        Args:
+            worker_id: Who asks.
+        """
+        begun = time.monotonic()
+        claimed, is_elsewhere = await self._claim_first(worker_id, after=self._last)
+        if claimed is None and self._last:
+            claimed, is_elsewhere = await self._claim_first(worker_id, after=0)
+        if claimed is not None:
+            self._last = claimed.job_id
+            return Probe(claimed)
+        if is_elsewhere:
+            looked = time.monotonic() - begun
+            wait = max(_SHORTEST_WAIT, looked / _SHARE_OF_THE_TIME)
+        else:
+            wait = SECONDS_BETWEEN_EVENTS - await self._seconds_since_uncertain()
+        return Probe(None, min(LONGEST_WAIT, max(0.0, wait)))
+
+    async def _claim_first(self, worker_id: int, *, after: int) -> tuple[DeliveryJob | None, bool]:
+        """Return the first one that can be claimed, and whether there is any that can't be."""
+        is_elsewhere = False
+        while rows := await self._read(after):
+            for row in rows:
+                after = row["id"]
+                if not _is_safe(row["args"]):
+                    continue
+                if row["status"] == Status.TODO.value and await self._claim(after, worker_id):
+                    return _borrowed(row, worker_id), is_elsewhere
+                is_elsewhere = True
+        return None, is_elsewhere
+
+    async def _read(self, after: int) -> list[dict[str, Any]]:
+        return await self._jobs.connector.execute_query_all_async(
+            sql.FIND_SAFE,
+            task=self._task_name,
+            operations=[IDENTIFY.name, TRACK.name],
+            after=after,
+            most=_ROWS_AT_A_TIME,
+        )
+
+    async def _claim(self, job_id: int, worker_id: int) -> bool:
+        try:
+            return bool(
+                await self._jobs.connector.execute_query_all_async(
+                    sql.CLAIM, id=job_id, worker=worker_id
+                )
+            )
+        except UniqueViolation:
+            return False  # another worker has fetched one of its contact in the same moment
+
+    async def _seconds_since_uncertain(self) -> float:
+        row = await self._jobs.connector.execute_query_one_async(
+            sql.SECONDS_SINCE_UNCERTAIN,
+            queue=self._queue,
+            task=self._task_name,
+            but_for=UNCERTAIN,
+        )
+        seconds: float | None = row["seconds"]
+        return SECONDS_BETWEEN_EVENTS if seconds is None else seconds
+
+
+def _is_safe(args: dict[str, Any]) -> bool:
+    try:
+        request = from_stored(args)
+    except (InvalidRequestError, OutboxError):
+        return False
+    return operation_for(request).is_replay_safe(request)
+
+
+def _borrowed(row: dict[str, Any], worker_id: int) -> DeliveryJob:
+    delivery = DeliveryJob(row["args"]["operation"])
+    delivery.job_id, delivery.worker_id = row["id"], worker_id
+    delivery.attempts, delivery.stored_request, delivery.note = row["attempts"], row["args"], {}
+    delivery.excuse()
+    return delivery
