@@ -119,8 +119,9 @@ class _TrioTimeLimit:
     def __enter__(self) -> None:
         import trio.lowlevel  # noqa: PLC0415 - an optional dependency
 
-        self._limited.__enter__()
+        # First, since trio refuses it when it is about to end.
         trio.lowlevel.spawn_system_task(self._watch)
+        self._limited.__enter__()
 
     async def _watch(self) -> None:
         import trio  # noqa: PLC0415 - an optional dependency
