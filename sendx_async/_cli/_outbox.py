@@ -163,12 +163,14 @@ def _stats_as_json(stats: "OutboxStats") -> str:
 
 def _in_words(stats: "OutboxStats") -> str:
     age = "-" if stats.oldest_age is None else f"{stats.oldest_age:.0f} s"
+    silence = stats.silent_for
+    draining = "no" if silence is None else f"yes, last sign of life {silence:.0f} s ago"
     return (
         f"pending     {stats.pending}\n"
         f"dead        {stats.dead}\n"
         f"uncertain   {stats.uncertain}\n"
         f"oldest      {age}\n"
-        f"draining    {'yes' if stats.is_draining else 'no'}\n"
+        f"draining    {draining}\n"
         f"trouble     {stats.trouble or 'none'}"
     )
 

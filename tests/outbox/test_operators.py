@@ -360,7 +360,7 @@ class TestCommand:
                 signal.signal(number, handler)
         assert json.loads(said.splitlines()[0]) == {
             "pending": 0, "dead": 0, "uncertain": 0, "oldest_age": None,
-            "is_draining": False, "trouble": None,
+            "is_draining": False, "trouble": None, "silent_for": None,
         }  # fmt: skip
         assert set(fake_sendx.contacts) == {"jane@example.com"}
 
