@@ -222,7 +222,8 @@ class DrainLoop:
             while not self._stopping.is_set():
                 if await self._acquire():
                     self._journal.tell("draining")
-                    is_done = await self._drain()
+                    async with self._leader_lock.signs_of_life():
+                        is_done = await self._drain()
                     self._leader_lock.release()
                     self._journal.tell("stopped")
                 elif self._until_empty:

@@ -270,6 +270,21 @@ def trouble(connection: sqlite3.Connection) -> str | None:
     return noted
 
 
+def try_to_write(connection: sqlite3.Connection) -> None:
+    """Change what means nothing, which shows whether anything can be changed.
+
+    Raises:
+        sqlite3.Error: It can't.
+    """
+    connection.execute("INSERT OR REPLACE INTO about VALUES('tried', ?)", (time.time(),))
+
+
+def version(connection: sqlite3.Connection) -> int:
+    """Return a number that is another one when others have changed anything."""
+    (number,) = connection.execute("PRAGMA data_version").fetchone()
+    return int(number)
+
+
 def _about(connection: sqlite3.Connection, name: str) -> Any:
     found = connection.execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()
     return None if found is None else found[0]
