@@ -255,7 +255,7 @@ class TestFailures:
 
 
 class TestOutage:
-    @pytest.mark.parametrize("trouble", ["503", "429", "down", "page"])
+    @pytest.mark.parametrize("trouble", ["503", "429", "down", "307", "page"])
     def test_an_outage_is_waited_out_and_shown(
         self,
         *,
