@@ -14,7 +14,6 @@ from sendx_async._core.errors import OutboxError, SendXError
 from sendx_async._core.events import Event
 from sendx_async._core.options import RetryPolicy
 from sendx_async._core.protocol import operation_for
-from sendx_async._policy.failures import FailureClass, classify
 from sendx_async._policy.ordering import Message
 from sendx_async._streams.outcomes import Outcome
 from sendx_async.outbox._journal import ChangedError, Journal, described
@@ -174,9 +173,6 @@ def _failure_of(row: Row, outcome: Outcome) -> Failure | None:
     if error is None:
         return None
     replay_safe = operation_for(outcome.request).is_replay_safe(outcome.request)
-    failure_class = classify(error, replay_safe=replay_safe)
-    if failure_class is FailureClass.DELIVERED:
-        return None
     is_uncertain = error.maybe_delivered and not replay_safe
     return Failure(row, "uncertain" if is_uncertain else "dead", described(error), error.attempts)
 

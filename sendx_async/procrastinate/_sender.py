@@ -223,15 +223,13 @@ class DeliverySender:
             await self._note_trouble(failing, failure_class, error, turn)
             raise self._failed(delivery, "uncertain", f"it may have been applied: {error}")
         delivery.end()
-        if failure_class is FailureClass.DELIVERED:
-            self._note_answer(turn)
-            logger.warning("delivery %d: %s", delivery.job_id, error)
-            return True
         if failure_class is FailureClass.REJECTED:
             self._note_answer(turn)
             tries = min(self._retry.max_retries, _MOST_TRIES_TO_FIND)
             if may_be_found_later(error) and delivery.attempts < tries:
                 raise _later(error, self._backoff(delivery))
+            if error.maybe_delivered and not turn.replay_safe:
+                raise self._failed(delivery, "uncertain", f"it may have been applied: {error}")
             raise self._failed(delivery, "rejected", str(error))
         noted = await self._note_trouble(failing, failure_class, error, turn)
         if failing.failures > self._retry.max_retries:
