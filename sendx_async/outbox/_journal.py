@@ -14,13 +14,13 @@ import anyio.to_thread
 
 from sendx_async._core.errors import OutboxError
 from sendx_async._core.protocol import operation_for
+from sendx_async.outbox import _backlog as backlog
 from sendx_async.outbox import _statements as rows
 from sendx_async.outbox._connection import Database
 from sendx_async.outbox._events import OutboxEvent, OutboxEventKind, tell
 
 ResultT = TypeVar("ResultT")
 
-_ROWS_IN_A_PAGE = 200
 _SECONDS_BETWEEN_FORGETTING = 3600.0
 _DIED = "the process that was sending it ended before it was known whether it was applied"
 
@@ -98,34 +98,32 @@ class Journal:
     async def is_empty(self) -> bool:
         """Return whether nothing waits."""
         return not await self._in_thread(
-            lambda: self._database.read(lambda found: rows.read(found, after=0, most=1))
+            lambda: self._database.read(lambda found: backlog.read(found, after=0, most=1)).rows
         )
 
-    async def read(self, after: int) -> list[rows.Row]:
-        """Return the rows behind a place; those that can't be read are put aside as dead."""
-        while True:
-            page, unreadable = await self._in_thread(functools.partial(self._read, after))
-            self._tell_failures(unreadable)
-            if not page and not after:
-                await self.note_well()  # whatever was in the way of something, there is nothing
-            if page or not unreadable:
-                return page
-            after = unreadable[-1].row.id
+    async def read(self, query: Callable[[sqlite3.Connection], backlog.Page]) -> backlog.Page:
+        """Return what a query finds; requests that can't be read are put aside as dead."""
+        page, unreadable = await self._in_thread(functools.partial(self._read, query))
+        self._tell_failures(unreadable)
+        if not page.last:
+            await self.note_well()  # whatever was in the way of something, there is nothing
+        return page
 
-    def _read(self, after: int) -> tuple[list[rows.Row], list[rows.Failure]]:
-        page = self._database.read(
-            lambda connection: rows.read(connection, after=after, most=_ROWS_IN_A_PAGE)
-        )
+    def _read(
+        self, query: Callable[[sqlite3.Connection], backlog.Page]
+    ) -> tuple[backlog.Page, list[rows.Failure]]:
+        page = self._database.read(query)
         failures = [
             rows.Failure(row, "dead", described(row.error), 0)
-            for row in page
+            for row in page.rows
             if row.error is not None
         ]
         if failures:
             self._database.write(
                 lambda connection: rows.note_failed(connection, failures, now=time.time())
             )
-        return [row for row in page if row.error is None], failures
+        well = [row for row in page.rows if row.error is None]
+        return backlog.Page(well, page.last), failures
 
     def check(self, places: Sequence[int]) -> None:
         """See whether requests are still to be delivered, by this drainer.
