@@ -15,6 +15,7 @@ import anyio.to_thread
 from sendx_async._core.errors import OutboxError
 from sendx_async._core.protocol import operation_for
 from sendx_async.outbox import _backlog as backlog
+from sendx_async.outbox import _older_copy as older_copy
 from sendx_async.outbox import _statements as rows
 from sendx_async.outbox._connection import Database
 from sendx_async.outbox._events import OutboxEvent, OutboxEventKind, tell
@@ -86,6 +87,7 @@ class Journal:
         self._tell_failures(failures)
 
     def _begin(self, connection: sqlite3.Connection) -> list[rows.Failure]:
+        older_copy.refuse_older_copy(connection, self._database.file.path)
         failures = [
             rows.Failure(row, "uncertain", _DIED, 1) for row in rows.interrupted(connection)
         ]
@@ -186,15 +188,19 @@ class Journal:
     async def record(self, delivered: Sequence[rows.Row], failures: Sequence[rows.Failure]) -> None:
         """Write down what became of requests."""
 
-        def record(connection: sqlite3.Connection) -> None:
+        def record(connection: sqlite3.Connection) -> str:
             now = time.time()
             rows.note_delivered(connection, delivered, now=now)
             rows.note_failed(connection, failures, now=now)
             if now >= self._forgets_at:
                 rows.forget_delivered(connection, before=now - self._remember)
                 self._forgets_at = now + _SECONDS_BETWEEN_FORGETTING
+            return older_copy.note_recorded(connection, now=now)
 
-        await self._write(record)
+        def record_and_remember() -> None:
+            older_copy.remember(self._database.file.path, self._database.write(record))
+
+        await self._in_thread(record_and_remember)
         for row in delivered:
             self._marked.discard(row.id)
         self._tell_failures(failures)
