@@ -173,10 +173,8 @@ class RowSource:
             if behind.stopped_at is not None:
                 break
             self._put_in(row)
-            for each in row.contacts:
-                if each in self._behind:
-                    self._behind[each].after = row.id
-                    self._behind[each].stopped_at = None
+            for its in [self._behind[each] for each in row.contacts if each in self._behind]:
+                its.after, its.stopped_at = row.id, None
         else:
             behind.after = page.last
             if page.last == self._after:

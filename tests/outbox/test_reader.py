@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import attrs
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sendx_async import AsyncTrackingClient, IdentifyRequest, TrackRequest
@@ -144,6 +144,7 @@ def with_model(do: Callable[[Model], object]) -> None:
     anyio.run(main)
 
 
+@settings(deadline=None)
 @given(steps=steps, seed=st.integers(0, 1000), most_behind=st.sampled_from([1, 2, 1000]))
 def test_each_row_once_each_contacts_in_order_and_few_of_one(
     steps: list[tuple[Any, ...]], seed: int, most_behind: int

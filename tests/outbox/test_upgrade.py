@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sendx_async import (
@@ -195,6 +195,15 @@ class TestUse:
             drain(outbox, make_client(), retry=QUICK)
         assert "refused@example.com" in fake_sendx.contacts
 
+    def test_what_cannot_be_read_is_put_aside_again(
+        self, path: Path, old: sqlite3.Connection, make_client: MakeClient
+    ) -> None:
+        with Outbox(path) as outbox:
+            drain(outbox, make_client(), retry=QUICK)
+            assert outbox.retry(["0a1b2c3d-11"]) == 1
+            drain(outbox, make_client(), retry=QUICK)
+            assert "0a1b2c3d-11" in {each.delivery_id for each in outbox.failed("dead")}
+
     def test_all_about_a_contact_is_thrown_away(self, path: Path, old: sqlite3.Connection) -> None:
         with Outbox(path) as outbox:
             assert outbox.purge("Jane@example.com") == 5
@@ -263,6 +272,7 @@ requests: st.SearchStrategy[Any] = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(requests)
 def test_a_stored_request_has_the_key_of_the_request(request: AnyRequest) -> None:
     assert key_of_stored(json.dumps(to_stored(request))) == key_of(request)
