@@ -104,7 +104,7 @@ def read_safe(
         "ORDER BY id LIMIT :most",
         {"after": after, "most": most, "excluding": _json(excluding)},
     ).fetchall()
-    return readable(connection, found)
+    return [row for row in readable(connection, found) if row.request is not None]
 
 
 def _json(places: Collection[int]) -> str:

@@ -2,13 +2,13 @@
 
 import hashlib
 import json
+import re
 import sqlite3
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sendx_async._core.errors import InvalidRequestError, OutboxError
 from sendx_async._core.models import AnyRequest
-from sendx_async._core.operations import IDENTIFY, SINGLE_OPERATIONS, TRACK, contacts_of
+from sendx_async._core.operations import contacts_of
 from sendx_async._core.protocol import operation_for
 from sendx_async._core.stored import from_stored
 
@@ -24,10 +24,13 @@ _INDEXES = (
     "CREATE INDEX pending_other_contact ON pending(other_contact) WHERE other_contact IS NOT NULL",
 )
 _ROWS_AT_A_TIME = 1000
-_CONTACT_FIELDS = {
-    operation.name: "email" if operation in (IDENTIFY, TRACK) else "identifier"
-    for operation in SINGLE_OPERATIONS
-}
+# How the stored form of a request begins, up to its contact, if nothing in that is escaped.
+_BEGINNING = re.compile(
+    r'\{"version":1,"operation":"'
+    r'(?:((?:identify|track)_contact)","request":\{"email'
+    r'|(?:track_custom_event|track_revenue_event)","request":\{"identifier)'
+    r'":"([^"\\]*)"'
+)
 
 
 class IndexKey(NamedTuple):
@@ -66,32 +69,14 @@ def key_of(request: AnyRequest) -> IndexKey:
 
 def key_of_stored(stored: str) -> IndexKey | None:
     """Return what a stored request is found by, or None if it can't be read."""
-    try:
-        payload = json.loads(stored)
-    except ValueError:
-        return None
-    return _key_at_a_glance(payload, stored) or _key_of_payload(payload)
-
-
-def _key_at_a_glance(payload: Any, stored: str) -> IndexKey | None:
-    """Return the key of a request that is plain, without reading all of it; a tenth of the time."""
-    try:
-        name = payload["operation"]
-        contact = payload["request"][_CONTACT_FIELDS[name]]
-        is_plain = payload["version"] == 1 and "newEmail" not in payload["request"]
-    except (KeyError, TypeError):
-        return None
-    is_plain = is_plain and "++" not in stored and "--" not in stored
-    if not is_plain or not isinstance(contact, str):
-        return None
-    return IndexKey(hash_of(contact.casefold()), None, name in (IDENTIFY.name, TRACK.name))
-
-
-def _key_of_payload(payload: object) -> IndexKey | None:
-    try:
-        return key_of(from_stored(payload))
-    except (InvalidRequestError, OutboxError):
-        return None
+    beginning = _BEGINNING.match(stored)
+    is_plain = '"newEmail"' not in stored and "++" not in stored and "--" not in stored
+    if beginning and is_plain and stored.endswith("}}"):
+        # A fifth of the time, for a million requests whose file is brought up to date.
+        operation, contact = beginning.groups()
+        return IndexKey(hash_of(contact.casefold()), None, operation is not None)
+    request = request_if_readable(stored)
+    return None if request is None else key_of(request)
 
 
 def request_if_readable(stored: str) -> AnyRequest | None:
@@ -103,7 +88,7 @@ def request_if_readable(stored: str) -> AnyRequest | None:
 
 
 def add_index(connection: sqlite3.Connection) -> None:
-    """Add the contact index to a file of the form 1; a million requests take some seconds.
+    """Add the contact index to a file of the form 1; a million requests take ten seconds or more.
 
     Args:
         connection: In a transaction.
