@@ -110,7 +110,7 @@ class DrainPass:
         delivered: list[Row] = []
         failures: list[Failure] = []
         for outcome in outcomes:
-            row = self._source.rows.pop(outcome.index)
+            row = self._source.take_out(outcome.index)
             failure = _failure_of(row, outcome)
             if failure is None:
                 delivered.append(row)

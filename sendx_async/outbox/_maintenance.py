@@ -2,16 +2,17 @@
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 
 import attrs
 
 from sendx_async._core.errors import OutboxError
+from sendx_async.outbox import _contact_index as index
 from sendx_async.outbox import _statements as rows
 from sendx_async.outbox._connection import Database, explained
 from sendx_async.outbox._leader import silence_of_leader
 
-_TABLES = ("pending", "failed")
 _SECONDS_OF_SILENCE = 30.0  # from then on it is trouble; six signs of life are missing then
 
 
@@ -127,7 +128,7 @@ def purge(database: Database, contact: str) -> int:
     Raises:
         OutboxError: The file can't be used, or somebody reads what should be overwritten.
     """
-    count = sum(_purge(database, table, contact) for table in _TABLES)
+    count = sum(_purge(database, table, contact) for table in ("pending", "failed"))
     # The log holds what was thrown away, too, until it is empty; who reads it keeps it.
     if database.read(_empty_the_log):
         raise OutboxError(
@@ -139,29 +140,15 @@ def purge(database: Database, contact: str) -> int:
 
 def _purge(database: Database, table: str, contact: str) -> int:
     # Looked for without keeping others from writing, which would be for long where there is much.
-    places: list[int] = []
-    last = 0
-    while True:
-        found, seen = database.read(_finder(table, contact, after=last))
-        if seen is None:
-            break
-        places += found
-        last = seen
+    found = partial(index.find_unindexed, table=table, contact=contact)
+    early, last = database.read(partial(found, after=0))
 
     def throw_away(connection: sqlite3.Connection) -> int:
-        late, seen = rows.find_about(connection, table, contact, after=last)
-        while seen is not None:  # what has come since
-            places.extend(late)
-            late, seen = rows.find_about(connection, table, contact, after=seen)
-        return rows.delete(connection, table, places)
+        late, _ = found(connection, after=last)  # what has come since
+        known = index.find_indexed(connection, contact) if table == "pending" else []
+        return rows.delete(connection, table, [*early, *late, *known])
 
     return database.write(throw_away)
-
-
-def _finder(
-    table: str, contact: str, *, after: int
-) -> Callable[[sqlite3.Connection], tuple[list[int], int | None]]:
-    return lambda connection: rows.find_about(connection, table, contact, after=after)
 
 
 def _empty_the_log(connection: sqlite3.Connection) -> bool:
