@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sendx_async import CustomEventRequest, IdentifyRequest, TrackRequest
 from sendx_async.outbox import Outbox
+from sendx_async.outbox._contact_index import key_of_stored
 
 FIRST = "jane.smith0@company.com"
 
@@ -56,9 +57,18 @@ def fill(path: Path, payload: str, count: int) -> None:
     name, _, domain = FIRST.rpartition("0@")
     before, after = payload.split(FIRST)
     now = time.time()
-    rows = ((now, f"{before}{name}{number}@{domain}{after}") for number in range(count))
+
+    def row(number: int) -> tuple[object, ...]:
+        stored = f"{before}{name}{number}@{domain}{after}"
+        return now, stored, *(key_of_stored(stored) or ())
+
+    rows = map(row, range(count))
     with connected(path) as connection:
         connection.execute("BEGIN IMMEDIATE")
-        connection.executemany("INSERT INTO pending(put_at, payload) VALUES(?, ?)", rows)
+        connection.executemany(
+            "INSERT INTO pending(put_at, payload, contact, other_contact, is_safe) "
+            "VALUES(?, ?, ?, ?, ?)",
+            rows,
+        )
         connection.execute("COMMIT")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

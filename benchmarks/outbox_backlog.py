@@ -1,10 +1,11 @@
 """Whether an outbox is as fast with 1,000,000 waiting requests as with 1,000.
 
 Putting and `stats` are timed as anyone calls them. The drainer's next fetch is a page of 200 rows
-as the drainer's thread reads them, `_rows.read`, at places all over the file. Its start is the time
-from entering `Outbox.draining` until a server, which refuses everything, has the first request. A
-first put is made in a new process, after its imports. What is put is deleted again, so that the
-sizes stay as they are. Processor time of the drainer's start is that of its event loop's thread.
+as the drainer's thread reads them, `_backlog.read`, at places all over the file. Its start is the
+time from entering `Outbox.draining` until a server, which refuses everything, has the first
+request. A first put is made in a new process, after its imports. What is put is deleted again, so
+that the sizes stay as they are. Processor time of the drainer's start is that of its event loop's
+thread.
 
 The files are filled by SQL, with the rows that putting would have stored. They are in TMPDIR, some
 300 MB, and have been read before, so that what the system keeps in memory comes from there.
@@ -27,7 +28,7 @@ from _outboxes import connected, directory, fill, payload_of
 
 from sendx_async import AsyncTrackingClient
 from sendx_async.outbox import Outbox
-from sendx_async.outbox import _statements as rows
+from sendx_async.outbox import _backlog as backlog
 from sendx_async.testing import FakeSendX
 
 FEW = 1_000
@@ -93,10 +94,10 @@ def fetch(file: File) -> Cost:
 
         def read() -> None:
             for number in range(PLACES):
-                page = rows.read(connection, after=number * step, most=IN_A_PAGE)
-                assert len(page) == IN_A_PAGE, "or it is no page any more"
+                page = backlog.read(connection, after=number * step, most=IN_A_PAGE)
+                assert len(page.rows) == IN_A_PAGE, "or it is no page any more"
 
-        rows.read(connection, after=0, most=IN_A_PAGE)
+        backlog.read(connection, after=0, most=IN_A_PAGE)
         return timed(read, PLACES)
 
 

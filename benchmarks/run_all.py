@@ -26,6 +26,7 @@ BENCHMARKS = {
     "outbox_put": "Putting a request into an outbox",
     "outbox_drain": "Draining an outbox: 8 requests at once",
     "outbox_backlog": "An outbox in which 1,000,000 requests wait, and one with 1,000",
+    "outbox_contacts": "One contact among many in an outbox",
     "postgres_blocked_heads": "Procrastinate: a fetch while many jobs wait for others",
 }
 

@@ -139,6 +139,11 @@ def test_an_old_pickle_of_an_error_brings_all_it_knew() -> None:
     assert (error.call_id, error.retry_after, error.body) == ("0123456789abcdef", 1.5, b"{}")
 
 
+def test_an_old_pickle_of_an_outbox_has_no_sign_of_life() -> None:
+    stats = pickle.loads(base64.b64decode(OLD_PICKLES["outbox.OutboxStats"]))
+    assert (stats.is_draining, stats.silent_for) == (True, None)
+
+
 def test_dir_shows_the_public_names() -> None:
     assert dir(sendx_async) == sorted(sendx_async.__all__)
 

@@ -1,9 +1,8 @@
 """One attempt of a call: the HTTP request, and what came of it as an answer or as an error."""
 
-import asyncio
+import time
 from typing import Any
 
-import anyio
 import httpx
 
 from sendx_async._core.errors import (
@@ -14,7 +13,7 @@ from sendx_async._core.errors import (
     TransportError,
 )
 from sendx_async._core.settings import Settings
-from sendx_async._runtime.loops import is_asyncio
+from sendx_async._runtime.time_limit import time_limit
 from sendx_async._transport.borrowed import read_response
 from sendx_async._transport.exchange import EXCHANGE, Exchange, RawAnswer, Target
 
@@ -41,15 +40,17 @@ async def attempt(
     Args:
         http: The client that sends.
         request: As `build_request` made it.
-        limit: Seconds that everything may take, the wait for a free connection included.
+        limit: Seconds that everything may take, the wait for a free connection included; with none
+            left nothing is sent.
     """
     exchange: Exchange = request.extensions[EXCHANGE]
+    exchange.ends = time.monotonic() + limit
+    if limit <= 0:
+        exchange.sent = False
+        return _timed_out(exchange, "in time")
     try:
-        # asyncio's own timeout costs half of a cancel scope, and every call needs one.
-        if is_asyncio():
-            async with asyncio.timeout(limit):
-                return await _send(http, request, exchange)
-        with anyio.fail_after(limit):
+        # What was not sent can't have been answered, and is not to be sent that late.
+        with time_limit(limit, may_have_ended=lambda: exchange.sent):
             return await _send(http, request, exchange)
     except (httpx.RequestError, httpx.InvalidURL) as error:
         if exchange.head is not None and exchange.head.is_redirect():

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-import anyio
+import anyio.lowlevel
 import attrs
 
 from sendx_async._calls.call import Answer, Call, Earlier, deadline_exceeded
@@ -25,6 +25,7 @@ from sendx_async._core.operations import (
 )
 from sendx_async._policy.failures import FailureClass, classify, is_endpoint_missing
 from sendx_async._runtime.loops import current_loop
+from sendx_async._runtime.time_limit import TURNS
 
 _FIRST_GUESS = 0.25  # seconds that an answer usually takes
 _SHORTEST_HOLD, _LONGEST_HOLD = 0.05, 1.0
@@ -166,6 +167,10 @@ class Batcher:
             self._leave(line)
         if ticket.outcome is None:
             await self._until(ticket.answered, ticket.ends)
+        turns = 2 * TURNS  # for the call that it shares to be over, too
+        while turns and ticket.outcome is None and ticket.earlier().maybe_delivered:
+            turns -= 1
+            await anyio.lowlevel.checkpoint()
         if ticket.outcome is None:
             earlier = ticket.earlier()
             error = deadline_exceeded(ticket.ends - ticket.began, None)

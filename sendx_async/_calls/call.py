@@ -231,6 +231,7 @@ class Call(Generic[ResponseT]):
             error.headers = raw.header_texts()
             return error
         except ApiError as error:
+            error.headers = headers or raw.header_texts()
             error.args = tuple(map(secret.redact_text, error.args))
             error.message = error.message and secret.redact_text(error.message)
             return error

@@ -36,7 +36,7 @@ _WRONG_HERE = (
     OutboxError,
     AuthenticationError,
     PermissionDeniedError,
-    # It was delivered, though most likely not to SendX: sending it again later is no cure.
+    # Something answers in SendX's place: sending it again later is hardly a cure.
     ResponseDecodeError,
 )
 _TOO_SOON = {408, 425, 429}

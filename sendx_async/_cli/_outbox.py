@@ -92,8 +92,12 @@ def drain(
         client = make_client(base_url=base_url, rate=rate, timeout=timeout)
         outbox = Outbox(file)
         try:
-            if outbox.stats().is_draining:
-                tell(f"Another process drains {file}: this one waits for its turn.")
+            silence = outbox.stats().silent_for
+            if silence is not None:
+                tell(
+                    f"Another process drains {file}, {_last_sign(silence)}: this one waits for its "
+                    "turn."
+                )
             _log_to_stderr()
             if until_empty:
                 stopped_by = run_in_loop(lambda: _drain_until_empty(outbox, client, concurrency))
@@ -109,6 +113,10 @@ def drain(
 
 def _what_is_left(stats: "OutboxStats") -> str:
     return f"Stopped. {stats.pending} wait, {stats.dead} are dead, {stats.uncertain} uncertain."
+
+
+def _last_sign(silence: float) -> str:
+    return f"last sign of life {silence:.0f} s ago"
 
 
 def _log_to_stderr() -> None:
@@ -163,12 +171,14 @@ def _stats_as_json(stats: "OutboxStats") -> str:
 
 def _in_words(stats: "OutboxStats") -> str:
     age = "-" if stats.oldest_age is None else f"{stats.oldest_age:.0f} s"
+    silence = stats.silent_for
+    draining = "no" if silence is None else f"yes, {_last_sign(silence)}"
     return (
         f"pending     {stats.pending}\n"
         f"dead        {stats.dead}\n"
         f"uncertain   {stats.uncertain}\n"
         f"oldest      {age}\n"
-        f"draining    {'yes' if stats.is_draining else 'no'}\n"
+        f"draining    {draining}\n"
         f"trouble     {stats.trouble or 'none'}"
     )
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Generator
 from typing import Any, TextIO
 
-from sendx_async._core.errors import ApiError, ResponseDecodeError, SendXError
+from sendx_async._core.errors import ApiError, SendXError
 
 PIPE_CLOSED = 141
 """The exit code if nobody reads the output any more, as shells have it for SIGPIPE."""
@@ -91,8 +91,7 @@ def error_in_words(error: SendXError) -> str:
     sentences = [str(error).rstrip(".") or type(error).__name__]
     if isinstance(error, ApiError) and error.retry_after is not None:
         sentences.append(f"It asks to wait {error.retry_after:g} s")
-    # A success that can't be read says so itself.
-    if error.maybe_delivered and not isinstance(error, ResponseDecodeError):
+    if error.maybe_delivered:
         sentences.append(
             "SendX may have applied it all the same: look there before you send it again"
         )

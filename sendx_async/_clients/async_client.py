@@ -182,7 +182,7 @@ class AsyncTrackingClient:
             ApiError: SendX refused it, or failed; the class says which.
             TransportError: No answer came back.
             DeadlineExceeded: The call took too long.
-            ResponseDecodeError: It was delivered, but the answer can't be read.
+            ResponseDecodeError: What answered with success can't be SendX.
             ClientClosedError: The client is closed.
             ConfigurationError: A value for this call is out of range.
             TypeError: An option for this call has no such name.

@@ -33,7 +33,7 @@ def converter() -> cattrs.Converter:
     """Return the converter, made at the first call.
 
     It unstructures requests to their JSON objects; structures requests from a mapping with
-    snake_case or wire names (an unknown key is refused) and responses from any JSON value.
+    snake_case or wire names (an unknown key is refused) and responses from any JSON object.
     """
     made = cattrs.Converter()
     for request in _REQUESTS:
@@ -140,11 +140,9 @@ def _unknown(key: object, fields: set[str]) -> str:
     return f"{shown!r} is not a field: {hint} fields that this version doesn't know go in extra"
 
 
-def _from_answer(answer: Any, kind: Callable[..., ModelT]) -> ModelT:
-    """Make a response of any JSON value: tolerant, since the request was accepted already."""
-    if not isinstance(answer, dict):
-        return kind(data=answer)
-    rest = cast("dict[str, Any]", answer).copy()
+def _from_answer(answer: dict[str, Any], kind: Callable[..., ModelT]) -> ModelT:
+    """Make a response of any JSON object: tolerant, since the request was accepted already."""
+    rest = answer.copy()
     return kind(
         status=_as_text(rest.pop("status", None)),
         message=_as_text(rest.pop("message", None)),

@@ -13,7 +13,7 @@ SendXError
 ├── NotSentError                  a stream ended before it sent this request
 ├── OutboxError                   an outbox can't keep, or can't give, a request
 │   └── OutboxFullError           it holds as many as it may
-├── ResponseDecodeError           a success whose body can't be read: it was delivered
+├── ResponseDecodeError           a 2xx that SendX can't have written: nobody knows
 └── ApiError                      the server refused, or failed
     ├── BadRequestError           400
     ├── AuthenticationError       401
@@ -22,7 +22,8 @@ SendXError
     ├── ConflictError             409
     ├── UnprocessableEntityError  422
     ├── RateLimitError            429
-    └── ServerError               500 and above
+    ├── ServerError               500 and above
+    └── ReportedFailureError      a 2xx whose body says that it failed
 
 Errors are plain data: they survive pickle and ``copy.deepcopy``, hold neither the request nor the
 API key, and their text shows no e-mail address.
@@ -181,7 +182,10 @@ class _AnswerError(SendXError):
 
 
 class ResponseDecodeError(_AnswerError):
-    """SendX answered with success, but the body can't be read: the request was delivered.
+    """An answer of success whose body is no JSON object, so SendX can't have written it.
+
+    A filter, a login or a wrong ``base_url`` answers like that. Whether the request came to SendX
+    all the same nobody knows, so ``maybe_delivered`` is True.
 
     Attributes:
         status_code: The HTTP status, 200 to 299.
@@ -191,7 +195,7 @@ class ResponseDecodeError(_AnswerError):
 
 
 class ApiError(_AnswerError):
-    """SendX, or a proxy before it, refused the request or failed.
+    """SendX, or a proxy before it, refused the request or failed, or says that it did.
 
     Attributes:
         status_code: The HTTP status.
@@ -271,6 +275,14 @@ class RateLimitError(ApiError):
 
 class ServerError(ApiError):
     """HTTP 500 and above: the server, or a proxy before it, failed."""
+
+
+class ReportedFailureError(ApiError):
+    """HTTP 2xx with a body that reports a failure, such as ``{"status": "error"}``.
+
+    Of what was sent SendX may have applied a part, or all: ``maybe_delivered`` is True. A request
+    for several contacts that is answered with 207 is one, too.
+    """
 
 
 _BY_STATUS: Mapping[int, type[ApiError]] = {

@@ -3,13 +3,19 @@
 import itertools
 import json
 import math
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar, cast
 
 from sendx_async._core.converter import converter
-from sendx_async._core.errors import InvalidRequestError, ResponseDecodeError, api_error_class
+from sendx_async._core.errors import (
+    InvalidRequestError,
+    ReportedFailureError,
+    ResponseDecodeError,
+    api_error_class,
+)
 from sendx_async._core.operations import (
     CUSTOM_EVENT,
     IDENTIFY,
@@ -24,6 +30,7 @@ from sendx_async._core.validation import type_name
 RequestT = TypeVar("RequestT")
 ResponseT = TypeVar("ResponseT")
 
+_MULTI_STATUS = 207
 _UNAVAILABLE = 503
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _TO_JSON = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
@@ -35,6 +42,10 @@ _HINTS: Mapping[int, str] = {
     404: "The contact is unknown to SendX, or base_url is wrong.",
     429: "Send less at a time, or set rate.",
 }
+# What an answer of success says that isn't one. SendX's own words for success are "200", "OK" and
+# "success"; everything that isn't listed here is left alone.
+_FAILED_STATUS = re.compile(r"error|fail(?:ed|ure)?|partial|[45]\d\d", re.IGNORECASE)
+_FAILURES = ("error", "errors", "failed", "failures")
 
 
 def make_request(operation: Operation[RequestT, Any], given: Any) -> RequestT:
@@ -115,39 +126,44 @@ def decode(
 
     Args:
         operation: What was asked for.
-        status_code: The HTTP status; every 2xx is a success, since documents disagree on which.
+        status_code: The HTTP status; every 2xx is a success, since documents disagree on which,
+            unless the body says otherwise.
         headers: The answer's headers, names in lower case.
         body: The answer's body; None if it could not be decompressed.
         now: Unix seconds, to make sense of a ``Retry-After`` that is a date.
 
     Raises:
-        ResponseDecodeError: A success with a body that isn't JSON.
+        ResponseDecodeError: A success with a body that is neither empty nor a JSON object.
+        ReportedFailureError: A success whose body reports a failure.
         ApiError: Any other status; the class says which.
     """
-    succeeded = 200 <= status_code < 300  # noqa: PLR2004 - the definition of a 2xx
-    answer: object = None
-    is_readable = body is not None
+    answer = _parsed(body)
     body = body or b""
-    try:
-        text = body.removeprefix(_BYTE_ORDER_MARK).decode()
-        answer = {} if not text or text.isspace() else json.loads(text)
-    except (ValueError, RecursionError):
-        is_readable = False
-    if succeeded:
-        if not is_readable:
+    if 200 <= status_code < 300:  # noqa: PLR2004 - the definition of a 2xx
+        if not isinstance(answer, dict):
             raise ResponseDecodeError(
-                f"SendX answered with HTTP {status_code}, so the request was delivered, but the "
-                "body is not JSON: does base_url lead to SendX itself?",
+                f"what answered with HTTP {status_code} can't be SendX, since the body is no JSON "
+                "object: check base_url, and what is between you and SendX",
                 status_code=status_code,
                 headers=headers,
                 body=body,
                 maybe_delivered=True,
             )
-        return converter().structure(answer, operation.gives)
+        fields = cast("dict[str, Any]", answer)
+        if not _reports_failure(operation, status_code, fields):
+            return converter().structure(fields, operation.gives)
+        raise ReportedFailureError(
+            _message_of(fields, "error", "errors", "message"),
+            status_code=status_code,
+            headers=headers,
+            body=body,
+            maybe_delivered=True,
+            hint="The answer reports a failure, of all or of a part of the request.",
+        )
     retry_after = parse_retry_after(headers.get("retry-after"), headers.get("date"), now=now)
     refused = status_code < 500 or (status_code == _UNAVAILABLE and retry_after is not None)  # noqa: PLR2004 - the definition of a 5xx
     raise api_error_class(status_code)(
-        _message_of(answer),
+        _message_of(answer, "message", "error", "errors"),
         status_code=status_code,
         headers=headers,
         body=body,
@@ -163,15 +179,51 @@ def _redirect_hint(status_code: int) -> str:
     return ""
 
 
-def _message_of(answer: object) -> str | None:
+def _parsed(body: bytes | None) -> object:
+    """Return the JSON value of a body, ``{}`` if it is empty, and None if it can't be read."""
+    if body is None:
+        return None
+    try:
+        text = body.removeprefix(_BYTE_ORDER_MARK).decode()
+        return {} if not text or text.isspace() else json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _reports_failure(
+    operation: Operation[Any, Any], status_code: int, fields: Mapping[str, Any]
+) -> bool:
+    """Return whether an answer of success says that the request, or a part of it, has failed."""
+    if _says_failure(fields):
+        return True
+    if not operation.takes_several:
+        return False
+    # Nothing is known of how an answer names each contact's result, and 207 is for when they
+    # differ. A batch that is sent again one by one costs little; a lost contact can't be seen.
+    return status_code == _MULTI_STATUS or any(
+        isinstance(part, dict) and _says_failure(cast("dict[str, Any]", part))
+        for value in fields.values()
+        for part in (cast("Sequence[Any]", value) if isinstance(value, list) else [value])
+    )
+
+
+def _says_failure(fields: Mapping[str, Any]) -> bool:
+    status = fields.get("status")
+    return (
+        (isinstance(status, (str, int)) and _FAILED_STATUS.fullmatch(str(status)) is not None)
+        or fields.get("success") is False
+        or any(map(fields.get, _FAILURES))
+    )
+
+
+def _message_of(answer: object, *names: str) -> str | None:
     """Find the server's words in any of the shapes that SendX is known to use for errors."""
     if not isinstance(answer, Mapping):
         return None
     fields = cast("Mapping[str, Any]", answer)
-    error = fields.get("error")
-    if isinstance(error, Mapping):
-        error = cast("Mapping[str, Any]", error).get("message")
-    for text in (fields.get("message"), error):
+    for value in map(fields.get, names):
+        first = cast("Sequence[Any]", value)[0] if value and isinstance(value, list) else value
+        text = cast("dict[str, Any]", first).get("message") if isinstance(first, dict) else first
         if isinstance(text, str) and text:
             return text
     return None

@@ -2,7 +2,7 @@
 
 import math
 
-from sendx_async._core.errors import RateLimitError, SendXError
+from sendx_async._core.errors import RateLimitError, ResponseDecodeError, SendXError
 from sendx_async._core.options import RetryPolicy
 from sendx_async._policy.adaptive_rate import AdaptiveRate
 from sendx_async._policy.circuit_breaker import (
@@ -150,6 +150,8 @@ class Admission:
                 self._halts += 1
             retry_after = min(LONGEST_HALT, SHORTEST_HALT * 2.0 ** (self._halts - 1))
             failing, failure_class = FailureHistory(""), FailureClass.OUTAGE  # it is nobody's fault
+        elif isinstance(error, ResponseDecodeError):
+            failure_class = FailureClass.OUTAGE  # whatever became of this request, as SendX is away
         noted = self._breaker.fail(
             failing, failure_class, retry_after=retry_after, jitter=jitter, begun=begun, now=now
         )

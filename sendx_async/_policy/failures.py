@@ -53,7 +53,6 @@ def _is_told_to_wait(error: ApiError) -> bool:
 class FailureClass(enum.Enum):
     """What a failed attempt means for its request."""
 
-    DELIVERED = "it was applied, only the answer can't be read"
     REJECTED = "it can never succeed"
     UNCERTAIN = "it may have been applied, and must not be sent twice"
     AGAIN = "send it again: this request, or all of SendX, is in trouble"
@@ -80,7 +79,8 @@ def classify(error: SendXError, *, replay_safe: bool) -> FailureClass:
     if isinstance(error, _HALTING):
         return FailureClass.HALT
     if isinstance(error, ResponseDecodeError):
-        return FailureClass.DELIVERED
+        # What has answered in SendX's place may have handed the request on to it.
+        return FailureClass.OUTAGE if replay_safe else FailureClass.UNCERTAIN
     certainty = certainty_of(error)
     if certainty is Certainty.UNKNOWN:
         return FailureClass.AGAIN if replay_safe else FailureClass.UNCERTAIN

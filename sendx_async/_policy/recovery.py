@@ -192,12 +192,12 @@ class Recovery:
         failure_class = classify(error, replay_safe=messages[0].replay_safe)
         if failure_class is FailureClass.HALT:
             return Decision(NextStep.STOP)
-        if failure_class not in {FailureClass.REJECTED, FailureClass.DELIVERED}:
+        if failure_class is not FailureClass.REJECTED:
             return self._after_trouble(
                 messages, failure_class, error, jitter=jitter, begun=begun, now=now
             )
         ends_outage = self._note_reaction(messages, begun=begun, now=now)
-        if len(messages) == 1 or failure_class is FailureClass.DELIVERED:
+        if len(messages) == 1:
             first = messages[0]
             if self._is_outbox and may_be_found_later(error) and self._may_find(first):
                 wait = self._backoff(first, jitter)

@@ -7,6 +7,7 @@ from sendx_async._core.errors import (
     ApiError,
     NotSentError,
     OutageError,
+    ResponseDecodeError,
     ResponseLost,
     SendXError,
 )
@@ -38,13 +39,16 @@ class StreamReport:
         self, kind: EventKind, error: SendXError | None = None, *, delay: float | None = None
     ) -> None:
         """Tell that everything pauses because of an error, or goes on."""
+        status_code = None
+        if isinstance(error, (ApiError, ResponseDecodeError)):
+            status_code = error.status_code
         event = Event(
             kind=kind,
             operation=self._rules.name,
             call_id=self._id,
             attempt=self.attempts,
             elapsed=self._clock.monotonic() - self._began,
-            status_code=error.status_code if isinstance(error, ApiError) else None,
+            status_code=status_code,
             error=None if error is None else type(error).__name__,
             delay=delay,
         )

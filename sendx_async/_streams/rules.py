@@ -14,8 +14,8 @@ from sendx_async._policy.ordering import Message
 
 _SECONDS_TO_FINISH = 1.0
 _SECONDS_TO_FINISH_AN_OUTBOX = 30.0  # a request that is cut off may have to be put aside
-# The outcomes of an outbox are always taken: more room keeps a contact with much to be sent, one
-# after the other, from filling it and so holding up all others.
+# The outcomes of an outbox are always taken. It reads few of one contact ahead, so that it takes a
+# hundred contacts with much to be sent, one after the other, to fill this and so hold up others.
 _MOST_READ_FROM_AN_OUTBOX = 2000
 
 

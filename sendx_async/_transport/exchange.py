@@ -1,6 +1,7 @@
 """One exchange with SendX: where a request goes, what came back, and the record of both."""
 
 import contextlib
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from typing import Any, cast
 
@@ -89,6 +90,7 @@ class Exchange:
 
     Attributes:
         target: Where the request goes.
+        ends: When the time for it is over, by `time.monotonic`.
         sent: Whether any byte of the request may have left.
         answer: The complete answer, from our own transport. Another transport leaves it None: then
             httpx's response is the answer.
@@ -97,6 +99,7 @@ class Exchange:
     """
 
     target: Target
+    ends: float = attrs.field(default=math.inf, kw_only=True)
     sent: bool = False
     answer: RawAnswer | None = None
     head: RawAnswer | None = None

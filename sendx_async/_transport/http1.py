@@ -55,6 +55,9 @@ class Connection:
         """
         timeout: dict[str, float | None] = request.extensions["timeout"]
         stream = self._stream or await self._connect(timeout["connect"])
+        if time.monotonic() > exchange.ends:
+            # Its time ended while the loop was blocked; sent now, nobody would wait for the answer.
+            raise httpcore.ConnectTimeout("the event loop was blocked")
         exchange.sent = True
         # A server may refuse a request before it has read it all, and say why: read that.
         with contextlib.suppress(httpcore.WriteError):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 import httpcore
 
 from sendx_async._runtime.loops import is_asyncio
+from sendx_async._runtime.time_limit import AsyncioTimeLimit
 from sendx_async._transport.stream import AsyncioStream
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
             httpcore.ConnectError: The name is unknown, or no address of it can be reached.
         """
         try:
-            async with asyncio.timeout(timeout):
+            with AsyncioTimeLimit(timeout):
                 sock = await _open_first_socket(
                     host, port, local_address=local_address, options=tuple(socket_options or ())
                 )

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import httpcore
 
+from sendx_async._runtime.time_limit import AsyncioTimeLimit
+
 if TYPE_CHECKING:
     import ssl
 
@@ -73,7 +75,7 @@ class AsyncioStream(httpcore.AsyncNetworkStream, asyncio.Protocol):
                 await waiter
             else:
                 try:
-                    async with asyncio.timeout(timeout):
+                    with AsyncioTimeLimit(timeout):
                         await waiter
                 except TimeoutError as error:
                     raise httpcore.ReadTimeout(f"Nothing arrived in {timeout} s.") from error
@@ -105,7 +107,7 @@ class AsyncioStream(httpcore.AsyncNetworkStream, asyncio.Protocol):
         self._transport.write(buffer[:_PIECE])
         if self._writing_paused or len(buffer) > _PIECE:
             try:
-                async with asyncio.timeout(timeout):
+                with AsyncioTimeLimit(timeout):
                     await self._write_rest(memoryview(buffer)[_PIECE:])
             except TimeoutError as error:
                 raise httpcore.WriteTimeout(
@@ -170,7 +172,7 @@ class AsyncioStream(httpcore.AsyncNetworkStream, asyncio.Protocol):
             self._abort()
             raise ValueError("server_hostname is missing: the certificate is checked against it")
         try:
-            async with asyncio.timeout(timeout):
+            with AsyncioTimeLimit(timeout):
                 encrypted = await self._loop.start_tls(
                     transport, self, ssl_context, server_hostname=server_hostname
                 )

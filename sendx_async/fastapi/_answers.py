@@ -28,6 +28,7 @@ from sendx_async._core.errors import (
     OutboxError,
     PermissionDeniedError,
     RateLimitError,
+    ReportedFailureError,
     ResponseDecodeError,
     SendXError,
     ServerError,
@@ -75,6 +76,7 @@ _ANSWERS: dict[type[SendXError], _Answer] = {
     TransportError: _FAILED,
     DeadlineExceeded: _LATE,
     ResponseDecodeError: _FAILED,
+    ReportedFailureError: _FAILED,
     OutageError: _AWAY,
     NotSentError: _AWAY,
     ClientClosedError: _AWAY,
@@ -98,7 +100,7 @@ def add_sendx_error_handlers(app: FastAPI) -> None:
     | ``OutboxError``, ``OutboxFullError`` | 503 | nothing was stored |
     | ``AttemptTimeout``, ``DeadlineExceeded`` | 504 | |
     | other ``ServerError`` and ``TransportError``, ``ResponseLost`` | 502 | |
-    | ``ResponseDecodeError`` | 502 | |
+    | ``ResponseDecodeError``, ``ReportedFailureError`` | 502 | |
     | ``AuthenticationError``, ``PermissionDeniedError`` | 502 | logged as an error |
     | ``NotFoundError``, any other ``ApiError`` | 502 | logged as an error |
     | ``ConfigurationError``, ``SendXError`` itself | 500 | raised on, to be logged |

@@ -160,16 +160,7 @@ class Database:
         if isinstance(error, OSError):
             reason = error.strerror or str(error)
             return OutboxError(f"the outbox {self.file.path} can't be opened: {reason}")
-        text = mask_addresses(str(error))
-        if "locked" in text:
-            hint = ": another process keeps it locked"
-        elif "full" in text:
-            hint = ": make room on its disk"
-        elif "readonly" in text or "unable to open" in text:
-            hint = ": this process needs to write to the file and to its directory"
-        else:
-            hint = ""
-        return OutboxError(f"the outbox {self.file.path} can't be used, SQLite says {text!r}{hint}")
+        return OutboxError(f"the outbox {self.file.path} can't be used, {explained(error)}")
 
     # Around a fork
 
@@ -193,6 +184,20 @@ class Database:
             self._connection = None
         self._user = self._held_by = 0
         self.lock = threading.Lock()
+
+
+def explained(error: sqlite3.Error) -> str:
+    """Return what SQLite says, without addresses, and what to do about it."""
+    text = mask_addresses(str(error))
+    if "locked" in text:
+        hint = ": another process keeps it locked"
+    elif "full" in text:
+        hint = ": make room on its disk"
+    elif "readonly" in text or "unable to open" in text:
+        hint = ": this process needs to write to the file and to its directory"
+    else:
+        hint = ""
+    return f"SQLite says {text!r}{hint}"
 
 
 _DATABASES: weakref.WeakSet[Database] = weakref.WeakSet()

@@ -7,7 +7,8 @@ import attrs
 
 from sendx_async._core.errors import OutboxError
 from sendx_async._core.models import AnyRequest
-from sendx_async.outbox._statements import FailureKind, name_of, request_if_readable
+from sendx_async.outbox._contact_index import key_of_stored, request_if_readable, set_keys
+from sendx_async.outbox._statements import FailureKind, name_of
 
 _LONGEST_NUMBER = 19  # digits, of a place
 
@@ -101,9 +102,15 @@ def put_back(connection: sqlite3.Connection, places: Iterable[int]) -> None:
     """Put what was put aside behind all that waits; it keeps its delivery id."""
     prefix = f"{name_of(connection)}-"
     for place in places:
-        connection.execute(
+        done = connection.execute(
             "INSERT INTO pending(put_at, payload, given_id, digest) "
             "SELECT put_at, payload, coalesce(given_id, ? || id), digest FROM failed WHERE id = ?",
             (prefix, place),
         )
+        (stored,) = connection.execute(
+            "SELECT payload FROM failed WHERE id = ?", (place,)
+        ).fetchone()
+        key = key_of_stored(stored)
+        if key is not None:
+            set_keys(connection, [(done.lastrowid or 0, key)])
         connection.execute("DELETE FROM failed WHERE id = ?", (place,))

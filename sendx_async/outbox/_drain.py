@@ -15,7 +15,6 @@ from sendx_async._core.events import Event
 from sendx_async._core.models import AnyRequest
 from sendx_async._core.options import RetryPolicy
 from sendx_async._core.protocol import operation_for
-from sendx_async._policy.failures import FailureClass, classify
 from sendx_async._policy.ordering import PROBE, Message
 from sendx_async._streams.outcomes import Outcome
 from sendx_async.outbox._journal import ChangedError, Journal, described
@@ -113,7 +112,7 @@ class DrainPass:
         delivered: list[Row] = []
         failures: list[Failure] = []
         for outcome in outcomes:
-            row = self._source.rows.pop(outcome.index)
+            row = self._source.take_out(outcome.index)
             failure = _failure_of(row, outcome)
             if failure is None:
                 delivered.append(row)
@@ -189,9 +188,6 @@ def _failure_of(row: Row, outcome: Outcome) -> Failure | None:
     if error is None:
         return None
     replay_safe = operation_for(outcome.request).is_replay_safe(outcome.request)
-    failure_class = classify(error, replay_safe=replay_safe)
-    if failure_class is FailureClass.DELIVERED:
-        return None
     is_uncertain = error.maybe_delivered and not replay_safe
     return Failure(row, "uncertain" if is_uncertain else "dead", described(error), error.attempts)
 
@@ -237,7 +233,8 @@ class DrainLoop:
             while not self._stopping.is_set():
                 if await self._acquire():
                     self._journal.tell("draining")
-                    is_done = await self._drain()
+                    async with self._leader_lock.signs_of_life():
+                        is_done = await self._drain()
                     self._leader_lock.release()
                     self._journal.tell("stopped")
                 elif self._until_empty:

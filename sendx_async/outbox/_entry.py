@@ -10,6 +10,7 @@ from sendx_async._core.errors import InvalidRequestError
 from sendx_async._core.protocol import make_request, operation_for
 from sendx_async._core.stored import stamped, to_stored
 from sendx_async._core.validation import type_name
+from sendx_async.outbox._contact_index import IndexKey, key_of
 
 _TO_JSON = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 _TO_SORTED_JSON = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
@@ -23,12 +24,14 @@ class Entry:
     Attributes:
         put_at: When, in Unix seconds.
         stored_request: The request as JSON.
+        key: What the contact index finds it by.
         given_id: The caller's own delivery id, if any.
         digest: Of the request that came with it.
     """
 
     put_at: float
     stored_request: str
+    key: IndexKey
     given_id: str | None = None
     digest: bytes | None = None
 
@@ -46,8 +49,9 @@ def make_entry(given: object, delivery_id: object) -> Entry:
     request = make_request(operation_for(given), given)
     now = time.time()
     stored_request = _TO_JSON(to_stored(stamped(request, now=now)))
+    key = key_of(request)
     if delivery_id is None:
-        return Entry(now, stored_request)
+        return Entry(now, stored_request, key)
     if not isinstance(delivery_id, str):
         problem = f"delivery_id must be a str, got {type_name(delivery_id)}"
         raise InvalidRequestError.of("put", [problem])
@@ -56,4 +60,5 @@ def make_entry(given: object, delivery_id: object) -> Entry:
         raise InvalidRequestError.of("put", [problem])
     # Of what was asked for, without the moment: the same again is the same.
     asked = _TO_SORTED_JSON(to_stored(request)).encode()
-    return Entry(now, stored_request, delivery_id, hashlib.blake2b(asked, digest_size=16).digest())
+    digest = hashlib.blake2b(asked, digest_size=16).digest()
+    return Entry(now, stored_request, key, delivery_id, digest)

@@ -14,13 +14,14 @@ import anyio.to_thread
 
 from sendx_async._core.errors import OutboxError
 from sendx_async._core.protocol import operation_for
+from sendx_async.outbox import _backlog as backlog
+from sendx_async.outbox import _older_copy as older_copy
 from sendx_async.outbox import _statements as rows
 from sendx_async.outbox._connection import Database
 from sendx_async.outbox._events import OutboxEvent, OutboxEventKind, tell
 
 ResultT = TypeVar("ResultT")
 
-_ROWS_IN_A_PAGE = 200
 _SECONDS_BETWEEN_FORGETTING = 3600.0
 _DIED = "the process that was sending it ended before it was known whether it was applied"
 
@@ -91,6 +92,7 @@ class Journal:
         self._tell_failures(failures)
 
     def _begin(self, connection: sqlite3.Connection) -> list[rows.Failure]:
+        older_copy.refuse_older_copy(connection, self._database.file.path)
         failures = [
             rows.Failure(row, "uncertain", _DIED, 1) for row in rows.interrupted(connection)
         ]
@@ -106,34 +108,32 @@ class Journal:
     async def is_empty(self) -> bool:
         """Return whether nothing waits."""
         return not await self._in_thread(
-            lambda: self._database.read(lambda found: rows.read(found, after=0, most=1))
+            lambda: self._database.read(lambda found: backlog.read(found, after=0, most=1)).rows
         )
 
-    async def read(self, after: int) -> list[rows.Row]:
-        """Return the rows behind a place; those that can't be read are put aside as dead."""
-        while True:
-            page, unreadable = await self._in_thread(functools.partial(self._read, after))
-            self._tell_failures(unreadable)
-            if not page and not after:
-                await self.note_well()  # whatever was in the way of something, there is nothing
-            if page or not unreadable:
-                return page
-            after = unreadable[-1].row.id
+    async def read(self, query: Callable[[sqlite3.Connection], backlog.Page]) -> backlog.Page:
+        """Return what a query finds; requests that can't be read are put aside as dead."""
+        page, unreadable = await self._in_thread(functools.partial(self._read, query))
+        self._tell_failures(unreadable)
+        if not page.last:
+            await self.note_well()  # whatever was in the way of something, there is nothing
+        return page
 
-    def _read(self, after: int) -> tuple[list[rows.Row], list[rows.Failure]]:
-        page = self._database.read(
-            lambda connection: rows.read(connection, after=after, most=_ROWS_IN_A_PAGE)
-        )
+    def _read(
+        self, query: Callable[[sqlite3.Connection], backlog.Page]
+    ) -> tuple[backlog.Page, list[rows.Failure]]:
+        page = self._database.read(query)
         failures = [
             rows.Failure(row, "dead", described(row.error), 0)
-            for row in page
+            for row in page.rows
             if row.error is not None
         ]
         if failures:
             self._database.write(
                 lambda connection: rows.note_failed(connection, failures, now=time.time())
             )
-        return [row for row in page if row.error is None], failures
+        well = [row for row in page.rows if row.error is None]
+        return backlog.Page(well, page.last), failures
 
     async def find_safe(self, *, after: int) -> rows.Row | None:
         """Return a request that is safe to repeat and the first about its contact.
@@ -142,8 +142,9 @@ class Journal:
         """
 
         def find(connection: sqlite3.Connection) -> rows.Row | None:
-            found = rows.find_safe(connection, after=after)
-            return found if found or not after else rows.find_safe(connection, after=0)
+            found = backlog.read_safe(connection, most=1, after=after)
+            found = found or backlog.read_safe(connection, most=1)
+            return found[0] if found else None
 
         return await self._in_thread(lambda: self._database.read(find))
 
@@ -208,15 +209,19 @@ class Journal:
     async def record(self, delivered: Sequence[rows.Row], failures: Sequence[rows.Failure]) -> None:
         """Write down what became of requests."""
 
-        def record(connection: sqlite3.Connection) -> None:
+        def record(connection: sqlite3.Connection) -> str:
             now = time.time()
             rows.note_delivered(connection, delivered, now=now)
             rows.note_failed(connection, failures, now=now)
             if now >= self._forgets_at:
                 rows.forget_delivered(connection, before=now - self._remember)
                 self._forgets_at = now + _SECONDS_BETWEEN_FORGETTING
+            return older_copy.note_recorded(connection, now=now)
 
-        await self._write(record)
+        def record_and_remember() -> None:
+            older_copy.remember(self._database.file.path, self._database.write(record))
+
+        await self._in_thread(record_and_remember)
         for row in delivered:
             self._marked.discard(row.id)
         self._tell_failures(failures)

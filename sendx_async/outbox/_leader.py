@@ -1,19 +1,28 @@
-"""The leader lock: one process at a time drains an outbox, and another one when that is gone."""
+"""The leader lock: one process at a time drains an outbox, and shows that it is alive."""
 
 import contextlib
 import os
 import sqlite3
+import time
 import weakref
+from collections.abc import AsyncGenerator
+
+import anyio
+import anyio.to_thread
 
 from sendx_async._core.forks import ForkSafeLock, around_forks
 from sendx_async.outbox._schema import make_private
+
+_SECONDS_BETWEEN_SIGNS = 5.0
 
 
 class LeaderLock:
     """The lock that whoever drains an outbox holds, until it is released or the process ends.
 
     It is a lock of the operating system on a file beside the outbox, taken by SQLite, which knows
-    how on each system. It ends with the process, however that ends.
+    how on each system. It ends with the process, however that ends. A process that is frozen keeps
+    it; the time of the file's last change tells of that, since a full disk doesn't keep it from
+    being set, and neither does whoever keeps the outbox locked.
 
     Args:
         path: The outbox's file.
@@ -33,6 +42,12 @@ class LeaderLock:
         with _QUIET.current:
             connection = _connect(self._path)
             try:
+                # Or it would write a journal, for which a full disk has no room.
+                connection.execute("PRAGMA journal_mode=MEMORY")
+                connection.execute("BEGIN IMMEDIATE")  # it shuts out candidates, and shows nobody
+                # Before anybody can see that it is held, or they would see the last one's sign.
+                self._give_a_sign()
+                connection.execute("ROLLBACK")
                 connection.execute("BEGIN EXCLUSIVE")
             except sqlite3.Error as error:
                 connection.close()
@@ -49,26 +64,55 @@ class LeaderLock:
             if connection is not None:
                 connection.close()
 
+    @contextlib.asynccontextmanager
+    async def signs_of_life(self) -> AsyncGenerator[None]:
+        """Give a sign of life every 5 seconds while this is open, as long as the loop runs."""
+        tasks = anyio.create_task_group()
+        await tasks.__aenter__()
+        tasks.start_soon(self._give_signs)
+        try:
+            yield
+        finally:
+            tasks.cancel_scope.cancel()
+            # Without the error, which the task group would wrap in a group.
+            await tasks.__aexit__(None, None, None)
 
-def has_leader(path: str) -> bool:
-    """Return whether any process drains the outbox.
+    async def _give_signs(self) -> None:
+        # In a thread, as a disk may take its time; in none that the application's jobs may use up.
+        limiter = anyio.CapacityLimiter(1)
+        while True:
+            await anyio.sleep(_SECONDS_BETWEEN_SIGNS)
+            await anyio.to_thread.run_sync(self._give_a_sign, limiter=limiter)
+
+    def _give_a_sign(self) -> None:
+        # By its name: to open and close the file would end SQLite's lock on it.
+        with contextlib.suppress(OSError):  # to deliver matters more
+            os.utime(self._path)
+
+
+def silence_of_leader(path: str) -> float | None:
+    """Return the seconds since the drainer's last sign of life, or None if no process drains.
+
+    Args:
+        path: The outbox's file.
 
     Raises:
         sqlite3.Error, OSError: The lock's file can't be used.
     """
-    if not os.path.exists(_lock_file(path)):  # noqa: PTH110 - a str is all there is
-        return False
+    lock_file = _lock_file(path)
+    if not os.path.exists(lock_file):  # noqa: PTH110 - a str is all there is
+        return None
     with _QUIET.current:
-        connection = _connect(_lock_file(path))
+        connection = _connect(lock_file)
         try:
             connection.execute("SELECT 1 FROM sqlite_master").fetchall()
         except sqlite3.Error as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
                 raise
-            return True
+            return max(0.0, time.time() - os.stat(lock_file).st_mtime)  # noqa: PTH116 - likewise
         finally:
             connection.close()
-    return False
+    return None
 
 
 def _lock_file(path: str) -> str:

@@ -36,6 +36,8 @@ from sendx_async.outbox._writer import Writer
 
 _WEEK = 7 * 86400.0
 _SECONDS_OF_A_TRY = 0.25  # to write, before it is seen whether there is still time
+_SECONDS_OF_A_LOOK = 0.05  # likewise, for whoever only wants to know whether it can be written
+_SECONDS_LOCKED = 2.0  # from then on it is trouble
 _RETRY = RetryPolicy(5, base=1.0, cap=60.0)
 
 
@@ -95,7 +97,9 @@ class Outbox:
         if synchronous == "NORMAL":
             impatient = Database(self._file, synchronous="NORMAL", timeout=0, checkpoints=False)
         self._writer = Writer(putting, impatient, capacity, self._arrival.tell)
-        self._databases = list(filter(None, (putting, impatient, self._database)))
+        # Whether it can be written shows without waiting for the disk.
+        self._looking = Database(self._file, synchronous="NORMAL", timeout=_SECONDS_OF_A_LOOK)
+        self._databases = list(filter(None, (putting, impatient, self._looking, self._database)))
         self._is_closed = False
 
     def _connect(self, timeout: float) -> Database:
@@ -239,13 +243,15 @@ class Outbox:
     def stats(self) -> OutboxStats:
         """Return how the outbox is; any process may ask, and alert people by it.
 
-        It counts, which takes some tenths of a second where a million requests wait.
+        It counts, which takes some tenths of a second where a million requests wait. It tries
+        whether the file can be written, for which it waits up to 2 seconds where others write.
 
         Raises:
             OutboxError: The file can't be used.
         """
         self._refuse_if_closed()
-        return self._database.read(lambda connection: stats_of(connection, self._path))
+        patience = min(self._timeout, _SECONDS_LOCKED)
+        return stats_of(self._database, self._looking, patience=patience)
 
     def failed(
         self, kind: rows.FailureKind | None = None, *, limit: int = 100

@@ -10,12 +10,13 @@ from pathlib import Path, PurePosixPath
 from typing import Literal, TypeVar
 
 from sendx_async._core.errors import OutboxError
+from sendx_async.outbox._contact_index import add_index
 
 Synchronous = Literal["FULL", "NORMAL"]
 ResultT = TypeVar("ResultT")
 
 _APPLICATION = 0x53656E58  # marks the file as an outbox, for SQLite and for `file`
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 _MOUNTS = Path("/proc/self/mounts")
 _PAGES_BEFORE_A_CHECKPOINT = 1000  # SQLite's own default
 # Their locks or shared memory don't reach from one machine to another as SQLite needs them to.
@@ -27,6 +28,7 @@ _NETWORK = frozenset(
     }
 )  # fmt: skip
 
+# Of the form 1; the contact index makes it one of the form 2.
 _SCHEMA = """
 CREATE TABLE pending(
     id INTEGER PRIMARY KEY AUTOINCREMENT,  -- the order in which they were put
@@ -92,6 +94,8 @@ def open_outbox(
         connection.execute("PRAGMA secure_delete=ON")  # what was delivered leaves nothing behind
         # One damaged byte makes a request unreadable, not the whole file: see what reads it.
         connection.text_factory = _text
+        if _version(connection) < _SCHEMA_VERSION:
+            in_transaction(connection, lambda: _upgrade(connection))
     except BaseException:
         connection.close()
         raise
@@ -149,7 +153,7 @@ def _is_new(connection: sqlite3.Connection, path: str) -> bool:
     """Return whether the file is empty, and not an outbox yet."""
     # The mark last: another process may be making it one at this moment.
     has_tables = connection.execute("SELECT 1 FROM sqlite_master").fetchone() is not None
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    version = _version(connection)
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     if application == _APPLICATION:
         if version > _SCHEMA_VERSION:
@@ -166,8 +170,24 @@ def _create(connection: sqlite3.Connection, path: str) -> None:
     if _is_new(connection, path):  # still, now that nobody else can make it one
         for statement in _SCHEMA.split(";\n"):
             connection.execute(statement)
+        add_index(connection)
         connection.execute("INSERT INTO about VALUES('name', ?)", (uuid.uuid4().hex[:8],))
         connection.execute(f"PRAGMA application_id={_APPLICATION}")
+        connection.execute(f"PRAGMA user_version={_SCHEMA_VERSION}")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    return version
+
+
+def _upgrade(connection: sqlite3.Connection) -> None:
+    """Make a file of the form 1 one of the form 2.
+
+    A process of an older version that has it open can go on: it puts what the index doesn't know.
+    """
+    if _version(connection) < _SCHEMA_VERSION:  # still: another process may have been first
+        add_index(connection)
         connection.execute(f"PRAGMA user_version={_SCHEMA_VERSION}")
 
 

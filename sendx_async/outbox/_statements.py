@@ -11,14 +11,14 @@ import attrs
 
 from sendx_async._core.errors import InvalidRequestError, OutboxError
 from sendx_async._core.models import AnyRequest
-from sendx_async._core.operations import contacts_of
-from sendx_async._core.protocol import operation_for
 from sendx_async._core.stored import from_stored
 from sendx_async.outbox._capacity import Capacity
+from sendx_async.outbox._contact_index import key_of
 from sendx_async.outbox._entry import Entry
 
 FailureKind = Literal["dead", "uncertain"]
-_ROWS_AT_A_TIME = 1000
+# Of ``pending``, what `readable` takes.
+COLUMNS = "id, given_id, payload, contact, other_contact"
 
 
 @attrs.frozen
@@ -31,6 +31,8 @@ class Row:
         has_given_id: Whether that is an id of the caller's own.
         request: The request; None if what is stored can't be read.
         error: Why it can't.
+        contacts: The hashes of whom it is about; none if what is stored can't be read.
+        is_indexed: Whether the contact index knows that.
     """
 
     id: int
@@ -38,6 +40,8 @@ class Row:
     has_given_id: bool
     request: AnyRequest | None
     error: InvalidRequestError | None = None
+    contacts: tuple[int, ...] = ()
+    is_indexed: bool = True
 
 
 @attrs.frozen
@@ -66,8 +70,9 @@ def insert(connection: sqlite3.Connection, entry: Entry, capacity: Capacity, pat
     if not capacity.has_room:
         capacity.refresh(connection, path, now=time.monotonic())
     done = connection.execute(
-        "INSERT INTO pending(put_at, payload, given_id, digest) VALUES(?, ?, ?, ?)",
-        (entry.put_at, entry.stored_request, entry.given_id, entry.digest),
+        "INSERT INTO pending(put_at, payload, given_id, digest, contact, other_contact, is_safe) "
+        "VALUES(?, ?, ?, ?, ?, ?, ?)",
+        (entry.put_at, entry.stored_request, entry.given_id, entry.digest, *entry.key),
     )
     capacity.last = done.lastrowid or 0
     return entry.given_id or str(done.lastrowid)
@@ -102,39 +107,14 @@ def name_of(connection: sqlite3.Connection) -> str:
     return name
 
 
-def read(connection: sqlite3.Connection, *, after: int, most: int) -> list[Row]:
-    """Return the requests behind a place, in the order in which they were put."""
-    return _rows(
-        connection,
-        "SELECT id, given_id, payload FROM pending WHERE id > ? ORDER BY id LIMIT ?",
-        (after, most),
-    )
-
-
 def interrupted(connection: sqlite3.Connection) -> list[Row]:
     """Return the requests that were under way when the last drainer came to its end."""
-    return _rows(
+    return readable(
         connection,
-        "SELECT id, given_id, payload FROM pending WHERE is_under_way = 1 ORDER BY id",
-        (),
+        connection.execute(
+            f"SELECT {COLUMNS} FROM pending WHERE is_under_way = 1 ORDER BY id"  # noqa: S608 - ours
+        ).fetchall(),
     )
-
-
-def find_safe(connection: sqlite3.Connection, *, after: int) -> Row | None:
-    """Return the first request behind a place that is safe to repeat, and first for its contact."""
-    seen: set[str] = set()
-    last = 0
-    while page := read(connection, after=last, most=_ROWS_AT_A_TIME):
-        last = page[-1].id
-        for row in page:
-            if row.request is None:
-                continue
-            contacts = contacts_of(row.request)
-            is_safe = operation_for(row.request).is_replay_safe(row.request)
-            if row.id > after and is_safe and seen.isdisjoint(contacts):
-                return row
-            seen.update(contacts)
-    return None
 
 
 def seconds_since_uncertain(connection: sqlite3.Connection, *, but_for: str, now: float) -> float:
@@ -151,20 +131,36 @@ def seconds_since_uncertain(connection: sqlite3.Connection, *, but_for: str, now
     return math.inf if at is None else max(0.0, now - at)
 
 
-def _rows(connection: sqlite3.Connection, query: str, values: tuple[int, ...]) -> list[Row]:
+def readable(connection: sqlite3.Connection, found: Iterable[tuple[Any, ...]]) -> list[Row]:
+    """Make rows of what was found, up to the first that only a later version can read.
+
+    Raises:
+        OutboxError: That is the first one.
+    """
     prefix = f"{name_of(connection)}-"
-    found: list[Row] = []
-    for place, given_id, stored in connection.execute(query, values).fetchall():
+    rows: list[Row] = []
+    for place, given_id, stored, contact, other in found:
         try:
             request, error = _request_of(stored)
         except OutboxError:
-            if not found:
+            if not rows:
                 raise
             break  # what stands before it can be sent, at least
-        found.append(
-            Row(place, given_id or f"{prefix}{place}", given_id is not None, request, error)
+        contacts = (contact, other)
+        if contact is None and request is not None:
+            contacts = key_of(request)[:2]
+        rows.append(
+            Row(
+                place,
+                given_id or f"{prefix}{place}",
+                given_id is not None,
+                request,
+                error,
+                tuple(each for each in contacts if each is not None),
+                is_indexed=contact is not None or request is None,
+            )
         )
-    return found
+    return rows
 
 
 def _request_of(stored: str) -> tuple[AnyRequest | None, InvalidRequestError | None]:
@@ -177,14 +173,6 @@ def _request_of(stored: str) -> tuple[AnyRequest | None, InvalidRequestError | N
     except Exception as error:  # noqa: BLE001 - whatever is wrong with it, it stands in nobody's way
         problem = f"can't be read: {type(error).__name__}"
         return None, InvalidRequestError.of("stored request", [problem])
-
-
-def request_if_readable(stored: str) -> AnyRequest | None:
-    """Return the stored request, or None if it can't be read here."""
-    try:
-        return _request_of(stored)[0]
-    except OutboxError:  # of a later form
-        return None
 
 
 def note_under_way(
@@ -252,34 +240,6 @@ def forget_delivered(connection: sqlite3.Connection, *, before: float) -> None:
     connection.execute("DELETE FROM delivered WHERE at < ?", (before,))
 
 
-def find_about(
-    connection: sqlite3.Connection, table: str, contact: str, *, after: int
-) -> tuple[list[int], int | None]:
-    """Look through some rows for what is about a contact.
-
-    Args:
-        connection: The connection.
-        table: ``pending`` or ``failed``.
-        contact: The address, case-folded.
-        after: The place behind which to look.
-
-    Returns:
-        The places that were found, and the last place that was looked at; None at the end.
-    """
-    rows = connection.execute(
-        f"SELECT id, payload FROM {table} WHERE id > ? ORDER BY id LIMIT ?",  # noqa: S608 - ours
-        (after, _ROWS_AT_A_TIME),
-    ).fetchall()
-    places = [place for place, stored in rows if _is_about(stored, contact)]
-    return places, rows[-1][0] if rows else None
-
-
-def _is_about(stored: str, contact: str) -> bool:
-    request = request_if_readable(stored)
-    # In what can't be read, whoever is named in it counts.
-    return contact in (contacts_of(request) if request is not None else stored.casefold())
-
-
 def delete(connection: sqlite3.Connection, table: str, places: Iterable[int]) -> int:
     """Throw rows away; return how many there still were.
 
@@ -301,6 +261,21 @@ def trouble(connection: sqlite3.Connection) -> str | None:
     """Return what the drainer noted."""
     noted: str | None = _about(connection, "trouble")
     return noted
+
+
+def try_to_write(connection: sqlite3.Connection) -> None:
+    """Change what means nothing, which shows whether anything can be changed.
+
+    Raises:
+        sqlite3.Error: It can't.
+    """
+    connection.execute("INSERT OR REPLACE INTO about VALUES('tried', ?)", (time.time(),))
+
+
+def version(connection: sqlite3.Connection) -> int:
+    """Return a number that is another one when others have changed anything."""
+    (number,) = connection.execute("PRAGMA data_version").fetchone()
+    return int(number)
 
 
 def _about(connection: sqlite3.Connection, name: str) -> Any:

@@ -205,10 +205,10 @@ class DeliverySender:
         request = from_stored(borrowed.stored_request)
         as_safe = Turn(replay_safe=True, begun=turn.begun)
         error = await self._send(borrowed, request, as_safe)
-        failure_class = FailureClass.DELIVERED
-        if error is not None:
-            failure_class = classify(error, replay_safe=True)
-        if error is None or failure_class in {FailureClass.DELIVERED, FailureClass.REJECTED}:
+        if (
+            error is None
+            or (failure_class := classify(error, replay_safe=True)) is FailureClass.REJECTED
+        ):
             self._note_answer(as_safe)
         else:
             failing = FailureHistory(contacts_of(request)[0])
@@ -264,15 +264,13 @@ class DeliverySender:
             await self._note_trouble(failing, failure_class, error, turn)
             raise self._failed(delivery, "uncertain", f"it may have been applied: {error}")
         delivery.end()
-        if failure_class is FailureClass.DELIVERED:
-            self._note_answer(turn)
-            logger.warning("delivery %d: %s", delivery.job_id, error)
-            return True
         if failure_class is FailureClass.REJECTED:
             self._note_answer(turn)
             tries = min(self._retry.max_retries, _MOST_TRIES_TO_FIND)
             if may_be_found_later(error) and delivery.attempts < tries:
                 raise _later(error, self._backoff(delivery))
+            if error.maybe_delivered and not turn.replay_safe:
+                raise self._failed(delivery, "uncertain", f"it may have been applied: {error}")
             raise self._failed(delivery, "rejected", str(error))
         noted = await self._note_trouble(failing, failure_class, error, turn)
         if failing.failures > self._retry.max_retries:

@@ -318,7 +318,7 @@ def test_each_caller_has_an_error_of_its_own(fake_sendx: FakeSendX, backend: str
     assert sizes(fake_sendx) == [1, 9]
 
 
-def test_an_unreadable_success_was_delivered_to_all(fake_sendx: FakeSendX, backend: str) -> None:
+def test_what_something_else_answers_is_told_to_all(fake_sendx: FakeSendX, backend: str) -> None:
     fake_sendx.html(200, times=None)
     callers = Callers()
 
@@ -329,6 +329,20 @@ def test_an_unreadable_success_was_delivered_to_all(fake_sendx: FakeSendX, backe
     run(backend, main)
     assert {type(error) for error in callers.results.values()} == {ResponseDecodeError}
     assert sizes(fake_sendx) == [1, 9]
+
+
+def test_a_report_of_a_failure_lets_each_try_alone(fake_sendx: FakeSendX, backend: str) -> None:
+    fake_sendx.respond(207, path="identify/bulk", applied=False)
+    callers = Callers()
+
+    async def main() -> None:
+        async with client_of(fake_sendx) as client:
+            await callers.calls(client, *names(10))
+
+    run(backend, main)
+    assert callers.failed == set()
+    assert sizes(fake_sendx) == [1, 9, *[1] * 9]
+    assert len(fake_sendx.contacts) == 10
 
 
 def test_a_refusal_for_now_is_repeated_together(fake_sendx: FakeSendX, backend: str) -> None:

@@ -110,9 +110,11 @@ def test_other_forms_of_sendx(run: Run, fake_sendx: FakeSendX, body: object) -> 
     assert run("check", "--calls", "1").status == 0
 
 
-@pytest.mark.parametrize("code", [404, 200])
-def test_any_key_gets_that_answer(run: Run, fake_sendx: FakeSendX, code: int) -> None:
-    fake_sendx.respond(code, body=NOT_FOUND, times=None)
+@pytest.mark.parametrize("code, body", [(404, NOT_FOUND), (200, {"status": "200"})])
+def test_any_key_gets_that_answer(
+    run: Run, fake_sendx: FakeSendX, code: int, body: dict[str, str]
+) -> None:
+    fake_sendx.respond(code, body=body, times=None)
     said = run("check", "--json")
     assert said.status == 2
     assert json.loads(said.out)["error"] == "ConfigurationError"

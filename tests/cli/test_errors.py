@@ -83,12 +83,29 @@ def test_an_error_of_a_request_that_was_not_applied_says_no_more(
     )  # fmt: skip
 
 
-def test_an_answer_that_is_no_json(run: Run, fake_sendx: FakeSendX) -> None:
-    fake_sendx.html(200)
+@pytest.mark.parametrize("body", ["<html>please log in</html>", b"[]"])
+def test_an_answer_that_sendx_cannot_have_written(
+    run: Run, fake_sendx: FakeSendX, body: str | bytes
+) -> None:
+    fake_sendx.respond(200, body=body)
     said = run(*EVENT)
-    assert said.status == 2
-    assert "so the request was delivered" in said.err
-    assert "may have" not in said.err
+    assert (said.status, said.out) == (2, "")
+    assert said.err == (
+        "Error: what answered with HTTP 200 can't be SendX, since the body is no JSON object: "
+        "check base_url, and what is between you and SendX. SendX may have applied it all the "
+        "same: look there before you send it again.\n"
+    )
+
+
+@pytest.mark.parametrize("command", [EVENT, ["identify", "jane@example.com"], ["check"]])
+def test_a_success_that_reports_a_failure(
+    run: Run, fake_sendx: FakeSendX, command: list[str]
+) -> None:
+    fake_sendx.respond(200, body={"status": "error", "message": "quota exceeded"})
+    said = run(*command)
+    assert (said.status, said.out) == (1, "")
+    assert said.err.startswith("Error: SendX answered with HTTP 200: quota exceeded. ")
+    assert len(fake_sendx.requests) == 1
 
 
 def test_no_answer_in_time(run: Run, fake_sendx: FakeSendX) -> None:

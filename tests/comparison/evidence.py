@@ -65,7 +65,7 @@ ROWS: Mapping[str, Row] = {
     ),
     "an unreadable 2xx": (
         (
-            f"{_CALLS}test_row_05_an_unreadable_success_says_that_it_was_delivered",
+            f"{_CALLS}test_row_05_an_unreadable_success_is_no_proof_of_anything",
             f"{_CALLS}test_row_05_odd_successes_are_successes",
         ),
         (f"{_REQUESTS}test_httpx_has_a_foreign_error_for_an_unreadable_success",),

@@ -223,11 +223,6 @@ def test_responses_keep_everything(kind: Any) -> None:
     assert "status" in answer  # the caller's own object is left alone
 
 
-@pytest.mark.parametrize("answer", ["success", 1, None, True, [{"status": "200"}]])
-def test_a_response_that_is_no_object_is_kept_as_data(answer: Any) -> None:
-    assert converter().structure(answer, IdentifyResponse) == IdentifyResponse(data=answer)
-
-
 def test_the_operations_say_what_is_safe_to_repeat() -> None:
     safe, arithmetic = (
         IdentifyRequest("a@b.co"),

@@ -49,6 +49,7 @@ TREE: Mapping[str, tuple[type, ...]] = {
     "UnprocessableEntityError": (ApiError,),
     "RateLimitError": (ApiError,),
     "ServerError": (ApiError,),
+    "ReportedFailureError": (ApiError,),
 }
 ANSWER: dict[str, Any] = {
     "status_code": 404,

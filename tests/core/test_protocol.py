@@ -22,6 +22,7 @@ from sendx_async import (
     NotFoundError,
     PermissionDeniedError,
     RateLimitError,
+    ReportedFailureError,
     ResponseDecodeError,
     RevenueEventRequest,
     ServerError,
@@ -138,10 +139,9 @@ class TestSuccess:
              {"status": "200", "data": {"id": "c1", "email": "a@b.co"}}),
             (200, '{"status":200,"message":"OK","score":7,"Data":null}',
              {"status": "200", "message": "OK", "extra": {"score": 7, "Data": None}}),
-            (200, "", {}), (201, "", {}), (204, "", {}), (202, " \r\n\t", {}), (299, "null", {}),
+            (200, "", {}), (201, "", {}), (204, "", {}), (202, " \r\n\t", {}), (299, "{}", {}),
             (200, BOM + b'{"status":"200"}', {"status": "200"}),
             (200, BOM, {}), (200, BOM + b" \n", {}),
-            (200, '"OK"', {"data": "OK"}), (200, "[1]", {"data": [1]}), (200, "0", {"data": 0}),
             (200, '{"message":"Zo\\u00eb \\ud83c\\udf89"}', {"message": "Zoë 🎉"}),
         ],
     )  # fmt: skip
@@ -156,17 +156,90 @@ class TestSuccess:
     @pytest.mark.parametrize(
         "body",
         [HTML, b"OK", b"{", b'{"status":"200"', b"\xff\xfe", b"\xc3\x28", b"{'a':1}", b"[" * 10**5,
-         b'{"a":' * 10**5, b"9" * 10_000, '{"status":"200"}'.encode("utf-16"), b"\x1f\x8b\x08"],
+         b'{"a":' * 10**5, b"9" * 10_000, '{"status":"200"}'.encode("utf-16"), b"\x1f\x8b\x08",
+         b"[]", b'[{"status":"200"}]', b"null", b"0", b"true", b'"OK"', BOM + b"[1]"],
         ids=lambda body: repr(body[:12]),
     )  # fmt: skip
-    def test_a_success_that_cannot_be_read_was_delivered(self, body: bytes) -> None:
+    def test_a_success_that_sendx_cannot_have_written(self, body: bytes) -> None:
         with pytest.raises(ResponseDecodeError) as raised:
             read(body, 200, {"server": "proxy"})
         error = raised.value
         assert (error.status_code, error.headers, error.body) == (200, {"server": "proxy"}, body)
         assert error.maybe_delivered is True
-        assert "HTTP 200, so the request was delivered, but the body is not JSON" in str(error)
-        assert error.__context__ is None or error.__suppress_context__
+        assert "HTTP 200 can't be SendX, since the body is no JSON object" in str(error)
+        assert "delivered" not in str(error)
+        assert error.__context__ is None
+
+    @pytest.mark.parametrize(
+        "body, message",
+        [
+            ({"status": "error", "message": "no"}, "no"), ({"status": "ERROR"}, None),
+            ({"status": "fail"}, None), ({"status": "Failed"}, None), ({"status": "failure"}, None),
+            ({"status": "partial", "errors": ["no"]}, "no"),
+            ({"status": 401, "message": "no"}, "no"), ({"status": "422"}, None),
+            ({"status": 500}, None), ({"success": False}, None), ({"error": "no"}, "no"),
+            ({"error": {"code": 123, "message": "no"}}, "no"), ({"error": {"code": 1}}, None),
+            ({"status": "200", "message": "OK", "error": "no"}, "no"),
+            ({"status": "success", "errors": [{"index": 3, "message": "no"}]}, "no"),
+            ({"message": "", "failed": ["a@b.co"]}, None), ({"failed": 2}, None),
+            ({"failures": {"a@b.co": "no"}}, None),
+        ],
+        ids=str,
+    )  # fmt: skip
+    @pytest.mark.parametrize("operation", [IDENTIFY, IDENTIFY_BULK, TRACK, REVENUE_EVENT])
+    def test_a_success_that_reports_a_failure(
+        self, operation: Operation[Any, Any], body: dict[str, Any], message: str | None
+    ) -> None:
+        text = json.dumps(body)
+        with pytest.raises(ReportedFailureError) as raised:
+            read(text, 200, {"x-a": "b"}, operation)
+        error = raised.value
+        assert (error.status_code, error.headers, error.body) == (200, {"x-a": "b"}, text.encode())
+        assert error.message == message
+        assert error.maybe_delivered is True
+        words = f": {message}" if message else ""
+        assert str(error).startswith(f"SendX answered with HTTP 200{words}. The answer reports a ")
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {"status": "OK"}, {"status": "Success"}, {"status": 200}, {"status": 207},
+            {"status": "399"}, {"status": "4000"}, {"status": "no error"}, {"status": True},
+            {"status": None}, {"status": ["error"]}, {"success": True}, {"success": None},
+            {"error": None}, {"error": ""}, {"error": False}, {"error": {}}, {"errors": []},
+            {"failed": 0}, {"failures": []}, {"Error": "x"}, {"message": "error"},
+            {"warnings": ["x"]}, {"errorCode": 7}, {"data": None}, {"data": ["error", 500]},
+            {"data": {"id": "c1", "status": "active", "errors": []}},
+        ],
+        ids=json.dumps,
+    )  # fmt: skip
+    @pytest.mark.parametrize("operation", [IDENTIFY, IDENTIFY_BULK])
+    def test_what_is_no_report_of_a_failure(
+        self, operation: Operation[Any, Any], body: dict[str, Any]
+    ) -> None:
+        assert isinstance(read(json.dumps(body), 200, operation=operation), IdentifyResponse)
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {"data": {"processed": 24, "failed": ["a@b.co"]}},
+            {"results": [{"status": "success"}, {"email": "a@b.co", "status": "error"}]},
+            {"data": [{"email": "a@b.co", "error": "bad"}]},
+        ],
+        ids=json.dumps,
+    )
+    def test_what_is_said_of_each_contact_counts_for_several_only(
+        self, body: dict[str, Any]
+    ) -> None:
+        with pytest.raises(ReportedFailureError):
+            read(json.dumps(body), operation=IDENTIFY_BULK)
+        assert read(json.dumps(body)).status is None
+
+    @pytest.mark.parametrize("body", ["", '{"status":"success"}'])
+    def test_207_says_that_contacts_differ_and_of_a_single_one_nothing(self, body: str) -> None:
+        with pytest.raises(ReportedFailureError, match=r"^SendX answered with HTTP 207\. "):
+            read(body, 207, operation=IDENTIFY_BULK)
+        assert isinstance(read(body, 207), IdentifyResponse)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +253,8 @@ class TestSuccess:
         ('{"message":"outer","error":{"message":"inner"}}', "outer"),
         ('{"message":"","error":"inner"}', "inner"),
         ('{"message":null,"error":{"code":1}}', None),
-        ('{"message":["x"],"error":[1]}', None),
+        ('{"message":["x"],"error":[1]}', "x"), ('{"message":[],"error":[1]}', None),
+        ('{"errors":[{"message":"first"},{"message":"second"}]}', "first"),
         ('{"other":"x"}', None), ('"text"', None), ("[1]", None), ("null", None),
         (HTML, None), ("", None), (" ", None), (b"\xff", None), ("{", None),
         (b'{"error":' * 100_000, None),

@@ -201,6 +201,7 @@ FAILURES: dict[str, tuple[Callable[[FakeSendX], object], Any]] = {
     "401": (lambda fake: fake.respond(401), False),
     "503": (lambda fake: fake.respond(503), True),
     "ResponseDecodeError": (lambda fake: fake.html(200), True),
+    "ReportedFailureError": (lambda fake: fake.respond(200, body={"error": "full"}), True),
     "ApiError": (lambda fake: fake.redirect("https://elsewhere.test/"), False),
     "ResponseLost": (lambda fake: fake.drop(), True),
     "ConnectError": (lambda fake: fake.stop(), False),

@@ -203,20 +203,59 @@ class TestFailures:
         assert len(fake_sendx.events) == 1
         assert outbox.failed() == []
 
-    def test_an_unreadable_answer_of_success_counts_as_delivered(
+    @pytest.mark.parametrize("applied", [False, True])
+    def test_an_event_that_something_else_has_answered_is_uncertain_and_the_rest_waits(
+        self,
+        *,
+        path: Path,
+        fake_sendx: FakeSendX,
+        make_client: MakeClient,
+        backend: str,
+        applied: bool,
+    ) -> None:
+        events: list[OutboxEvent] = []
+        fake_sendx.html(200, applied=applied, path="custom")
+        with Outbox(path, on_event=events.append) as outbox:
+            outbox.put_sync(JANE)
+            delivery_id = outbox.put_sync(SIGNUP)
+            outbox.put_sync(SIGNUP)
+            drain(outbox, make_client(), backend, retry=QUICK)
+            (failed,) = outbox.failed()
+        assert (failed.kind, failed.delivery_id) == ("uncertain", delivery_id)
+        assert "HTTP 200 can't be SendX" in (failed.error or "")
+        assert len(fake_sendx.events) == 1 + applied
+        kinds = [event.kind for event in events]
+        assert kinds.count("paused") == kinds.count("uncertain") == kinds.count("resumed") == 1
+
+    def test_a_report_of_a_failure_is_put_aside_with_the_words_of_sendx(
+        self, outbox: Outbox, fake_sendx: FakeSendX, make_client: MakeClient, backend: str
+    ) -> None:
+        fake_sendx.respond(200, body={"status": "error", "message": "is full"}, times=2)
+        for request in (JANE, SIGNUP, SIGNUP):
+            outbox.put_sync(request)
+        drain(outbox, make_client(), backend)
+        dead, uncertain = sorted(outbox.failed(), key=lambda failed: failed.kind)
+        assert (dead.kind, dead.request) == ("dead", JANE)
+        assert uncertain.kind == "uncertain"  # SendX doesn't say that it has not counted it
+        for failed in (dead, uncertain):
+            assert "ReportedFailureError: SendX answered with HTTP 200: is full" in failed.error
+            assert failed.attempts == 1
+        assert len(fake_sendx.requests) == 3
+        assert outbox.stats().trouble is None
+
+    def test_contacts_that_share_a_report_of_a_failure_are_sent_one_by_one(
         self, outbox: Outbox, fake_sendx: FakeSendX, make_client: MakeClient
     ) -> None:
-        outbox.put_sync(JANE)
-        outbox.put_sync(SIGNUP)
-        fake_sendx.html(200, times=2)
-
+        fake_sendx.respond(207, path="identify/bulk", applied=False)
+        for number in range(50):
+            outbox.put_sync(IdentifyRequest(f"c{number}@example.com"))
         drain(outbox, make_client())
         assert outbox.failed() == []
-        assert len(fake_sendx.events) == 1
+        assert len(fake_sendx.contacts) == 50
 
 
 class TestOutage:
-    @pytest.mark.parametrize("trouble", ["503", "429", "down"])
+    @pytest.mark.parametrize("trouble", ["503", "429", "down", "307", "page"])
     def test_an_outage_is_waited_out_and_shown(
         self,
         *,
@@ -229,6 +268,8 @@ class TestOutage:
         events: list[OutboxEvent] = []
         if trouble == "down":
             fake_sendx.stop()
+        elif trouble == "page":
+            fake_sendx.html(200, applied=False, times=None)
         else:
             fake_sendx.respond(int(trouble), times=None, retry_after=0)
 

@@ -122,7 +122,7 @@ class TestOtherFiles:
         with Outbox(path) as outbox:
             outbox.put_sync(JANE)
         later = sqlite3.connect(path)
-        later.execute("PRAGMA user_version=2")
+        later.execute("PRAGMA user_version=3")
         later.close()
         with pytest.raises(OutboxError, match="made by a later version of sendx-async: upgrade"):
             Outbox(path).open()

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -21,6 +22,7 @@ from sendx_async import (
     TrackRequest,
 )
 from sendx_async.outbox import Outbox, OutboxEvent, _drain, _outbox, _writer
+from sendx_async.outbox import _backlog as backlog
 from sendx_async.outbox._connection import Database, OutboxFile
 from sendx_async.outbox._journal import Journal
 from sendx_async.testing import FakeSendX
@@ -453,7 +455,7 @@ def test_a_mark_stays_while_its_request_is_sent(path: Path, backend: str) -> Non
         in_loop = Database(OutboxFile(str(path)), timeout=30)
         journal = Journal(database, in_loop, timeout=30, remember=1, on_event=None)
         await journal.begin()
-        (row,) = await journal.read(0)
+        (row,) = (await journal.read(partial(backlog.read, after=0, most=1))).rows
         await journal.mark(row)
         await journal.unmark(row)  # it came too late: it is being sent again
         assert database.read(under_way) == [(1,)]

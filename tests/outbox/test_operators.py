@@ -1,6 +1,7 @@
 """What people do with an outbox: look at it, send again, throw away; in Python and from a shell."""
 
 import json
+import re
 import signal
 import sqlite3
 import subprocess
@@ -360,7 +361,7 @@ class TestCommand:
                 signal.signal(number, handler)
         assert json.loads(said.splitlines()[0]) == {
             "pending": 0, "dead": 0, "uncertain": 0, "oldest_age": None,
-            "is_draining": False, "trouble": None,
+            "is_draining": False, "trouble": None, "silent_for": None,
         }  # fmt: skip
         assert set(fake_sendx.contacts) == {"jane@example.com"}
 
@@ -429,7 +430,8 @@ class TestDrainCommand:
         with start("--until-empty") as process:
             _, logged = process.communicate(timeout=150)
         assert process.returncode == 0, logged
-        assert logged.startswith(f"Another process drains {path}: this one waits for its turn.\n")
+        told = re.escape(f"Another process drains {path}, last sign of life ")
+        assert re.match(told + r"\d+ s ago: this one waits for its turn\.\n", logged)
         first.release()
 
     def test_the_drain_command_ends_when_the_key_is_not_accepted(

@@ -405,7 +405,7 @@ def test_a_listener_that_raises_stops_nothing(
 
 
 def test_without_a_lock_file_nobody_drains(path: Path) -> None:
-    assert not _leader.has_leader(str(path))
+    assert _leader.silence_of_leader(str(path)) is None
 
 
 def test_a_request_with_few_failures_is_sent_again(

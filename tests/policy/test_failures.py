@@ -14,6 +14,7 @@ from sendx_async import (
     NotFoundError,
     PermissionDeniedError,
     RateLimitError,
+    ReportedFailureError,
     ResponseDecodeError,
     ResponseLost,
     SendXError,
@@ -32,10 +33,6 @@ SURE: dict[str, tuple[FailureClass, list[SendXError]]] = {
             ClientClosedError(),
             ConfigurationError(),
         ],
-    ),
-    "delivered": (
-        FailureClass.DELIVERED,
-        [ResponseDecodeError(status_code=200, maybe_delivered=True)],
     ),
     "outage": (
         FailureClass.OUTAGE,
@@ -58,6 +55,7 @@ SURE: dict[str, tuple[FailureClass, list[SendXError]]] = {
             ConflictError(status_code=409),
             ApiError(status_code=413),
             UnprocessableEntityError(status_code=422),
+            ReportedFailureError(status_code=200, maybe_delivered=True),
         ],
     ),
 }
@@ -92,4 +90,10 @@ def test_what_a_failure_means_for_its_request(
 @pytest.mark.parametrize("error", AMBIGUOUS, ids=shown)
 def test_what_may_have_been_applied_is_sent_again_only_if_that_is_safe(error: SendXError) -> None:
     assert classify(error, replay_safe=True) is FailureClass.AGAIN
+    assert classify(error, replay_safe=False) is FailureClass.UNCERTAIN
+
+
+def test_what_sendx_cannot_have_written_is_an_outage_and_no_proof() -> None:
+    error = ResponseDecodeError(status_code=200, maybe_delivered=True)
+    assert classify(error, replay_safe=True) is FailureClass.OUTAGE
     assert classify(error, replay_safe=False) is FailureClass.UNCERTAIN

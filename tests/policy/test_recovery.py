@@ -10,6 +10,7 @@ from sendx_async import (
     IdentifyRequest,
     NotFoundError,
     RateLimitError,
+    ReportedFailureError,
     ResponseDecodeError,
     RetryPolicy,
     SendXError,
@@ -56,7 +57,10 @@ def contacts(count: int) -> list[IdentifyRequest]:
         (contacts(1), UnprocessableEntityError(status_code=422), NextStep.FINISH),
         (contacts(2), UnprocessableEntityError(status_code=422), NextStep.APART),
         (contacts(2), NotFoundError(status_code=404), NextStep.APART),
-        (contacts(2), ResponseDecodeError(status_code=200), NextStep.FINISH),
+        (contacts(1), ReportedFailureError(status_code=200), NextStep.FINISH),
+        (contacts(2), ReportedFailureError(status_code=200), NextStep.APART),
+        (contacts(1), ResponseDecodeError(status_code=200), NextStep.AGAIN),
+        (contacts(2), ResponseDecodeError(status_code=200), NextStep.AGAIN),
         (contacts(1), AuthenticationError(status_code=401), NextStep.STOP),
         (contacts(2), AuthenticationError(status_code=401), NextStep.STOP),
         (contacts(1), ServerError(status_code=500), NextStep.LATER),
@@ -75,6 +79,11 @@ def test_what_becomes_of_messages_at_their_first_failure(
     assert (decision.pause is not None) == (step is NextStep.AGAIN)
     assert decision.wait == (4.0 if step is NextStep.LATER else 0.0)
     assert not decision.ends_outage
+
+
+def test_an_event_that_something_else_has_answered_is_finished_and_all_others_wait() -> None:
+    decision = Stream(EVENT).fails(ResponseDecodeError(status_code=200, maybe_delivered=True))
+    assert decision == Decision(NextStep.FINISH, pause=4.0)
 
 
 def test_a_wait_that_sendx_asks_for_is_kept_unless_it_exceeds_the_patience() -> None:

@@ -15,6 +15,7 @@ from sendx_async import (
     ConnectError,
     DeadlineExceeded,
     InvalidRequestError,
+    ReportedFailureError,
     ResponseDecodeError,
     ResponseLost,
     RetryPolicy,
@@ -76,6 +77,7 @@ PROCESSED = {
 }
 FINAL = {
     "unreadable success": ResponseDecodeError("x", maybe_delivered=True),
+    "reported failure": ReportedFailureError("x", status_code=200, maybe_delivered=True),
     "deadline": DeadlineExceeded("x"),
     "closed": ClientClosedError("x"),
     "invalid": InvalidRequestError("x"),

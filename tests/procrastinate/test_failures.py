@@ -137,6 +137,33 @@ async def test_a_delivery_that_is_told_when_to_come_back_waits_so_long(
     assert before <= row["scheduled_at"] - dt.timedelta(hours=1) <= dt.datetime.now(dt.UTC)
 
 
+async def test_a_report_of_a_failure_is_kept_with_the_words_of_sendx(
+    make_app: MakeApp, table: Table, fake_sendx: FakeSendX
+) -> None:
+    app, sendx = make_app()
+    fake_sendx.respond(200, body={"status": "error", "message": f"{JANE} is full"}, times=None)
+    await deliver(app, sendx, {"email": JANE}, CustomEventRequest("contact_1", "visit"))
+    said = "SendX answered with HTTP 200: j***@example.com is full. The answer reports a failure"
+    rows = table.rows("status = 'failed'")
+    kinds = {row["args"]["operation"]: row["args"]["failure"]["kind"] for row in rows}
+    assert kinds == {"identify_contact": "rejected", "track_custom_event": "uncertain"}
+    for row in rows:
+        assert said in row["args"]["failure"]["error"]
+    assert len(fake_sendx.requests) == 2
+
+
+async def test_an_event_that_something_else_has_answered_is_uncertain_and_the_rest_waits(
+    make_app: MakeApp, table: Table, fake_sendx: FakeSendX, caplog: pytest.LogCaptureFixture
+) -> None:
+    app, sendx = make_app()
+    fake_sendx.html(200, applied=False)
+    await deliver(app, sendx, CustomEventRequest("contact_1", "visit"))
+    (row,) = table.rows()
+    assert row["args"]["failure"]["kind"] == "uncertain"
+    assert "HTTP 200 can't be SendX" in row["args"]["failure"]["error"]
+    assert "SendX is in trouble, all deliveries wait" in caplog.text
+
+
 @pytest.mark.parametrize("fault", ["500", "silence", "dropped"])
 async def test_an_event_that_may_have_been_applied_is_never_sent_twice(
     make_app: MakeApp, table: Table, fake_sendx: FakeSendX, fault: str
@@ -157,16 +184,6 @@ async def test_an_event_that_may_have_been_applied_is_never_sent_twice(
     assert "it may have been applied" in row["args"]["failure"]["error"]
     assert "sending" not in row["args"]
     assert len(fake_sendx.requests) == 1
-
-
-async def test_an_answer_that_cannot_be_read_is_a_delivery(
-    make_app: MakeApp, table: Table, fake_sendx: FakeSendX, caplog: pytest.LogCaptureFixture
-) -> None:
-    app, sendx = make_app()
-    fake_sendx.respond(200, body=b"<html>", times=None)
-    await deliver(app, sendx, {"email": JANE}, CustomEventRequest("contact_1", "visit"))
-    assert table.statuses() == ["succeeded"] * 2
-    assert "the body is not JSON" in caplog.text
 
 
 async def test_an_error_of_the_applications_hook_makes_an_event_uncertain_and_repeats_the_rest(

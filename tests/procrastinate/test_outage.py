@@ -36,13 +36,15 @@ WAITING_FOR_A_ROW = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'L
 def refuse(fake: FakeSendX, trouble: str) -> None:
     if trouble == "down":
         fake.stop()
+    elif trouble == "page":
+        fake.html(200, applied=False, times=None)
     elif trouble == "503":
         fake.respond(503, retry_after=0, times=None)
     else:
         fake.respond(int(trouble), times=None)
 
 
-@pytest.mark.parametrize("trouble", ["down", "503", "429", "500", "302"])
+@pytest.mark.parametrize("trouble", ["down", "503", "429", "500", "302", "page"])
 async def test_an_outage_costs_no_attempts_and_few_requests(
     make_app: MakeApp,
     table: Table,

@@ -25,6 +25,7 @@ from sendx_async import (
     PermissionDeniedError,
     Rate,
     RateLimitError,
+    ResponseDecodeError,
     ResponseLost,
     RetryPolicy,
     ServerError,
@@ -91,10 +92,23 @@ def stop(fake: FakeSendX, backend: str, source: Any, **options: Any) -> Stopped:
         lambda fake: fake.respond(503, times=20),
         lambda fake: fake.respond(503, retry_after=0, times=20),
         lambda fake: fake.redirect("https://login.example.com", times=20),
+        lambda fake: fake.html(200, applied=False, times=20),
+        lambda fake: fake.respond(200, body=[], times=20),
         lambda fake: fake.drop(times=20),
         lambda fake: fake.drop(applied=True, reset=True, times=20),
     ],
-    ids=["429", "429-retry-after", "500", "503", "503-retry-after", "redirect", "drop", "reset"],
+    ids=[
+        "429",
+        "429-retry-after",
+        "500",
+        "503",
+        "503-retry-after",
+        "redirect",
+        "page",
+        "array",
+        "drop",
+        "reset",
+    ],
 )
 def test_an_outage_is_waited_out_and_told(
     fake_sendx: FakeSendX, run_stream: RunStream, break_it: Callable[[FakeSendX], None]
@@ -113,6 +127,45 @@ def test_an_outage_is_waited_out_and_told(
         assert (event.delay is None) == (event.kind == "resumed")
         assert (event.error is None) == (event.kind == "resumed")
         assert 0 < event.attempt <= len(fake_sendx.requests)
+
+
+def test_what_something_else_answers_for_longer_than_the_patience_ends_the_stream(
+    fake_sendx: FakeSendX, backend: str
+) -> None:
+    fake_sendx.html(200, applied=False, times=None)
+    events: list[Event] = []
+    stopped = stop(fake_sendx, backend, contacts(60), patience=30, client_on_event=events.append)
+    assert isinstance(stopped.error, OutageError)
+    assert isinstance(stopped.error.last, ResponseDecodeError)
+    assert "HTTP 200 can't be SendX" in str(stopped.error)
+    assert "0 were delivered, 0 failed" in str(stopped.error)
+    assert stopped.error.maybe_delivered
+    assert stopped.outcomes == []
+    assert len(stopped.unclaimed) == 60
+    assert all(outcome.is_retryable for outcome in stopped.unclaimed)
+    own = [event for event in events if event.operation == "send_many"]
+    assert {(event.status_code, event.error) for event in own} == {(200, "ResponseDecodeError")}
+
+
+def test_an_event_that_something_else_has_answered_fails_and_what_follows_waits(
+    fake_sendx: FakeSendX, run_stream: RunStream
+) -> None:
+    event = CustomEventRequest("c0@example.com", "bought")
+    fake_sendx.respond(200, path="identify")
+    fake_sendx.html(200, applied=False, path="custom")
+    kinds: list[str] = []
+    source = [IdentifyRequest("c0@example.com"), event, event]
+    outcomes = run_stream(
+        source, batch_size=1, client_on_event=lambda each: kinds.append(each.kind)
+    )
+    assert [type(outcome.error) for outcome in outcomes] == [
+        type(None), ResponseDecodeError, type(None)
+    ]  # fmt: skip
+    assert outcomes[1].error is not None
+    assert outcomes[1].error.maybe_delivered
+    assert not outcomes[1].is_retryable
+    assert len(fake_sendx.events) == 1
+    assert kinds.count("paused") == kinds.count("resumed") == 1
 
 
 def test_without_a_limit_of_patience_an_outage_is_waited_out(

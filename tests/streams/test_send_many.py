@@ -19,6 +19,7 @@ from sendx_async import (
     NotFoundError,
     NotSentError,
     Outcome,
+    ReportedFailureError,
     ResponseDecodeError,
     ResponseLost,
     RetryPolicy,
@@ -303,15 +304,29 @@ def test_a_refusal_for_now_is_repeated_even_so(
     assert len(fake_sendx.events) == 1
 
 
-def test_an_unreadable_success_was_delivered(fake_sendx: FakeSendX, run_stream: RunStream) -> None:
-    fake_sendx.html(200)
-    outcomes = run_stream(contacts(3))
-    for outcome in outcomes:
-        assert isinstance(outcome.error, ResponseDecodeError)
-        assert outcome.error.maybe_delivered
-    assert len({id(outcome.error) for outcome in outcomes}) == 3
-    assert len(fake_sendx.requests) == 1
-    assert len(fake_sendx.contacts) == 3
+@pytest.mark.parametrize(
+    "status,body",
+    [
+        (200, {"status": "error", "message": "no"}),
+        (200, {"status": "success", "failed": ["c1@example.com"]}),
+        (200, {"data": [{"email": "c1@example.com", "error": "no"}]}),
+        (207, {"status": "success"}),
+    ],
+)
+def test_contacts_of_a_batch_that_reports_a_failure_are_sent_one_by_one(
+    fake_sendx: FakeSendX, run_stream: RunStream, status: int, body: Any
+) -> None:
+    fake_sendx.respond(status, body=body, path="identify/bulk", applied=False)
+    fake_sendx.respond(200, body={"error": "no"}, path="contact/identify", applied=False)
+    outcomes = run_stream(contacts(25))
+    failed = [outcome for outcome in outcomes if outcome.error is not None]
+    assert len(failed) == 1
+    assert isinstance(failed[0].error, ReportedFailureError)
+    assert (failed[0].error.message, failed[0].error.attempts) == ("no", 2)
+    assert failed[0].error.maybe_delivered
+    assert not failed[0].is_retryable
+    assert len(fake_sendx.contacts) == 24
+    assert paths(fake_sendx) == [BULK, *["/contact/identify"] * 25]
 
 
 EVENT = CustomEventRequest("c0@example.com", "bought")
@@ -332,7 +347,9 @@ CONTACT = IdentifyRequest("c0@example.com")
         (CONTACT, ServerError(status_code=500, maybe_delivered=True), True),
         (CONTACT, NotFoundError(status_code=404), False),
         (CONTACT, BadRequestError(status_code=400, maybe_delivered=True), False),
-        (CONTACT, ResponseDecodeError(status_code=200, maybe_delivered=True), False),
+        (CONTACT, ResponseDecodeError(status_code=200, maybe_delivered=True), True),
+        (EVENT, ResponseDecodeError(status_code=200, maybe_delivered=True), False),
+        (CONTACT, ReportedFailureError(status_code=200, maybe_delivered=True), False),
     ],
 )
 def test_is_retryable_says_what_can_be_sent_again(

@@ -205,6 +205,7 @@ async def stored(client: AsyncTrackingClient) -> None:
         async with outbox.draining(client, concurrency=4, retry=RetryPolicy(9)):
             stats = outbox.stats()
             assert_type(stats.trouble, str | None)
+            assert_type(stats.silent_for, float | None)
         await outbox.drain(client)
         for failed in outbox.failed("dead"):
             assert_type(failed, FailedDelivery)

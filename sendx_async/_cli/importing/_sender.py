@@ -14,7 +14,6 @@ from sendx_async._core.errors import (
     BadRequestError,
     ConfigurationError,
     ConflictError,
-    ResponseDecodeError,
     SendXError,
     UnprocessableEntityError,
 )
@@ -160,11 +159,14 @@ class Sender:
     def _note_event(self, event: Event) -> None:
         if event.operation == "send_many":
             self.waits_for = event.error if event.kind == "paused" else None
-            if event.status_code is not None and 300 <= event.status_code < 400:  # noqa: PLR2004 - a redirect
-                # A stream waits until it is gone; whoever has mistyped the URL would wait in vain.
+            status_code = event.status_code
+            # A stream waits until it is SendX again that answers; whoever has mistyped the URL
+            # would wait in vain.
+            if status_code is not None and status_code < 400 and not self._log.delivered:  # noqa: PLR2004 - the first error
                 self._failure = ConfigurationError(
-                    f"SendX answers with a redirect (HTTP {event.status_code}), and those are "
-                    "never followed: is the base URL right?"
+                    f"what answers with HTTP {status_code} can't be SendX, since "
+                    + ("the body is no JSON object" if status_code < 300 else "it is a redirect")  # noqa: PLR2004 - the first redirect
+                    + ": is the base URL right?"
                 )
                 self._scope.cancel()
             self._on_progress(self)
@@ -203,6 +205,4 @@ class Sender:
 
 
 def _reason(error: SendXError) -> str:
-    # A success that can't be read says so itself.
-    is_silent = error.maybe_delivered and not isinstance(error, ResponseDecodeError)
-    return f"{error}; it may have been applied" if is_silent else str(error)
+    return f"{error}; it may have been applied" if error.maybe_delivered else str(error)

@@ -12,7 +12,6 @@ from sendx_async import (
     NotSentError,
     OutageError,
     Outcome,
-    ResponseDecodeError,
     SendXError,
 )
 from tests.faults.violations import Violation, violations
@@ -173,8 +172,7 @@ def _lies(story: _Story) -> Iterator[str]:
             yield f"has both a response and an error, or neither: {outcome}"
         if isinstance(error, InvalidRequestError) != (story.planned.kind == "junk"):
             yield f"was to be refused by the library if, and only if, it is junk: {outcome}"
-        is_success = error is None or isinstance(error, ResponseDecodeError)
-        if is_success and (story.last is None or not story.last.accepted):
+        if error is None and (story.last is None or not story.last.accepted):
             yield f"was not accepted when it came last: {outcome}"
         if error is not None:
             for text in _lies_about_failure(story, error):
@@ -197,7 +195,7 @@ def _lies_about_failure(story: _Story, error: SendXError) -> Iterator[str]:
 
 
 def _is_final(status: int) -> bool:
-    return 400 <= status < 500 and status not in _NOT_FINAL
+    return 200 <= status < 500 and not 300 <= status < 400 and status not in _NOT_FINAL
 
 
 _OF_A_STREAM: Mapping[str, Callable[[Record], Iterator[str]]] = {

@@ -35,6 +35,7 @@ def _says_nothing(*, applied: bool = False) -> Script:
 
 _HTML = {"content-type": "text/html"}
 _PAGE = "<html>Please come back later</html>"
+_FAILED = {"status": "error", "message": "no"}
 _BULK = "identify/bulk"
 
 QUICK_FAULTS: Mapping[str, Script] = {
@@ -52,7 +53,11 @@ QUICK_FAULTS: Mapping[str, Script] = {
     "422 for a batch": _answers(422, path=_BULK),
     "404 for all batches": _answers(404, path=_BULK, for_ever=True),
     "405 for all batches": _answers(405, path=_BULK, for_ever=True),
-    "200 with a page": _answers(200, _HTML, body=_PAGE),
+    "200 with a page": _answers(200, _HTML, body=_PAGE, applied=False),
+    "200 with a page, applied": _answers(200, _HTML, body=_PAGE),
+    "200 that reports a failure": _answers(200, body=_FAILED, applied=False),
+    "200 that reports a failure, applied": _answers(200, body=_FAILED),
+    "207 for a batch": _answers(207, path=_BULK),
     "204": _answers(204),
     "closed": _closes(),
     "closed, applied": _closes(applied=True),

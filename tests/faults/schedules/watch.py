@@ -85,7 +85,8 @@ class Exchange:
     @property
     def accepted(self) -> bool:
         """The client was told so, or would have been."""
-        return self.applied or (self.status is not None and 200 <= self.status < 300)
+        is_success = self.status is not None and 200 <= self.status < 300
+        return is_success and not self.fault.startswith(("200", "207"))
 
     @property
     def surely_refused(self) -> bool:
