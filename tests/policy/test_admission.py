@@ -14,7 +14,7 @@ from sendx_async import (
 )
 from sendx_async._policy.admission import Admission
 from sendx_async._policy.circuit_breaker import FailureHistory, NotedFailure
-from sendx_async._policy.failures import classify
+from sendx_async._policy.failures import FailureClass, classify
 
 
 def admission(*, most_at_once: int = 4, starts_half_open: bool = False) -> Admission:
@@ -48,12 +48,73 @@ def test_when_all_is_well_so_many_may_be_under_way() -> None:
     ]  # fmt: skip
 
 
-def test_when_nothing_is_known_fewer_may_be_under_way() -> None:
+def test_when_nothing_is_known_the_first_request_is_a_probe() -> None:
     admitted = admission(starts_half_open=True)
+    assert admitted.needs_probe
+    assert not admitted.is_in_outage
     assert admitted.allows(0.0) == 1
     assert admitted.wait(0.0, under_way=1) == math.inf
     assert not admitted.succeed(begun=0.0, now=1.0)
     assert admitted.allows(1.0) == 2
+    assert admitted.wait(1.0, under_way=1) == 0.0
+
+
+def test_a_first_request_that_fails_makes_an_outage_though_it_may_be_its_own_fault() -> None:
+    admitted = admission(starts_half_open=True)
+    assert fail(admitted, ServerError(status_code=500), now=1.0).pause == 8.0
+    assert admitted.is_in_outage
+    assert admitted.succeed(begun=9.0, now=9.5)
+
+
+class TestEventAsProbe:
+    @staticmethod
+    def in_outage_since_the_start(contacts: int, *, until: float) -> Admission:
+        admitted = admission(starts_half_open=True)
+        now = 0.0
+        while now < until:
+            contact = FailureHistory(f"c{int(now) % contacts}")
+            error = ServerError(status_code=500)
+            admitted.fail(contact, FailureClass.AGAIN, error, jitter=1.0, begun=now, now=now)
+            now = max(now + 1.0, admitted.resumes_at)
+        return admitted
+
+    def test_one_that_was_in_vain_is_followed_by_the_next_after_five_minutes(self) -> None:
+        admitted = admission(starts_half_open=True)
+        assert admitted.wait_for_event(0.0) <= 0
+        error = ServerError(status_code=500)
+        contact = FailureHistory("jane")
+        admitted.fail(contact, FailureClass.UNCERTAIN, error, jitter=1.0, begun=0.0, now=1.0)
+        assert [admitted.wait_for_event(now) for now in (1.0, 300.0, 301.0)] == [300.0, 1.0, 0.0]
+
+    def test_the_latest_one_counts(self) -> None:
+        admitted = admission()
+        admitted.note_uncertain(5.0)
+        admitted.note_uncertain(3.0)
+        assert admitted.wait_for_event(5.0) == 300.0
+
+    @pytest.mark.parametrize("contacts,prefers", [(1, True), (2, True), (3, False)])
+    def test_it_is_preferred_when_too_few_others_have_failed_for_long(
+        self, contacts: int, prefers: bool
+    ) -> None:
+        admitted = self.in_outage_since_the_start(contacts, until=1000.0)
+        assert admitted.prefers_event(1000.0) is prefers
+        admitted.note_uncertain(1000.0)
+        assert not admitted.prefers_event(1000.0)
+
+    def test_it_is_not_preferred_before_that(self) -> None:
+        assert not self.in_outage_since_the_start(1, until=200.0).prefers_event(200.0)
+
+    def test_it_is_not_preferred_where_it_is_certain_that_it_is_no_fault_of_a_request(self) -> None:
+        admitted = admission(starts_half_open=True)
+        fail(admitted, ConnectError(), now=0.0)
+        assert not admitted.prefers_event(1000.0)
+        well = admission()
+        for number in range(3):
+            error = ServerError(status_code=500)
+            contact = FailureHistory(f"c{number}")
+            well.fail(contact, FailureClass.AGAIN, error, jitter=1.0, begun=0.0, now=0.0)
+        assert well.is_in_outage
+        assert not well.prefers_event(1000.0)
 
 
 def test_an_outage_is_tried_after_its_pause_by_one_when_none_is_under_way() -> None:

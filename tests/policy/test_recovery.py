@@ -211,3 +211,48 @@ def test_an_outbox_begins_with_one_request() -> None:
         recovery.note_answer([Message.of(now, EVENT)], begun=now, now=now)
         allowed.append(recovery.allows(now))
     assert allowed == [1, 2, 4, 8, 8]
+
+
+class TestEventAsProbe:
+    def test_in_a_stream_it_waits_for_what_is_given_back_in_a_moment(self) -> None:
+        stream = Stream(*contacts(1), EVENT)
+        (safe,) = stream.queue.take()
+        stream.queue.set_aside(safe)
+        stream.recovery.after_failure([safe], ConnectError(), jitter=0.5, begun=1.0, now=1.0)
+        assert stream.recovery.lacks_probe
+        assert stream.recovery.take(9.0) == []
+        assert stream.recovery.take_event(9.0) == []
+        stream.queue.give_back([safe])
+        assert stream.recovery.take(9.0) == [safe]
+        assert [each.index for each in stream.recovery.take_event(9.0)] == [1]
+
+    @staticmethod
+    def outbox(*requests: object) -> Stream:
+        stream = Stream(*requests)
+        stream.recovery = Recovery(
+            stream.queue, RetryPolicy(1, base=8, cap=8), patience=math.inf, most_at_once=8, now=0,
+            is_outbox=True,
+        )  # fmt: skip
+        return stream
+
+    def test_in_an_outbox_it_is_looked_for_something_better_every_half_minute(self) -> None:
+        stream = self.outbox(EVENT)
+        recovery = stream.recovery
+        recovery.note_uncertain(-100.0)
+        assert recovery.allows(0.0) == 1
+        assert recovery.lacks_probe
+        assert recovery.take_event(0.0) == []
+        assert recovery.resumes_at == 30.0
+        assert [recovery.allows(now) for now in (29.0, 30.0)] == [0, 1]
+        assert recovery.take_event(190.0) == []
+        assert recovery.resumes_at == 200.0
+        assert [each.index for each in recovery.take_event(200.0)] == [0]
+
+    def test_in_an_outbox_it_is_preferred_when_nothing_else_gets_through(self) -> None:
+        stream = self.outbox(*contacts(1), EVENT)
+        now = 0.0
+        while now < 300.0:
+            assert stream.fails(ServerError(status_code=500), now).step is NextStep.AGAIN
+            now = stream.recovery.resumes_at
+        assert stream.fails(ServerError(status_code=500), now).step is NextStep.FINISH
+        assert [each.index for each in stream.recovery.take(now + 8.0)] == [0]

@@ -1,0 +1,124 @@
+"""An outage of SendX, which nothing may try that must not be sent twice while anything else can."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import anyio
+import pytest
+
+from sendx_async import AsyncTrackingClient, CustomEventRequest, IdentifyRequest, RetryPolicy
+from sendx_async._policy.ordering import Message
+from sendx_async._policy.recovery import Recovery
+from sendx_async.outbox import Outbox
+from sendx_async.testing import FakeSendX, InstantClock
+
+from .waiting import drain, until
+
+MakeClient = Callable[..., AsyncTrackingClient]
+QUICK = RetryPolicy(2, base=0.001, cap=0.01)
+HOURS = RetryPolicy(5, base=1.0, cap=60.0)
+
+
+def events_of(fake: FakeSendX) -> list[object]:
+    return [request for request in fake.requests if "/events/" in request.path]
+
+
+def put_events(outbox: Outbox, client: AsyncTrackingClient, count: int) -> None:
+    """Put events about contacts that SendX knows."""
+    contacts = [f"known{number}@example.com" for number in range(count)]
+    for contact in contacts:
+        outbox.put_sync(IdentifyRequest(contact))
+    drain(outbox, client)
+    for contact in contacts:
+        outbox.put_sync(CustomEventRequest(contact, "visit"))
+
+
+def drain_until(
+    outbox: Outbox,
+    client: AsyncTrackingClient,
+    is_so: Callable[[], object],
+    *,
+    backend: str = "asyncio",
+    retry: RetryPolicy = QUICK,
+) -> None:
+    """Drain in a loop of its own until something is so, as a process that was started again."""
+
+    async def main() -> None:
+        async with client, outbox.draining(client, retry=retry):
+            await until(is_so)
+
+    anyio.run(main, backend=backend)
+
+
+def test_events_before_everything_else_try_no_outage_however_often_a_process_restarts(
+    outbox: Outbox, fake_sendx: FakeSendX, make_client: MakeClient, backend: str
+) -> None:
+    put_events(outbox, make_client(), 300)
+    for number in range(300):
+        outbox.put_sync(IdentifyRequest(f"c{number}@example.com"))
+    fake_sendx.respond(502, times=None)
+    before = len(fake_sendx.requests)
+    for _ in range(5):
+        seen = len(fake_sendx.requests) + 5
+
+        def has_tried(seen: int = seen) -> bool:
+            return len(fake_sendx.requests) >= seen
+
+        drain_until(outbox, make_client(), has_tried, backend=backend)
+    assert events_of(fake_sendx) == []
+    bodies = {str(request.json) for request in fake_sendx.requests[before:]}
+    assert len(bodies) >= 5  # not always the same, which might be what SendX fails at
+    fake_sendx.recover()
+    drain(outbox, make_client(), backend)
+    assert len(fake_sendx.events) == 300
+    stats = outbox.stats()
+    assert (stats.pending, stats.dead, stats.uncertain) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("others,most", [(0, 12), (1, 11), (3, 0)])
+def test_an_hour_of_an_outage_costs_few_events_or_none(
+    outbox: Outbox, fake_sendx: FakeSendX, make_client: MakeClient, others: int, most: int
+) -> None:
+    put_events(outbox, make_client(), 50)
+    for number in range(others):
+        outbox.put_sync(IdentifyRequest(f"c{number}@example.com"))
+    fake_sendx.respond(502, times=None)
+    clock = InstantClock()
+    end = clock.monotonic() + 3600
+    drain_until(outbox, make_client(clock=clock), lambda: clock.monotonic() > end, retry=HOURS)
+    # A test that is late sees a part of the next hour.
+    hours = (clock.monotonic() - end) / 3600 + 1
+    assert len(events_of(fake_sendx)) <= most * hours + 1
+    assert (len(events_of(fake_sendx)) > 0) == (most > 0)
+    fake_sendx.recover()
+    drain(outbox, make_client(clock=clock))
+    assert outbox.stats().pending == 0
+
+
+def test_events_alone_are_not_tried_again_by_each_process_that_starts(
+    outbox: Outbox,
+    path: Path,
+    fake_sendx: FakeSendX,
+    make_client: MakeClient,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    put_events(outbox, make_client(), 20)
+    fake_sendx.respond(502, times=None)
+    looks: list[list[Message]] = []
+    take_event = Recovery.take_event
+
+    def look(recovery: Recovery, now: float) -> list[Message]:
+        looks.append(take_event(recovery, now))
+        return looks[-1]
+
+    monkeypatch.setattr(Recovery, "take_event", look)
+    for _ in range(3):
+        seen = len(looks)
+        drain_until(outbox, make_client(), lambda seen=seen: looks[seen:])  # type: ignore[misc]
+    assert len(events_of(fake_sendx)) == 1
+    assert outbox.stats().uncertain == 1
+    with sqlite3.connect(path) as connection:  # as five minutes later
+        connection.execute("UPDATE failed SET failed_at = failed_at - 300")
+    drain_until(outbox, make_client(), lambda: outbox.stats().uncertain == 2)
+    assert len(events_of(fake_sendx)) == 2
