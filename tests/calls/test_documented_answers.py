@@ -18,6 +18,7 @@ from sendx_async import (
     NotFoundError,
     PermissionDeniedError,
     RateLimitError,
+    ReportedFailureError,
     RetryPolicy,
     ServerError,
     UnprocessableEntityError,
@@ -68,6 +69,21 @@ async def test_documented_successes(
     async with make_client() as client:
         data = await getattr(client, method)(CALLS[method])
     assert (data.status, data.message, data.data, data.extra) == expected
+
+
+@pytest.mark.parametrize("method", CALLS)
+@pytest.mark.asyncio
+async def test_a_success_that_reports_a_failure_is_an_error_with_all_that_came(
+    fake: FakeSendX, make_client: MakeClient, method: str
+) -> None:
+    body = {"status": "error", "message": "quota exceeded"}
+    fake.respond(200, body=body, headers={"X-Via": "proxy"})
+    async with make_client() as client:
+        with pytest.raises(ReportedFailureError, match="quota exceeded") as caught:
+            await getattr(client, method)(CALLS[method])
+    error = caught.value
+    assert (error.status_code, error.headers["x-via"]) == (200, "proxy")
+    assert (error.operation, error.attempts, error.maybe_delivered) == (method, 1, True)
 
 
 async def failure(fake: FakeSendX, make_client: MakeClient, status: int, body: Any) -> ApiError:
