@@ -28,7 +28,7 @@ SELECT 'sendx', 'sendx:deliver', 'sendx:contact' || number %% %(contacts)s || '@
 FROM generate_series(0, %(jobs)s - 1) AS number
 """
 FETCH = "SELECT id FROM procrastinate_fetch_job_v2(ARRAY['sendx'], %s)"
-DROP = "DROP INDEX IF EXISTS sendx_jobs_in_order"
+DROP = "DROP INDEX IF EXISTS sendx_jobs_in_turn"
 
 
 @contextmanager

@@ -195,6 +195,7 @@ class Deliveries:
                     # Making it was broken off. It would be kept up to date, and never be used.
                     await connection.execute(sql.DROP_INDEX)
                 await connection.execute(sql.INDEX_SQL)
+                await connection.execute(sql.DROP_FORMER_INDEX)
             finally:
                 await connection.set_autocommit(before)
 
