@@ -29,7 +29,7 @@ from procrastinate.manager import JobManager
 from procrastinate.schema import SchemaManager
 from psycopg import sql
 
-from sendx_async import AsyncTrackingClient
+from sendx_async import AsyncTrackingClient, Event
 from sendx_async.procrastinate import Deliveries
 
 FILL = """
@@ -51,7 +51,7 @@ JOBS, MUCH = 1_000_000, 100_000
 DELIVERIES, CONCURRENCY = 1_000, 8
 DONE = """
 SELECT count(*) FROM procrastinate_jobs
-WHERE status = 'succeeded' AND lock <> 'sendx:much@example.com'
+WHERE status = 'succeeded' AND lock = 'sendx:much@example.com'
 """
 FETCH = "SELECT id FROM procrastinate_fetch_job_v2(ARRAY['sendx'], %s)"
 DROP = "DROP INDEX IF EXISTS sendx_jobs_in_turn"
@@ -120,9 +120,11 @@ def database_behind_one(connection: "psycopg.Connection[tuple[object, ...]]", *,
     return address
 
 
-def app_on(address: str, url: str) -> procrastinate.App:
+def app_on(
+    address: str, url: str, on_event: Callable[[Event], None] | None = None
+) -> procrastinate.App:
     app = procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=address))
-    Deliveries(app, client=lambda: AsyncTrackingClient("key", base_url=url))
+    Deliveries(app, client=lambda: AsyncTrackingClient("key", base_url=url, on_event=on_event))
     return app
 
 
@@ -141,29 +143,38 @@ async def fetches(app: procrastinate.App, manager: JobManager, times: int) -> fl
     return statistics.median(seconds[2:])
 
 
-async def deliveries_per_second(app: procrastinate.App, address: str) -> float:
-    """How many deliveries about others than the one contact a worker makes a second."""
+async def deliveries_per_second(address: str, url: str) -> tuple[float, float]:
+    """How many deliveries a worker makes a second: all, and those about others than the one."""
+    all_ = 0
+    enough = asyncio.Event()
+
+    def count(event: Event) -> None:
+        nonlocal all_
+        all_ += event.kind == "call_finished"
+        if all_ == DELIVERIES:
+            enough.set()
+
     async with await psycopg.AsyncConnection.connect(address, autocommit=True) as connection:
 
-        async def done() -> int:
+        async def of_the_one() -> int:
             row = await (await connection.execute(DONE)).fetchone()
             assert row is not None
             return int(row[0])
 
-        before = await done()
-        async with app.open_async():
+        before = await of_the_one()
+        async with (app := app_on(address, url, count)).open_async():
             begun = time.perf_counter()
             worker = asyncio.create_task(
                 app.run_worker_async(
                     queues=["sendx"], concurrency=CONCURRENCY, install_signal_handlers=False
                 )
             )
-            while (count := await done() - before) < DELIVERIES:  # noqa: ASYNC110 - the database tells nobody
-                await asyncio.sleep(1)
+            await enough.wait()
             seconds = time.perf_counter() - begun
             worker.cancel()
             await asyncio.gather(worker, return_exceptions=True)
-    return count / seconds
+        others = DELIVERIES - (await of_the_one() - before)
+    return DELIVERIES / seconds, others / seconds
 
 
 def measure_behind_one(
@@ -173,35 +184,44 @@ def measure_behind_one(
         url = server.url("ok")
         behind, free = (database_behind_one(connection, much=much) for much in (MUCH, 1))
 
-        def fetch(*, own: bool) -> float:
-            app = app_on(behind, url)
+        def fetch(address: str, *, own: bool) -> float:
+            app = app_on(address, url)
             manager = JobManager(app.connector) if own else app.job_manager
-            return asyncio.run(fetches(app, manager, 3 if own else 50))
+            return asyncio.run(fetches(app, manager, 3 if own and address == behind else 50))
 
-        def deliver(address: str) -> float:
-            return asyncio.run(deliveries_per_second(app_on(address, url), address))
+        def deliver(address: str) -> tuple[float, float]:
+            return asyncio.run(deliveries_per_second(address, url))
 
-        results = rounds(
+        looks = rounds(
             {
-                "own": lambda: fetch(own=True),
-                "ours": lambda: fetch(own=False),
-                "behind": lambda: deliver(behind),
-                "free": lambda: deliver(free),
+                "own": lambda: fetch(behind, own=True),
+                "ours": lambda: fetch(behind, own=False),
+                "free": lambda: fetch(free, own=True),
             },
             count=count,
         )
+        results = rounds(
+            {"behind": lambda: deliver(behind), "free": lambda: deliver(free)}, count=count
+        )
     name = f"{JOBS:,} jobs, {MUCH:,} of one contact first"
-    own, ours = ([1000 * value for value in results[key]] for key in ("own", "ours"))
+    own, ours, quick = ([1000 * value for value in looks[key]] for key in ("own", "ours", "free"))
+    all_behind, others = zip(*results["behind"], strict=True)
+    all_free, _ = zip(*results["free"], strict=True)
     return [
         Finding(f"{name}: a fetch, Procrastinate's", own, "ms"),
-        Finding(f"{name}: a fetch, ours", ours, "ms", ("<=", 10.0)),
-        Finding(f"{name}: deliveries of others", results["behind"], "/s"),
-        Finding(f"{JOBS:,} jobs, none waits for another: deliveries", results["free"], "/s"),
+        Finding(f"{name}: a fetch, ours", ours, "ms"),
+        Finding(f"{JOBS:,} jobs, none waits for another: a fetch, Procrastinate's", quick, "ms"),
         Finding(
-            "behind one contact, against none that waits",
-            ratios(results["behind"], results["free"]),
+            "a fetch, ours behind one contact, against none", ratios(ours, quick), "", ("<=", 4.0)
+        ),
+        Finding(f"{name}: deliveries", all_behind, "/s"),
+        Finding(f"{name}: of these about others", others, "/s"),
+        Finding(f"{JOBS:,} jobs, none waits for another: deliveries", all_free, "/s"),
+        Finding(
+            "deliveries behind one contact, against none",
+            ratios(all_behind, all_free),
             "",
-            (">=", 0.7),
+            (">=", 0.6),
         ),
     ]
 

@@ -3,7 +3,7 @@
 Procrastinate looks from the head each time, and asks of each job whether another one with its lock
 comes first: 100,000 deliveries about one contact take it a second, for each job that it fetches.
 So a look that took long is not repeated at once: for ten times as long, looks go on from where it
-ended. Jobs with locks of which more wait are looked up by their lock, every other time. Nothing is
+ended. Jobs with locks of which more wait are looked up by their lock, every fourth time. Nothing is
 left over: before a worker is told that there is no job, all are looked at.
 """
 
@@ -19,6 +19,7 @@ SLOW = 0.02  # seconds; while looks from the head end sooner, there are no other
 _TIMES_AS_LONG = 10  # so looks from the head take a tenth of the time
 _LONGEST = 30.0  # seconds without one
 _MOST_KNOWN = 32  # locks
+_ONE_TURN_OF = 4  # is theirs; the others are theirs only if nothing else is ready
 
 _READY = """
     AND (%(queues)s::varchar[] IS NULL OR jobs.queue_name = ANY (%(queues)s::varchar[]))
@@ -35,6 +36,11 @@ FROM candidate WHERE taken.id = candidate.id
 RETURNING taken.*, EXISTS (
     SELECT FROM procrastinate_jobs AS next
     WHERE next.lock = taken.lock AND next.status = 'todo' AND next.id <> taken.id
+) AS has_next
+"""
+_HAS_NEXT = """
+SELECT EXISTS (
+    SELECT FROM procrastinate_jobs WHERE lock = %(lock)s AND status = 'todo'
 ) AS has_next
 """
 _WITH_OTHER_LOCK = f"""
@@ -86,7 +92,7 @@ class JobFetcher:
         self._reached: tuple[int, int] | None = None
         self._head_looked_at = self._head_due_at = 0.0  # by the monotonic clock
         self._known: dict[str, None] = {}  # locks of which more jobs wait, the latest at the end
-        self._is_known_next = False
+        self._turn = 0
 
     async def fetch(self, connector: BaseConnector, worker_id: int) -> Job | None:
         """Fetch a job for a worker; None if no job is ready.
@@ -109,13 +115,14 @@ class JobFetcher:
         begun = time.monotonic()
         if self._reached is None:
             job = await JobManager(connector).fetch_job(self._queues, worker_id)
-            if job is not None:
-                self._note_lock(job, has_next=True)  # perhaps
         else:
             job = await self._take(connector, worker_id, _TAKE_FROM_HEAD)
         seconds = time.monotonic() - begun
         self._head_looked_at = self._head_due_at = begun
         if seconds >= SLOW or job is None:
+            if job is not None and self._reached is None:
+                found = await connector.execute_query_one_async(_HAS_NEXT, lock=job.lock)
+                self._note_lock(job, has_next=found["has_next"])
             self._note_scan(job, seconds)
         else:
             self._reached = None
@@ -127,16 +134,18 @@ class JobFetcher:
         if self._reached is None:
             return None
         priority, id_ = self._reached
-        turns = (self._is_known_next, not self._is_known_next) if self._known else (False,)
-        for is_known in turns:
-            if is_known:
-                job = await self._take(connector, worker_id, _TAKE_KNOWN)
-            else:
+        self._turn = (self._turn + 1) % _ONE_TURN_OF
+        is_turn_of_known = self._turn == 0
+        for is_known in (is_turn_of_known, not is_turn_of_known):
+            if not is_known:
                 begun = time.monotonic()
                 job = await self._take(connector, worker_id, _TAKE_AHEAD, priority=priority, id=id_)
                 self._note_scan(job, time.monotonic() - begun)
+            elif self._known:
+                job = await self._take(connector, worker_id, _TAKE_KNOWN)
+            else:
+                continue
             if job is not None:
-                self._is_known_next = not is_known
                 return job
         return None
 

@@ -154,7 +154,8 @@ class TestFetching:
             queue.put(f"c{number}")
         async with queue.app.open_async():
             locks = await queue.work(40)
-            assert 15 <= locks.count("much") <= 25
+            assert locks[:8].count("much") >= 2
+            assert 5 <= locks[:28].count("much") <= 12
             others = [lock for lock in locks if lock != "much"]
             assert others == [f"c{number}" for number in range(len(others))]
             assert "much" in await queue.work(20)
@@ -172,19 +173,13 @@ class TestFetching:
     async def test_when_looks_are_quick_again_the_oldest_comes_first_again(
         self, queue: Queue, clock: Clock
     ) -> None:
-        for lock in ("a", "b", "c", "d"):
+        for lock in ("a", "a", "b", "c", "d"):
             queue.put(lock)
         async with queue.app.open_async():
-            first = await queue.fetch()
-            assert first is not None
-            queue.table.do(RETRY, 0, first.id)
-            queue.put("e")
-            assert await queue.fetch_lock() == "b"  # the worker doesn't look back at once
+            assert await queue.work(2) == ["a", "b"]  # the worker doesn't look back at once
             clock.now += 60
             clock.step = lambda: 0.001
-            assert await queue.fetch_lock() == "c"
-            assert await queue.fetch_lock() == "a"  # older than "d"
-            assert await queue.fetch_lock() == "d"
+            assert await queue.work(3) == ["c", "a", "d"]
 
     async def test_a_higher_priority_waits_for_half_a_minute_at_most(
         self, queue: Queue, clock: Clock
