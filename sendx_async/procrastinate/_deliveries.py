@@ -1,5 +1,6 @@
 """`Deliveries`: puts requests into the queue, and makes the tasks that workers run."""
 
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
@@ -45,7 +46,8 @@ class Deliveries:
     refuses the key, workers wait and nothing fails.
 
     Args:
-        app: Your app, with a connector to PostgreSQL.
+        app: Your app, with a connector to PostgreSQL. In Django Procrastinate has one for you,
+            ``procrastinate.contrib.django.app``, that can be given once Django is set up.
         client: Called in a worker when the first job comes, and anew whenever the key was refused:
             gives the client, which is closed with the worker. Its ``retry`` and ``deadline`` don't
             matter. Default: `AsyncTrackingClient`, set up by the environment.
@@ -81,8 +83,7 @@ class Deliveries:
         retry: RetryPolicy = _RETRY,
         rescue_after: float = 60.0,
     ) -> None:
-        if not isinstance(app, procrastinate.App):
-            raise ConfigurationError(f"app must be a procrastinate.App, got {type(app).__name__}")
+        app = _app_behind(app)
         if not callable(client):
             raise ConfigurationError("client must be a function that makes an AsyncTrackingClient")
         _check_queue(queue)
@@ -117,7 +118,8 @@ class Deliveries:
         Args:
             request: A model, or a mapping like one, as `AsyncTrackingClient.send` takes.
             connection: Your connection, in whose transaction the request is put. Default: one of
-                the app's, in a transaction of its own; the app has to be open.
+                the app's, in a transaction of its own; the app has to be open. With Django's app:
+                Django's own, in the transaction that it is in; there is nothing to open.
             key: What has to be kept in order with this request, if not what is about the same
                 address: for all requests with the same key the order holds. Needed to rename a
                 contact, which is about two addresses; your own id of the user is a good one.
@@ -154,7 +156,8 @@ class Deliveries:
         Args:
             request: As for `put`.
             connection: Your connection. Default: one of the app's, which has to be open
-                synchronously.
+                synchronously. With Django's app: Django's own, so a put inside of
+                ``transaction.atomic()`` is part of that transaction.
             key: As for `put`.
 
         Raises:
@@ -195,6 +198,7 @@ class Deliveries:
                     # Making it was broken off. It would be kept up to date, and never be used.
                     await connection.execute(sql.DROP_INDEX)
                 await connection.execute(sql.INDEX_SQL)
+                await connection.execute(sql.DROP_FORMER_INDEX)
             finally:
                 await connection.set_autocommit(before)
 
@@ -210,11 +214,28 @@ class Deliveries:
         )
 
 
+def _app_behind(app: object) -> procrastinate.App:
+    """Return the app that was given, or that Procrastinate's proxy for Django stands for."""
+    django = sys.modules.get("procrastinate.contrib.django.procrastinate_app")
+    if django is not None and isinstance(app, django.ProxyApp):
+        app = django.current_app
+        if not isinstance(app, procrastinate.App):
+            raise ConfigurationError(
+                "Django isn't set up yet: make Deliveries in a module that is imported later, and "
+                "name that in the setting PROCRASTINATE_IMPORT_PATHS; or make it with the app that "
+                "is given to the function of PROCRASTINATE_ON_APP_READY"
+            )
+    if not isinstance(app, procrastinate.App):
+        raise ConfigurationError(f"app must be a procrastinate.App, got {type(app).__name__}")
+    return app
+
+
 def _check_connection(connection: object, kind: type) -> None:
     if not isinstance(connection, kind):
         raise OutboxError(
             f"connection must be a psycopg.{kind.__name__}, got {type(connection).__name__}: give "
-            "the connection of psycopg that your library has underneath"
+            "the connection of psycopg that your library has underneath, or none with "
+            "Procrastinate's app for Django"
         )
 
 

@@ -16,6 +16,7 @@ from procrastinate.manager import JobManager
 
 from sendx_async.procrastinate import _statements as sql
 from sendx_async.procrastinate._delivery_job import DeliveryJob, DeliveryState, failure_note
+from sendx_async.procrastinate._fetching import JobFetcher
 
 _LONGEST_DATABASE_TROUBLE = 60.0  # seconds
 _SECONDS_BETWEEN_TRIES = 1.0
@@ -45,6 +46,7 @@ class Jobs(JobManager):
         super().__init__(connector)
         self.delivering: set[str] = set()
         self.rescuing: set[str] = set()
+        self._fetchers: dict[tuple[str, ...] | None, JobFetcher] = {}
 
     async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
         """Fetch a job; a delivery without personal data in what Procrastinate logs of it."""
@@ -56,12 +58,16 @@ class Jobs(JobManager):
     async def _fetch(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
         for _ in range(_MOST_COLLISIONS):
             try:
-                return await super().fetch_job(queues=queues, worker_id=worker_id)
+                return await self._fetcher_of(queues).fetch(self.connector, worker_id)
             except UniqueViolation:
                 # Another worker took a job with the same lock in the same moment. It would be the
                 # end of this one, and is over by now.
                 continue
         return None
+
+    def _fetcher_of(self, queues: Iterable[str] | None) -> JobFetcher:
+        name = None if queues is None else tuple(queues)
+        return self._fetchers.setdefault(name, JobFetcher(name))
 
     async def finish_job(self, job: Job, status: Status, delete_job: bool) -> None:  # noqa: FBT001 - as it is called
         """Note that a job has ended; one that rescues leaves no trace if all went well."""

@@ -1,14 +1,15 @@
 """Every statement about the rows of deliveries, but for Procrastinate's own."""
 
 INDEX_SQL = (
-    "CREATE INDEX CONCURRENTLY IF NOT EXISTS sendx_jobs_in_order "
-    "ON procrastinate_jobs (lock, id) WHERE status IN ('todo', 'doing')"
+    "CREATE INDEX CONCURRENTLY IF NOT EXISTS sendx_jobs_in_turn "
+    "ON procrastinate_jobs (lock, priority DESC, id) WHERE status IN ('todo', 'doing')"
 )
-INDEX_NAME = "sendx_jobs_in_order"
+INDEX_NAME = "sendx_jobs_in_turn"
 IS_INDEX_BROKEN = (
     "SELECT indexrelid FROM pg_index WHERE indexrelid = to_regclass(%s) AND NOT indisvalid"
 )
-DROP_INDEX = "DROP INDEX CONCURRENTLY IF EXISTS sendx_jobs_in_order"
+DROP_INDEX = "DROP INDEX CONCURRENTLY IF EXISTS sendx_jobs_in_turn"
+DROP_FORMER_INDEX = "DROP INDEX CONCURRENTLY IF EXISTS sendx_jobs_in_order"
 
 # A worker may only touch what is still its own: another one may have taken it over.
 _IS_MINE = "id = %(id)s AND status = 'doing' AND (worker_id = %(worker)s OR worker_id IS NULL)"

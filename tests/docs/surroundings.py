@@ -46,6 +46,39 @@ async def a_key_and_an_address(reader: Reader, fake: FakeSendX) -> AsyncIterator
     assert len({agent.partition("/")[0] for agent in agents}) == 2, agents  # both were used
 
 
+_DJANGO_ON_POSTGRESQL = """
+import importlib, os
+import django, settings
+from django.conf import settings as configured
+from psycopg.conninfo import conninfo_to_dict
+
+place = conninfo_to_dict(os.environ["DATABASE_URL"])
+configured.configure(
+    INSTALLED_APPS=settings.INSTALLED_APPS,
+    PROCRASTINATE_IMPORT_PATHS=settings.PROCRASTINATE_IMPORT_PATHS,
+    DATABASES={"default": {
+        "ENGINE": "django.db.backends.postgresql", "NAME": place["dbname"], "USER": place["user"],
+        "HOST": place["host"], "PORT": place.get("port", ""),
+    }},
+)
+django.setup()
+
+import views
+from django.db import connection
+from django.db.migrations.loader import MigrationLoader
+from django.test import RequestFactory
+
+request = RequestFactory().post("/signup", {"email": "django@example.com"})
+assert views.signup(request).status_code == 204
+migration = importlib.import_module("0002_sendx").Migration("0002_sendx", "shop")
+state = MigrationLoader(connection).project_state()
+with connection.schema_editor(atomic=migration.atomic) as editor:
+    state = migration.unapply(state, editor)
+    migration.apply(state, editor)
+assert set(migration.dependencies) <= set(MigrationLoader(connection).disk_migrations)
+"""
+
+
 @asynccontextmanager
 async def a_database(reader: Reader, fake: FakeSendX) -> AsyncIterator[None]:
     """A PostgreSQL of the page's own, with the table that its statements mention."""
@@ -68,6 +101,9 @@ async def a_database(reader: Reader, fake: FakeSendX) -> AsyncIterator[None]:
             reader.given["run_sql"] = run_sql
             reader.environment["DATABASE_URL"] = os.environ["DATABASE_URL"] = address
             yield
+            reader.run_python(_DJANGO_ON_POSTGRESQL)
+            put = "SELECT count(*) FROM procrastinate_jobs WHERE lock = 'sendx:django@example.com'"
+            assert run_sql(put) == "(1,)"
         finally:
             os.environ.pop("DATABASE_URL", None)
             postgres.cleanup()

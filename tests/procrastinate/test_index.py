@@ -12,7 +12,8 @@ from sendx_async import OutboxError
 from sendx_async.procrastinate import Deliveries
 from tests.procrastinate.conftest import Table
 
-FIND = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('sendx_jobs_in_order')"
+FIND = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('sendx_jobs_in_turn')"
+FORMER = "SELECT to_regclass('sendx_jobs_in_order')::text AS found"
 WAITING = (
     "EXPLAIN SELECT id FROM procrastinate_jobs WHERE lock = 'x' AND status IN ('todo', 'doing')"
 )
@@ -27,16 +28,23 @@ class TestIndex:
             assert table.do(FIND) == [{"indisvalid": True}]
         table.do("SET enable_seqscan = off")
         plan = str(table.do(WAITING))
-        assert "sendx_jobs_in_order" in plan
+        assert "sendx_jobs_in_turn" in plan
 
     async def test_an_index_whose_making_was_broken_off_is_made_anew(
         self, sendx: Deliveries, table: Table
     ) -> None:
         table.do(sendx.INDEX_SQL)
         table.do("UPDATE pg_index SET indisvalid = false WHERE indexrelid = "
-                 "to_regclass('sendx_jobs_in_order')")  # fmt: skip
+                 "to_regclass('sendx_jobs_in_turn')")  # fmt: skip
         await sendx.create_index()
         assert table.do(FIND) == [{"indisvalid": True}]
+
+    async def test_the_index_of_an_earlier_version_is_dropped(
+        self, sendx: Deliveries, table: Table
+    ) -> None:
+        table.do("CREATE INDEX sendx_jobs_in_order ON procrastinate_jobs (lock, id)")
+        await sendx.create_index()
+        assert table.do(FORMER) == [{"found": None}]
 
     async def test_the_connection_is_given_back_as_it_was(
         self, sendx: Deliveries, table: Table
