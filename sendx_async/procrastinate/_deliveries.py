@@ -55,8 +55,8 @@ class Deliveries:
             given up, ``base`` and ``cap`` how many seconds it waits in between; ``budget`` and the
             rest don't matter. Default ``RetryPolicy(12, base=4, cap=3600)``, an hour and a half.
         rescue_after: Seconds without a sign of life after which a worker counts as dead, and
-            others take over what it had. They look every minute, or as often as this if it is less.
-            Default 60.
+            others take over what it had. Each of them looks when it starts and whenever it gives a
+            sign of life itself, by default every 10 seconds. Default 60.
 
     Attributes:
         INDEX_SQL: Makes the index that keeps workers fast while many deliveries wait for others of
@@ -94,10 +94,8 @@ class Deliveries:
         self._queue = queue
         self._jobs = _careful_manager_of(app)
         senders = DeliverySenders(self._jobs, client, retry)
-        tasks = make_tasks(queue, self._jobs, senders, rescue_after=rescue_after)
-        app.add_tasks_from(tasks, namespace=queue)
-        self._jobs.delivering.add(f"{queue}:deliver")
-        self._jobs.rescuing.add(f"{queue}:rescue")
+        app.add_tasks_from(make_tasks(queue, senders), namespace=queue)
+        self._jobs.delivering[f"{queue}:deliver"] = rescue_after
 
     async def put(
         self,

@@ -1,25 +1,28 @@
 """Procrastinate's job manager, more careful with deliveries than with other jobs."""
 
 import asyncio
+import contextlib
 import datetime as dt
-import json
 import logging
 import time
-from collections.abc import Iterable, Mapping
-from typing import Any, LiteralString
+from collections.abc import Generator, Iterable, Mapping
+from typing import Any, LiteralString, cast
 
+import procrastinate.sql
 import psycopg
 from procrastinate.connector import BaseConnector
 from procrastinate.exceptions import ConnectorException, UniqueViolation
 from procrastinate.jobs import Job, Status
-from procrastinate.manager import JobManager
+from procrastinate.manager import JobManager, NotificationCallback
 
+from sendx_async.procrastinate import _autocommit
 from sendx_async.procrastinate import _statements as sql
 from sendx_async.procrastinate._delivery_job import DeliveryJob, DeliveryState, failure_note
 
 _LONGEST_DATABASE_TROUBLE = 60.0  # seconds
 _SECONDS_BETWEEN_TRIES = 1.0
 _MOST_COLLISIONS = 5
+_HEARTBEATS_MISSED = 3
 _UNREACHABLE = (psycopg.OperationalError, psycopg.InterfaceError)
 
 logger = logging.getLogger("sendx_async")
@@ -37,14 +40,13 @@ class Jobs(JobManager):
         connector: The app's connector.
 
     Attributes:
-        delivering: The names of the tasks that deliver.
-        rescuing: The names of those that take over what dead workers have left.
+        delivering: The names of the tasks that deliver, and after how many seconds without a sign
+            of life a worker that has their jobs counts as dead.
     """
 
     def __init__(self, connector: BaseConnector) -> None:
         super().__init__(connector)
-        self.delivering: set[str] = set()
-        self.rescuing: set[str] = set()
+        self.delivering: dict[str, float] = {}
 
     async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
         """Fetch a job; a delivery without personal data in what Procrastinate logs of it."""
@@ -56,19 +58,25 @@ class Jobs(JobManager):
     async def _fetch(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
         for _ in range(_MOST_COLLISIONS):
             try:
-                return await super().fetch_job(queues=queues, worker_id=worker_id)
+                (row,) = await self._execute(
+                    procrastinate.sql.queries["fetch_job"], queues=queues, worker_id=worker_id
+                )
             except UniqueViolation:
                 # Another worker took a job with the same lock in the same moment. It would be the
                 # end of this one, and is over by now.
                 continue
+            except ConnectorException as error:
+                if not _is_locked(error):
+                    raise
+                break  # it looks again soon
+            return None if row["id"] is None else Job.from_row(row)
         return None
 
     async def finish_job(self, job: Job, status: Status, delete_job: bool) -> None:  # noqa: FBT001 - as it is called
-        """Note that a job has ended; one that rescues leaves no trace if all went well."""
+        """Note that a job has ended; a delivery that has failed is never deleted."""
         delivery = DeliveryJob.hidden_in(job)
         if delivery is None:
-            is_rescue = job.task_name in self.rescuing and status is Status.SUCCEEDED
-            await super().finish_job(job=job, status=status, delete_job=delete_job or is_rescue)
+            await super().finish_job(job=job, status=status, delete_job=delete_job)
             return
         if delivery.state is DeliveryState.UNDER_WAY:
             delivery.fail("uncertain", UNCERTAIN)
@@ -98,9 +106,7 @@ class Jobs(JobManager):
         Returns:
             Whether it is still the worker's own; else it must not be sent.
         """
-        rows = await self.connector.execute_query_all_async(
-            sql.MARK, id=delivery.job_id, worker=delivery.worker_id
-        )
+        rows = await self._execute(sql.MARK, id=delivery.job_id, worker=delivery.worker_id)
         if rows:
             delivery.begin()
         return bool(rows)
@@ -108,32 +114,87 @@ class Jobs(JobManager):
     async def unmark(self, delivery: DeliveryJob) -> None:
         """Note that a delivery was certainly not applied."""
         delivery.end()
-        await self.connector.execute_query_all_async(
-            sql.UNMARK, id=delivery.job_id, worker=delivery.worker_id
-        )
+        await self._execute(sql.UNMARK, id=delivery.job_id, worker=delivery.worker_id)
 
     async def uncount(self, attempts: Mapping[int, int]) -> None:
         """Take attempts back from deliveries that turned out not to be at fault."""
-        await self.connector.execute_query_async(
-            sql.UNCOUNT, ids=list(attempts), counts=list(attempts.values())
-        )
+        await self._execute(sql.UNCOUNT, ids=list(attempts), counts=list(attempts.values()))
 
-    async def rescue(self, queue: str, *, seconds_since_heartbeat: float) -> None:
-        """Take over what dead workers have left; several may do so at once."""
-        stalled = await self.get_stalled_jobs(
-            queue=queue, seconds_since_heartbeat=seconds_since_heartbeat
+    async def listen_for_jobs(
+        self, *, on_notification: NotificationCallback, queues: Iterable[str] | None = None
+    ) -> None:
+        """Listen for new jobs, anew if the database couldn't be reached meanwhile.
+
+        Procrastinate would not listen again, and look for jobs every few seconds for ever.
+        """
+        while True:
+            try:
+                return await super().listen_for_jobs(on_notification=on_notification, queues=queues)
+            except ConnectorException as error:
+                _log_failure("new jobs can't be listened for", error)
+            await asyncio.sleep(_SECONDS_BETWEEN_TRIES)
+
+    async def prune_stalled_workers(self, seconds_since_heartbeat: float) -> list[int]:
+        """Take over what dead workers have left, and forget the workers; one that starts does.
+
+        A worker that can't is told of it in the log and starts nevertheless.
+        """
+        pruned: list[dict[str, Any]] = []
+        await self._rescue_all(least=seconds_since_heartbeat)
+        with _logging_failures("dead workers could not be removed"):
+            pruned = await self._execute(
+                sql.PRUNE, seconds=seconds_since_heartbeat, tasks=list(self.delivering)
+            )
+        return [row["id"] for row in pruned]
+
+    async def register_worker(self) -> int:
+        """Add a worker that starts; return its id."""
+        (row,) = await self._execute(procrastinate.sql.queries["register_worker"])
+        return cast("int", row["worker_id"])
+
+    async def unregister_worker(self, worker_id: int) -> None:
+        """Forget a worker that has stopped, unless something that it had is locked."""
+        try:
+            await self._execute(sql.UNREGISTER, worker=worker_id)
+        except ConnectorException as error:
+            if not _is_locked(error):
+                raise
+            logger.warning("worker %d: another one has to remove it, it is locked", worker_id)
+
+    async def update_heartbeat(self, worker_id: int) -> None:
+        """Give a sign of life, and take over what dead workers have left.
+
+        Nothing that fails here ends the signs of life: Procrastinate would not begin them again.
+        """
+        with _logging_failures("no sign of life could be given"):
+            for row in await self._execute(sql.HEARTBEAT, worker=worker_id):
+                # A worker that seldom gives a sign of life must not be taken for dead, and others
+                # are as this one.
+                await self._rescue_all(least=_HEARTBEATS_MISSED * row["seconds"])
+
+    async def _rescue_all(self, *, least: float) -> None:
+        for task, rescue_after in self.delivering.items():
+            with _logging_failures("what dead workers have left could not be taken over"):
+                await self.rescue(task, seconds_since_heartbeat=max(rescue_after, least))
+
+    async def rescue(self, task: str, *, seconds_since_heartbeat: float) -> None:
+        """Take over what dead workers have left, but for what somebody keeps locked.
+
+        Args:
+            task: The name of the task that delivers.
+            seconds_since_heartbeat: How old the last sign of life of a dead worker is, at least.
+        """
+        rows = await self._change(
+            sql.RESCUE,
+            task=task,
+            seconds=seconds_since_heartbeat,
+            note=failure_note("uncertain", UNCERTAIN),
         )
-        for job in stalled:
-            seen = {"id": job.id, "worker": job.worker_id}
-            if job.task_name in self.rescuing:
-                await self.connector.execute_query_async(sql.FORGET, **seen)
-            elif job.task_name in self.delivering:
-                note = failure_note("uncertain", UNCERTAIN)
-                for row in (await self._change(sql.RESCUE, note=note, **seen))[:1]:
-                    if row["status"] == Status.FAILED.value:
-                        logger.error("delivery %d: %s", job.id, UNCERTAIN)
-                    else:
-                        logger.warning("delivery %d: taken over from a dead worker", job.id)
+        for number, status in {row["id"]: row["status"] for row in rows}.items():
+            if status == Status.FAILED.value:
+                logger.error("delivery %d: %s", number, UNCERTAIN)
+            else:
+                logger.warning("delivery %d: taken over from a dead worker", number)
 
     async def _settle(
         self,
@@ -160,15 +221,33 @@ class Jobs(JobManager):
             except ConnectorException as error:
                 # Given up, it would stay this worker's for as long as the worker lives.
                 is_unreachable = isinstance(error.__cause__, _UNREACHABLE)
-                if not is_unreachable or time.monotonic() > until:
+                is_too_late = time.monotonic() > until and not _is_locked(error)
+                if not is_unreachable or is_too_late:
                     raise
-                logger.warning("delivery %d: the database can't be reached", delivery.job_id)
+                _log_failure(f"delivery {delivery.job_id}: what became of it can't be noted", error)
                 await asyncio.sleep(_SECONDS_BETWEEN_TRIES)
         if not rows:
             logger.warning("delivery %d: another worker has taken it over", delivery.job_id)
 
     async def _change(self, statement: LiteralString, **arguments: Any) -> list[dict[str, Any]]:
-        message = json.dumps({"type": "job_inserted", "job_id": arguments["id"]})
-        return await self.connector.execute_query_all_async(
-            sql.AND_TELL_WORKERS.format(statement), message=message, **arguments
-        )
+        return await self._execute(sql.AND_TELL_WORKERS.format(statement), **arguments)
+
+    async def _execute(self, statement: LiteralString, **arguments: Any) -> list[dict[str, Any]]:
+        return await _autocommit.execute(self.connector, statement, **arguments)
+
+
+def _is_locked(error: ConnectorException) -> bool:
+    return isinstance(error.__cause__, psycopg.errors.LockNotAvailable)
+
+
+@contextlib.contextmanager
+def _logging_failures(text: str) -> Generator[None]:
+    try:
+        yield
+    except ConnectorException as error:
+        _log_failure(text, error)
+
+
+def _log_failure(text: str, error: ConnectorException) -> None:
+    # The first line: others may quote the statement.
+    logger.warning("%s: %s", text, str(error.__cause__ or error).partition("\n")[0])

@@ -119,6 +119,24 @@ def table(database: str) -> Iterator[Table]:
         yield Table(connection)
 
 
+def worker_of(table: Table, seconds: float) -> int:
+    """Add a worker whose last sign of life is so old; give its id."""
+    statement = (
+        "INSERT INTO procrastinate_workers(last_heartbeat) "
+        "VALUES (now() - make_interval(secs => %s)) RETURNING id"
+    )
+    (row,) = table.do(statement, seconds)
+    number: int = row["id"]
+    return number
+
+
+def give(table: Table, job_id: int, worker: int | None) -> None:
+    table.do(
+        "UPDATE procrastinate_jobs SET status = 'doing', worker_id = %s WHERE id = %s",
+        worker, job_id,
+    )  # fmt: skip
+
+
 MakeApp = Callable[..., tuple[procrastinate.App, Deliveries]]
 
 
@@ -188,7 +206,7 @@ from sendx_async.procrastinate import Deliveries
 
 app = procrastinate.App(
     connector=procrastinate.PsycopgConnector(conninfo=os.environ["DATABASE"]),
-    worker_defaults={"fetch_job_polling_interval": 0.1},
+    worker_defaults={"fetch_job_polling_interval": 0.1, "update_heartbeat_interval": 0.2},
 )
 sendx = Deliveries(app, retry=RetryPolicy(12, base=0.01, cap=0.1))
 """

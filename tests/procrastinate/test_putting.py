@@ -288,10 +288,3 @@ class TestOptions:
                 await app.run_worker_async(wait=False, install_signal_handlers=False)
             assert list(fake_sendx.contacts) == ["first@example.com"]
             assert list(other.contacts) == ["second@example.com"]
-
-    def test_the_rescue_looks_as_often_as_it_has_to(self, make_app: MakeApp) -> None:
-        crons = []
-        for seconds in (2.5, 60, 600):
-            app, _ = make_app(rescue_after=seconds)
-            crons += [task.cron for task in app.periodic_registry.periodic_tasks.values()]
-        assert crons == ["* * * * * */2", "* * * * *", "* * * * *"]
