@@ -1,7 +1,7 @@
 """One exchange with SendX: where a request goes, what came back, and the record of both."""
 
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, cast
 
 import attrs
@@ -94,12 +94,21 @@ class Exchange:
             httpx's response is the answer.
         head: An answer's status and headers, from httpcore's trace: all that is left of a redirect
             on which httpx failed.
+        before_write: Awaited when the request is about to leave; what it raises keeps it back.
     """
 
     target: Target
     sent: bool = False
     answer: RawAnswer | None = None
     head: RawAnswer | None = None
+    before_write: Callable[[], Awaitable[None]] | None = None
+
+    async def begin(self) -> None:
+        """Note that the request leaves now, if it may."""
+        self.sent = False
+        if self.before_write is not None:
+            await self.before_write()
+        self.sent = True
 
     def complete(self, answer: RawAnswer) -> httpx.Response:
         """Keep the answer, and return the response for httpx."""
@@ -111,7 +120,9 @@ class Exchange:
         if name.endswith(".connect_tcp.started"):
             self.sent = False
         elif name.endswith(".send_request_headers.started"):
-            self.sent = info["request"].method != b"CONNECT"
+            self.sent = False
+            if info["request"].method != b"CONNECT":
+                await self.begin()
         elif name.endswith(".receive_response_headers.complete"):
             # HTTP/1.1: version, status, reason, headers and more; HTTP/2: status and headers.
             value = info["return_value"]

@@ -55,7 +55,7 @@ class Connection:
         """
         timeout: dict[str, float | None] = request.extensions["timeout"]
         stream = self._stream or await self._connect(timeout["connect"])
-        exchange.sent = True
+        await exchange.begin()
         # A server may refuse a request before it has read it all, and say why: read that.
         with contextlib.suppress(httpcore.WriteError):
             # As a view, since tools that show the variables of a traceback would show the bytes.

@@ -18,6 +18,7 @@ from procrastinate.manager import JobManager, NotificationCallback
 from sendx_async.procrastinate import _autocommit
 from sendx_async.procrastinate import _statements as sql
 from sendx_async.procrastinate._delivery_job import DeliveryJob, DeliveryState, failure_note
+from sendx_async.procrastinate._moment import Moment
 
 _LONGEST_DATABASE_TROUBLE = 60.0  # seconds
 _SECONDS_BETWEEN_TRIES = 1.0
@@ -47,13 +48,18 @@ class Jobs(JobManager):
     def __init__(self, connector: BaseConnector) -> None:
         super().__init__(connector)
         self.delivering: dict[str, float] = {}
+        self._signs_of_life: dict[int, Moment] = {}  # the latest of each worker of this process
 
     async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
         """Fetch a job; a delivery without personal data in what Procrastinate logs of it."""
+        # It was given before the job was found to be this worker's, so nobody takes the job over
+        # for `rescue_after` from then on. Half of it leaves time to send.
+        owned_at = self._signs_of_life.get(worker_id) or Moment()
         job = await self._fetch(queues, worker_id)
         if job is None or job.task_name not in self.delivering:
             return job
-        return DeliveryJob.of(job).hide_in(job)
+        owned_for = self.delivering[job.task_name] / 2
+        return DeliveryJob.of(job, owned_at=owned_at, owned_for=owned_for).hide_in(job)
 
     async def _fetch(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
         for _ in range(_MOST_COLLISIONS):
@@ -78,6 +84,8 @@ class Jobs(JobManager):
         if delivery is None:
             await super().finish_job(job=job, status=status, delete_job=delete_job)
             return
+        if delivery.state is DeliveryState.LOST:
+            return
         if delivery.state is DeliveryState.UNDER_WAY:
             delivery.fail("uncertain", UNCERTAIN)
             status = Status.FAILED
@@ -100,16 +108,39 @@ class Jobs(JobManager):
         else:
             await self._settle(delivery, Status.TODO, retry_at=retry_at, delete_job=False)
 
-    async def mark(self, delivery: DeliveryJob) -> bool:
+    async def confirm(self, delivery: DeliveryJob) -> None:
+        """Make sure that a delivery is still the worker's own, which it may be no longer.
+
+        The worker may have been frozen, or have waited, for so long that others took it for dead.
+
+        Raises:
+            DeliveryLostError: It isn't, and must not be sent here.
+            procrastinate.exceptions.ConnectorException: The database doesn't say, so it must not be
+                sent now.
+        """
+        while not delivery.is_surely_own:
+            asked_at = Moment()
+            try:
+                rows = await self._execute(
+                    sql.CONFIRM, id=delivery.job_id, worker=delivery.worker_id
+                )
+            except ConnectorException:
+                delivery.end()
+                raise
+            if not rows:
+                raise delivery.lose()
+            delivery.owned_at = self._signs_of_life[delivery.worker_id] = asked_at
+
+    async def mark(self, delivery: DeliveryJob) -> None:
         """Note that a delivery is about to be sent, and must not be sent twice.
 
-        Returns:
-            Whether it is still the worker's own; else it must not be sent.
+        Raises:
+            DeliveryLostError: It is no longer the worker's own, and must not be sent here.
         """
         rows = await self._execute(sql.MARK, id=delivery.job_id, worker=delivery.worker_id)
-        if rows:
-            delivery.begin()
-        return bool(rows)
+        if not rows:
+            raise delivery.lose()
+        delivery.begin()
 
     async def unmark(self, delivery: DeliveryJob) -> None:
         """Note that a delivery was certainly not applied."""
@@ -149,11 +180,15 @@ class Jobs(JobManager):
 
     async def register_worker(self) -> int:
         """Add a worker that starts; return its id."""
+        alive_at = Moment()
         (row,) = await self._execute(procrastinate.sql.queries["register_worker"])
-        return cast("int", row["worker_id"])
+        worker_id = cast("int", row["worker_id"])
+        self._signs_of_life[worker_id] = alive_at
+        return worker_id
 
     async def unregister_worker(self, worker_id: int) -> None:
         """Forget a worker that has stopped, unless something that it had is locked."""
+        self._signs_of_life.pop(worker_id, None)
         try:
             await self._execute(sql.UNREGISTER, worker=worker_id)
         except ConnectorException as error:
@@ -166,8 +201,10 @@ class Jobs(JobManager):
 
         Nothing that fails here ends the signs of life: Procrastinate would not begin them again.
         """
+        alive_at = Moment()
         with _logging_failures("no sign of life could be given"):
             for row in await self._execute(sql.HEARTBEAT, worker=worker_id):
+                self._signs_of_life[worker_id] = alive_at
                 # A worker that seldom gives a sign of life must not be taken for dead, and others
                 # are as this one.
                 await self._rescue_all(least=_HEARTBEATS_MISSED * row["seconds"])

@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import functools
 import logging
 import math
 import random
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import attrs
+from procrastinate.exceptions import ConnectorException
 
 from sendx_async._clients.async_client import AsyncTrackingClient
 from sendx_async._core.errors import (
@@ -35,7 +37,7 @@ from sendx_async._policy.failures import (
     retry_after_of,
 )
 from sendx_async._policy.retry import backoff
-from sendx_async.procrastinate._delivery_job import DeliveryJob, FailureKind
+from sendx_async.procrastinate._delivery_job import DeliveryJob, DeliveryLostError, FailureKind
 from sendx_async.procrastinate._job_manager import Jobs
 from sendx_async.procrastinate._turns import StoppingError, Turn, Turns
 
@@ -192,14 +194,18 @@ class DeliverySender:
             text = mask_addresses(f"{type(error).__name__}: {error}")
             return ConfigurationError(f"no client could be made: {text}")
         if not turn.replay_safe:
-            if not await self._jobs.mark(delivery):
-                raise DeliveryFailedError("another worker has taken it over, so it isn't sent here")
+            await self._jobs.mark(delivery)
             if not self._turns.may_be_sent(turn):
                 await self._jobs.unmark(delivery)
                 raise _TurnLostError
         try:
             # It has waited for its turn, so nothing else has to.
-            await client.send(request, retry=_ONCE, deadline=None)
+            check = functools.partial(self._jobs.confirm, delivery)
+            await client._send_checked(  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+                request, check, retry=_ONCE, deadline=None
+            )
+        except (DeliveryLostError, ConnectorException):
+            raise  # of the check, so nothing was sent
         except SendXError as error:
             # The frames hold the call with its body, and nobody needs them any more.
             return error.with_traceback(None)

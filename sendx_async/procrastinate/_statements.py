@@ -10,13 +10,14 @@ IS_INDEX_BROKEN = (
 )
 DROP_INDEX = "DROP INDEX CONCURRENTLY IF EXISTS sendx_jobs_in_order"
 
-# A worker may only touch what is still its own: another one may have taken it over.
+# A worker may only touch what is still its own: another one may have taken it over. What nobody has
+# was left by a worker that seemed dead: who had it may say what became of it, but not send it.
 _IS_MINE = "id = %(id)s AND status = 'doing' AND (worker_id = %(worker)s OR worker_id IS NULL)"
 _CHANGED = "RETURNING id, lock, queue_name, status, scheduled_at"
 
 MARK = f"""
 UPDATE procrastinate_jobs SET args = args || '{{"sending": true}}'
-WHERE {_IS_MINE} AND NOT args ? 'sending' RETURNING id
+WHERE {_IS_MINE} AND worker_id IS NOT NULL AND NOT args ? 'sending' RETURNING id
 """  # noqa: S608 - made of constants
 UNMARK = f"UPDATE procrastinate_jobs SET args = args - 'sending' WHERE {_IS_MINE} RETURNING id"  # noqa: S608 - likewise
 SETTLE = f"""
@@ -45,6 +46,16 @@ FROM (
 ) AS before
 WHERE worker.id = before.id
 RETURNING extract(epoch FROM now() - before.last_heartbeat)::float8 AS seconds
+"""
+# A sign of life, too. Whoever takes a delivery over locks its worker's row, so one of the two is
+# first. The job is locked after that, and so is read as it is then.
+CONFIRM = """
+WITH alive AS (
+    UPDATE procrastinate_workers SET last_heartbeat = now() WHERE id = %(worker)s RETURNING id
+)
+SELECT job.id FROM alive JOIN procrastinate_jobs AS job ON job.worker_id = alive.id
+WHERE job.id = %(id)s AND job.status = 'doing'
+FOR NO KEY UPDATE OF job
 """
 # The worker's row is locked, so that it can't give a sign of life meanwhile. Its jobs are told by
 # an array, which is not made anew when a job is found to have changed.

@@ -13,7 +13,11 @@ from sendx_async._clients.async_client import AsyncTrackingClient
 from sendx_async._core.errors import OutboxError
 from sendx_async._core.masking import mask_addresses
 from sendx_async._core.options import RetryPolicy
-from sendx_async.procrastinate._delivery_job import DeliveryJob, DeliveryState
+from sendx_async.procrastinate._delivery_job import (
+    DeliveryJob,
+    DeliveryLostError,
+    DeliveryState,
+)
 from sendx_async.procrastinate._job_manager import Jobs
 from sendx_async.procrastinate._sender import DeliveryFailedError, DeliverySender, LaterError
 
@@ -66,7 +70,7 @@ class WhatFollows(procrastinate.BaseRetryStrategy):
         """Decide about a job; None if it has failed."""
         if isinstance(exception, LaterError):
             return procrastinate.RetryDecision(retry_at=exception.at)
-        if isinstance(exception, DeliveryFailedError):
+        if isinstance(exception, (DeliveryFailedError, DeliveryLostError)):
             return None
         delivery = DeliveryJob.hidden_in(job)
         if delivery is not None:

@@ -56,24 +56,21 @@ async def test_a_dead_workers_deliveries_go_back_or_fail_once_and_others_are_let
     assert len(retry_after) == 4  # each once
 
 
-async def test_a_worker_that_comes_back_sends_and_changes_nothing(
+async def test_what_became_of_a_delivery_that_was_taken_over_meanwhile_is_left_to_the_other(
     make_app: MakeApp, table: Table, fake_sendx: FakeSendX, caplog: pytest.LogCaptureFixture
 ) -> None:
     app, sendx = make_app()
+    fake_sendx.black_hole()
     async with app.open_async():
-        await sendx.put(CustomEventRequest("contact_1", "visit"))
-        fake_sendx.stop()
+        job_id = await sendx.put({"email": "jane@example.com"})
         async with working(app):
-            await table.until("status = 'doing'", 1)
-            await until(lambda: "all deliveries wait" in caplog.text)
+            await fake_sendx.until(lambda: len(fake_sendx.requests) == 1, LIMIT)
             other = worker_of(table, 0)
-            # As if it had seemed dead for a while. In a thread, since the worker may hold the row.
-            await asyncio.to_thread(give, table, table.rows()[0]["id"], other)
-            fake_sendx.start()
+            give(table, job_id, other)
+            fake_sendx.close_connections()
             await until(lambda: "another worker has taken it over" in caplog.text)
     (row,) = table.rows()
     assert (row["status"], row["worker_id"], row["attempts"]) == ("doing", other, 0)
-    assert fake_sendx.requests == []
 
 
 async def test_workers_look_for_what_dead_ones_have_left_by_themselves(
