@@ -208,7 +208,11 @@ app = procrastinate.App(
     connector=procrastinate.PsycopgConnector(conninfo=os.environ["DATABASE"]),
     worker_defaults={"fetch_job_polling_interval": 0.1, "update_heartbeat_interval": 0.2},
 )
-sendx = Deliveries(app, retry=RetryPolicy(12, base=0.01, cap=0.1))
+sendx = Deliveries(
+    app,
+    retry=RetryPolicy(12, base=0.01, cap=0.1),
+    rescue_after=float(os.environ.get("RESCUE_AFTER", "60")),
+)
 """
 
 
@@ -261,8 +265,8 @@ def start_worker(tmp_path: Path, database: str, fake_sendx: FakeSendX) -> Genera
     }
     workers: list[WorkerProcess] = []
 
-    def start(*arguments: str) -> WorkerProcess:
-        workers.append(WorkerProcess(tmp_path, environment, *arguments))
+    def start(*arguments: str, **more: str) -> WorkerProcess:
+        workers.append(WorkerProcess(tmp_path, environment | more, *arguments))
         return workers[-1]
 
     yield start
