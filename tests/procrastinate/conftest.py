@@ -63,8 +63,9 @@ def database(server: str) -> Iterator[str]:
     copy = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(copy.format(sql.Identifier(name), sql.Identifier(EMPTY)))
-        yield psycopg.conninfo.make_conninfo(server, dbname=name)
-        drop = sql.SQL("DROP DATABASE {} WITH (FORCE)")
+    yield psycopg.conninfo.make_conninfo(server, dbname=name)
+    drop = sql.SQL("DROP DATABASE {} WITH (FORCE)")
+    with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(drop.format(sql.Identifier(name)))
 
 

@@ -126,13 +126,14 @@ class Run:
             worker.number, row["now"],
         ))  # fmt: skip
 
-    def steps_back(self) -> list[str]:
-        """Return which contacts were given a state that is older than the one before."""
-        states: dict[str, int] = {}
-        found: list[str] = []
-        for request in self.fake.requests:
-            email, state = request.json["email"], int(request.json["firstName"])
-            if state < states.get(email, 0):
-                found.append(f"{email}: {state} after {states[email]}")
-            states[email] = state
-        return found
+
+def steps_back(fake: FakeSendX) -> list[str]:
+    """Return which contacts were given a state that is older than the one before."""
+    states: dict[str, int] = {}
+    found: list[str] = []
+    for request in fake.requests:
+        email, state = request.json["email"], int(request.json["firstName"])
+        if state < states.get(email, 0):
+            found.append(f"{email}: {state} after {states[email]}")
+        states[email] = state
+    return found
