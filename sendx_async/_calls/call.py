@@ -89,6 +89,8 @@ class Call(Generic[ResponseT]):
             say.
         earlier: What was done already for the same caller, if anything.
         before_attempt: Awaited when an attempt is about to begin; what it raises ends the call.
+        before_write: The same when its connection is there and its first byte is about to leave,
+            unless a transport sends that isn't httpx's or the library's own.
     """
 
     def __init__(
@@ -102,6 +104,7 @@ class Call(Generic[ResponseT]):
         replay_safe: bool | None = None,
         earlier: Earlier | None = None,
         before_attempt: Callable[[], Awaitable[None]] | None = None,
+        before_write: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._shared = shared
         self._settings = settings
@@ -118,6 +121,7 @@ class Call(Generic[ResponseT]):
         self._attempts = self._attempts_before = 0 if earlier is None else earlier.attempts
         self._maybe_delivered = earlier is not None and earlier.maybe_delivered
         self._before_attempt = before_attempt
+        self._before_write = before_write
         self._under_way: Exchange | None = None
         self._id: str | None = None
         self._tells = settings.on_event is not None or logger.isEnabledFor(logging.DEBUG)
@@ -212,7 +216,8 @@ class Call(Generic[ResponseT]):
     async def _attempt(self, limit: float) -> RawAnswer | SendXError:
         is_borrowed = self._shared.is_borrowed
         request = build_request(self._settings, self._target, self._body, is_borrowed=is_borrowed)
-        self._under_way = request.extensions[EXCHANGE]
+        self._under_way = exchange = request.extensions[EXCHANGE]
+        exchange.before_write = self._before_write
         came = await attempt(self._shared.http, request, limit=limit)
         # Only after an attempt that was cancelled is it still needed.
         self._under_way = None

@@ -53,6 +53,7 @@ class CallFactory:
         replay_safe: bool | None = None,
         earlier: Earlier | None = None,
         before_attempt: Callable[[], Awaitable[None]] | None = None,
+        before_write: Callable[[], Awaitable[None]] | None = None,
     ) -> Call[ResponseT]:
         """Return a call whose time has begun, to be run; arguments as for `Call`.
 
@@ -63,6 +64,7 @@ class CallFactory:
             replay_safe: See there.
             earlier: See there.
             before_attempt: See there.
+            before_write: See there.
         """
         return Call(
             self.shared,
@@ -73,6 +75,7 @@ class CallFactory:
             replay_safe=replay_safe,
             earlier=earlier,
             before_attempt=before_attempt,
+            before_write=before_write,
         )
 
     def with_settings(self, settings: Settings) -> Self:

@@ -5,7 +5,7 @@ It is longer than other files since the manual of every method stands here, for 
 
 import math
 import warnings
-from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVar, Unpack, cast
 
@@ -292,6 +292,21 @@ class AsyncTrackingClient:
     def _make_dispatcher(self, source: Source, **options: Unpack[DispatchOptions]) -> Dispatcher:
         """Return what sends a source with this client's settings; an outbox has one, too."""
         return make_dispatcher(self._calls, source, **options)
+
+    async def _send_checked(
+        self,
+        request: AnyRequest,
+        check: Callable[[], Awaitable[None]],
+        **per_call: Unpack[PerCall],
+    ) -> None:
+        """As `send`, if a check allows it at the last moment; what the check raises is raised."""
+        operation: Operation[Any, AnyResponse]
+        operation = operation_for(request)
+        settings = for_this_call(self._settings, per_call)
+        call = self._calls.begin(
+            operation, request, settings=settings, before_attempt=check, before_write=check
+        )
+        await call.run()
 
     async def identify_contact_with_http_info(
         self, identify_request: IdentifyRequest | _Mapping, **per_call: Unpack[PerCall]

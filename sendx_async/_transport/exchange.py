@@ -2,7 +2,8 @@
 
 import contextlib
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, cast
 
 import attrs
@@ -96,6 +97,7 @@ class Exchange:
             httpx's response is the answer.
         head: An answer's status and headers, from httpcore's trace: all that is left of a redirect
             on which httpx failed.
+        before_write: Awaited when the request is about to leave; what it raises keeps it back.
     """
 
     target: Target
@@ -103,6 +105,21 @@ class Exchange:
     sent: bool = False
     answer: RawAnswer | None = None
     head: RawAnswer | None = None
+    before_write: Callable[[], Awaitable[None]] | None = None
+
+    async def begin(self) -> None:
+        """Note that the request leaves now, if it may.
+
+        Raises:
+            httpcore.ConnectTimeout: Its time is over, since the event loop was blocked, so nobody
+                would wait for the answer.
+        """
+        self.sent = False
+        if self.before_write is not None:
+            await self.before_write()
+        if time.monotonic() > self.ends:
+            raise httpcore.ConnectTimeout("the event loop was blocked")
+        self.sent = True
 
     def complete(self, answer: RawAnswer) -> httpx.Response:
         """Keep the answer, and return the response for httpx."""
@@ -114,7 +131,9 @@ class Exchange:
         if name.endswith(".connect_tcp.started"):
             self.sent = False
         elif name.endswith(".send_request_headers.started"):
-            self.sent = info["request"].method != b"CONNECT"
+            self.sent = False
+            if info["request"].method != b"CONNECT":
+                await self.begin()
         elif name.endswith(".receive_response_headers.complete"):
             # HTTP/1.1: version, status, reason, headers and more; HTTP/2: status and headers.
             value = info["return_value"]

@@ -55,14 +55,11 @@ class Connection:
         """
         timeout: dict[str, float | None] = request.extensions["timeout"]
         stream = self._stream or await self._connect(timeout["connect"])
-        if time.monotonic() > exchange.ends:
-            # Its time ended while the loop was blocked; sent now, nobody would wait for the answer.
-            raise httpcore.ConnectTimeout("the event loop was blocked")
-        exchange.sent = True
+        # As a view, since tools that show the variables of a traceback would show the bytes.
+        data = cast("bytes", memoryview(self._encode(request)))
+        await exchange.begin()
         # A server may refuse a request before it has read it all, and say why: read that.
         with contextlib.suppress(httpcore.WriteError):
-            # As a view, since tools that show the variables of a traceback would show the bytes.
-            data = cast("bytes", memoryview(self._encode(request)))
             await stream.write(data, timeout=timeout["write"])
         try:
             return await self._read_answer(stream, timeout["read"])

@@ -1,11 +1,13 @@
 """`Deliveries`: puts requests into the queue, and makes the tasks that workers run."""
 
+import contextlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Any, Final, cast
 
 import procrastinate
 import psycopg
+from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import Job
 from procrastinate.manager import JobManager
 
@@ -57,8 +59,8 @@ class Deliveries:
             given up, ``base`` and ``cap`` how many seconds it waits in between; ``budget`` and the
             rest don't matter. Default ``RetryPolicy(12, base=4, cap=3600)``, an hour and a half.
         rescue_after: Seconds without a sign of life after which a worker counts as dead, and
-            others take over what it had. They look every minute, or as often as this if it is less.
-            Default 60.
+            others take over what it had. Each of them looks when it starts and whenever it gives a
+            sign of life itself, by default every 10 seconds. Default 60.
 
     Attributes:
         INDEX_SQL: Makes the index that keeps workers fast while many deliveries wait for others of
@@ -95,10 +97,8 @@ class Deliveries:
         self._queue = queue
         self._jobs = _careful_manager_of(app)
         senders = DeliverySenders(self._jobs, queue, client, retry)
-        tasks = make_tasks(queue, self._jobs, senders, rescue_after=rescue_after)
-        app.add_tasks_from(tasks, namespace=queue)
-        self._jobs.delivering.add(f"{queue}:deliver")
-        self._jobs.rescuing.add(f"{queue}:rescue")
+        app.add_tasks_from(make_tasks(queue, senders), namespace=queue)
+        self._jobs.delivering[f"{queue}:deliver"] = rescue_after
 
     async def put(
         self,
@@ -142,7 +142,8 @@ class Deliveries:
             _check_connection(connection, psycopg.AsyncConnection)
             # It needs no pool, so it does not matter how the app was opened.
             manager = JobManager(procrastinate.PsycopgConnector())
-        return cast("int", (await manager.defer_job_async(job, connection=connection)).id)
+        with _naming_search_path():
+            return cast("int", (await manager.defer_job_async(job, connection=connection)).id)
 
     def put_sync(
         self,
@@ -172,7 +173,8 @@ class Deliveries:
         if connection is not None:
             _check_connection(connection, psycopg.Connection)
             manager = JobManager(procrastinate.SyncPsycopgConnector())
-        return cast("int", manager.defer_job(job, connection=connection).id)
+        with _naming_search_path():
+            return cast("int", manager.defer_job(job, connection=connection).id)
 
     async def create_index(self) -> None:
         """Create the index of `INDEX_SQL`, unless there is one; nobody has to wait meanwhile.
@@ -228,6 +230,20 @@ def _app_behind(app: object) -> procrastinate.App:
     if not isinstance(app, procrastinate.App):
         raise ConfigurationError(f"app must be a procrastinate.App, got {type(app).__name__}")
     return app
+
+
+@contextlib.contextmanager
+def _naming_search_path() -> Generator[None]:
+    """Say what to do where PostgreSQL only says that there is no such type."""
+    try:
+        yield
+    except ConnectorException as error:
+        if not isinstance(error.__cause__, psycopg.errors.UndefinedObject):
+            raise
+        raise ConnectorException(
+            "the connection doesn't find Procrastinate's tables: make them with `procrastinate "
+            "schema --apply`, or name the schema that they are in in the connection's search_path"
+        ) from error.__cause__
 
 
 def _check_connection(connection: object, kind: type) -> None:

@@ -15,6 +15,7 @@ from sendx_async._core.operations import contacts_of
 from sendx_async._core.protocol import make_request, operation_for
 from sendx_async._core.stored import stamped, to_stored
 from sendx_async._core.validation import check_name
+from sendx_async.procrastinate._moment import Moment
 
 FailureKind = Literal["rejected", "exhausted", "uncertain"]
 
@@ -97,6 +98,11 @@ class DeliveryState(enum.Enum):
     UNDER_WAY = "it is being sent, and must not be sent twice"
     EXCUSED = "it goes back, and this try doesn't count"
     FAILED = "it has failed for good"
+    LOST = "it is another worker's now, to whom all else is left"
+
+
+class DeliveryLostError(Exception):
+    """A delivery is no longer the worker's own, so it isn't sent here."""
 
 
 class DeliveryJob(str):
@@ -112,9 +118,14 @@ class DeliveryJob(str):
         stored_request: What is stored of the request.
         state: What has become of it; changed by the methods alone.
         note: What is kept with the job, as JSON: why it has failed for good.
+        owned_at: When the worker gave the sign of life that keeps others from taking it over.
+        owned_for: For how many seconds from then on nobody has to be asked whose it is.
     """
 
-    __slots__ = ("attempts", "job_id", "note", "state", "stored_request", "worker_id")
+    __slots__ = (
+        "attempts", "job_id", "note", "owned_at", "owned_for", "state", "stored_request",
+        "worker_id",
+    )  # fmt: skip
 
     job_id: int
     worker_id: int
@@ -122,9 +133,11 @@ class DeliveryJob(str):
     stored_request: dict[str, Any]
     state: DeliveryState
     note: dict[str, Any]
+    owned_at: Moment
+    owned_for: float
 
     @classmethod
-    def of(cls, job: Job) -> "DeliveryJob":
+    def of(cls, job: Job, *, owned_at: Moment, owned_for: float) -> "DeliveryJob":
         """Make one of a job as it is stored."""
         delivery = cls(job.task_kwargs.get("operation", "unknown"))
         delivery.job_id = cast("int", job.id)
@@ -133,7 +146,14 @@ class DeliveryJob(str):
         delivery.stored_request = job.task_kwargs
         delivery.state = DeliveryState.HELD
         delivery.note = {}
+        delivery.owned_at = owned_at
+        delivery.owned_for = owned_for
         return delivery
+
+    @property
+    def is_surely_own(self) -> bool:
+        """Whether no other worker can have taken it over yet."""
+        return self.owned_at.elapsed() < self.owned_for
 
     def hide_in(self, job: Job) -> Job:
         """Return the job without personal data: with this delivery for its arguments."""
@@ -156,6 +176,11 @@ class DeliveryJob(str):
     def excuse(self) -> None:
         """Note that it goes back through no fault of its own."""
         self.state = DeliveryState.EXCUSED
+
+    def lose(self) -> DeliveryLostError:
+        """Note that it is another worker's now; return the error that says so."""
+        self.state = DeliveryState.LOST
+        return DeliveryLostError("another worker has taken it over, so it isn't sent here")
 
     def fail(self, kind: FailureKind, text: str) -> None:
         """Note why it has failed for good."""

@@ -11,9 +11,12 @@ import time
 from collections.abc import Iterable
 from typing import LiteralString, cast
 
+import procrastinate.sql
 from procrastinate.connector import BaseConnector
 from procrastinate.jobs import Job
 from procrastinate.manager import JobManager
+
+from sendx_async.procrastinate._autocommit import execute
 
 SLOW = 0.02  # seconds; while looks from the head end sooner, there are no others
 _TIMES_AS_LONG = 10  # so looks from the head take a tenth of the time
@@ -114,20 +117,29 @@ class JobFetcher:
     async def _fetch_from_head(self, connector: BaseConnector, worker_id: int) -> Job | None:
         begun = time.monotonic()
         if self._reached is None:
-            job = await JobManager(connector).fetch_job(self._queues, worker_id)
+            job = await self._fetch_as_procrastinate_does(connector, worker_id)
         else:
             job = await self._take(connector, worker_id, _TAKE_FROM_HEAD)
         seconds = time.monotonic() - begun
         self._head_looked_at = self._head_due_at = begun
         if seconds >= SLOW or job is None:
             if job is not None and self._reached is None:
-                found = await connector.execute_query_one_async(_HAS_NEXT, lock=job.lock)
+                (found,) = await execute(connector, _HAS_NEXT, lock=job.lock)
                 self._note_lock(job, has_next=found["has_next"])
             self._note_scan(job, seconds)
         else:
             self._reached = None
             self._known.clear()
         return job
+
+    async def _fetch_as_procrastinate_does(
+        self, connector: BaseConnector, worker_id: int
+    ) -> Job | None:
+        if not isinstance(connector, procrastinate.PsycopgConnector):
+            return await JobManager(connector).fetch_job(self._queues, worker_id)
+        statement = procrastinate.sql.queries["fetch_job"]
+        (row,) = await execute(connector, statement, queues=self._queues, worker_id=worker_id)
+        return None if row["id"] is None else Job.from_row(row)
 
     async def _fetch_ahead(self, connector: BaseConnector, worker_id: int) -> Job | None:
         """Fetch one put later or one with a known lock, by turns: there may be many of each."""
@@ -167,7 +179,8 @@ class JobFetcher:
     async def _take(
         self, connector: BaseConnector, worker_id: int, statement: LiteralString, **values: object
     ) -> Job | None:
-        rows = await connector.execute_query_all_async(
+        rows = await execute(
+            connector,
             statement,
             queues=self._queues,
             worker=worker_id,

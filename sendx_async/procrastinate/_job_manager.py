@@ -1,26 +1,30 @@
 """Procrastinate's job manager, more careful with deliveries than with other jobs."""
 
 import asyncio
+import contextlib
 import datetime as dt
-import json
 import logging
 import time
-from collections.abc import Iterable, Mapping
-from typing import Any, LiteralString
+from collections.abc import Generator, Iterable, Mapping
+from typing import Any, LiteralString, cast
 
+import procrastinate.sql
 import psycopg
 from procrastinate.connector import BaseConnector
 from procrastinate.exceptions import ConnectorException, UniqueViolation
 from procrastinate.jobs import Job, Status
-from procrastinate.manager import JobManager
+from procrastinate.manager import JobManager, NotificationCallback
 
+from sendx_async.procrastinate import _autocommit
 from sendx_async.procrastinate import _statements as sql
 from sendx_async.procrastinate._delivery_job import DeliveryJob, DeliveryState, failure_note
 from sendx_async.procrastinate._fetching import JobFetcher
+from sendx_async.procrastinate._moment import Moment
 
 _LONGEST_DATABASE_TROUBLE = 60.0  # seconds
 _SECONDS_BETWEEN_TRIES = 1.0
 _MOST_COLLISIONS = 5
+_HEARTBEATS_MISSED = 3
 _UNREACHABLE = (psycopg.OperationalError, psycopg.InterfaceError)
 
 logger = logging.getLogger("sendx_async")
@@ -38,22 +42,45 @@ class Jobs(JobManager):
         connector: The app's connector.
 
     Attributes:
-        delivering: The names of the tasks that deliver.
-        rescuing: The names of those that take over what dead workers have left.
+        delivering: The names of the tasks that deliver, and after how many seconds without a sign
+            of life a worker that has their jobs counts as dead.
     """
 
     def __init__(self, connector: BaseConnector) -> None:
         super().__init__(connector)
-        self.delivering: set[str] = set()
-        self.rescuing: set[str] = set()
         self._fetchers: dict[tuple[str, ...] | None, JobFetcher] = {}
+        self.delivering: dict[str, float] = {}
+        self._signs_of_life: dict[int, Moment] = {}  # the latest of each worker of this process
 
     async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
         """Fetch a job; a delivery without personal data in what Procrastinate logs of it."""
+        # It was given before the job was found to be this worker's, so nobody takes the job over
+        # for `rescue_after` from then on. Half of it leaves time to send.
+        owned_at = self._signs_of_life.get(worker_id) or Moment()
         job = await self._fetch(queues, worker_id)
         if job is None or job.task_name not in self.delivering:
             return job
-        return DeliveryJob.of(job).hide_in(job)
+        return self._delivery_of(job, owned_at).hide_in(job)
+
+    def _delivery_of(self, job: Job, owned_at: Moment) -> DeliveryJob:
+        owned_for = self.delivering[job.task_name] / 2
+        return DeliveryJob.of(job, owned_at=owned_at, owned_for=owned_for)
+
+    async def claim(self, job_id: int, worker_id: int) -> DeliveryJob | None:
+        """Fetch a certain delivery, if it waits and none about its contact comes before it.
+
+        It isn't run as a job: `give_back` has to follow, and counts as no try.
+
+        Args:
+            job_id: Which one.
+            worker_id: Who wants it.
+        """
+        owned_at = self._signs_of_life.get(worker_id) or Moment()
+        try:
+            rows = await self._execute(sql.CLAIM, id=job_id, worker=worker_id)
+        except UniqueViolation:
+            return None  # another worker has fetched one of its contact in the same moment
+        return self._delivery_of(Job.from_row(rows[0]), owned_at) if rows else None
 
     async def _fetch(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
         for _ in range(_MOST_COLLISIONS):
@@ -63,6 +90,10 @@ class Jobs(JobManager):
                 # Another worker took a job with the same lock in the same moment. It would be the
                 # end of this one, and is over by now.
                 continue
+            except ConnectorException as error:
+                if not _is_locked(error):
+                    raise
+                break  # it looks again soon
         return None
 
     def _fetcher_of(self, queues: Iterable[str] | None) -> JobFetcher:
@@ -70,11 +101,12 @@ class Jobs(JobManager):
         return self._fetchers.setdefault(name, JobFetcher(name))
 
     async def finish_job(self, job: Job, status: Status, delete_job: bool) -> None:  # noqa: FBT001 - as it is called
-        """Note that a job has ended; one that rescues leaves no trace if all went well."""
+        """Note that a job has ended; a delivery that has failed is never deleted."""
         delivery = DeliveryJob.hidden_in(job)
         if delivery is None:
-            is_rescue = job.task_name in self.rescuing and status is Status.SUCCEEDED
-            await super().finish_job(job=job, status=status, delete_job=delete_job or is_rescue)
+            await super().finish_job(job=job, status=status, delete_job=delete_job)
+            return
+        if delivery.state is DeliveryState.LOST:
             return
         if delivery.state is DeliveryState.UNDER_WAY:
             delivery.fail("uncertain", UNCERTAIN)
@@ -98,52 +130,137 @@ class Jobs(JobManager):
         else:
             await self._settle(delivery, Status.TODO, retry_at=retry_at, delete_job=False)
 
-    async def mark(self, delivery: DeliveryJob) -> bool:
+    async def confirm(self, delivery: DeliveryJob) -> None:
+        """Make sure that a delivery is still the worker's own, which it may be no longer.
+
+        The worker may have been frozen, or have waited, for so long that others took it for dead.
+
+        Raises:
+            DeliveryLostError: It isn't, and must not be sent here.
+            procrastinate.exceptions.ConnectorException: The database doesn't say, so it must not be
+                sent now.
+        """
+        while not delivery.is_surely_own:
+            asked_at = Moment()
+            try:
+                rows = await self._execute(
+                    sql.CONFIRM, id=delivery.job_id, worker=delivery.worker_id
+                )
+            except ConnectorException:
+                delivery.end()
+                raise
+            if not rows:
+                raise delivery.lose()
+            delivery.owned_at = self._signs_of_life[delivery.worker_id] = asked_at
+
+    async def mark(self, delivery: DeliveryJob) -> None:
         """Note that a delivery is about to be sent, and must not be sent twice.
 
-        Returns:
-            Whether it is still the worker's own; else it must not be sent.
+        Raises:
+            DeliveryLostError: It is no longer the worker's own, and must not be sent here.
         """
-        rows = await self.connector.execute_query_all_async(
-            sql.MARK, id=delivery.job_id, worker=delivery.worker_id
-        )
-        if rows:
-            delivery.begin()
-        return bool(rows)
+        rows = await self._execute(sql.MARK, id=delivery.job_id, worker=delivery.worker_id)
+        if not rows:
+            raise delivery.lose()
+        delivery.begin()
 
     async def unmark(self, delivery: DeliveryJob) -> None:
         """Note that a delivery was certainly not applied."""
         delivery.end()
-        await self.connector.execute_query_all_async(
-            sql.UNMARK, id=delivery.job_id, worker=delivery.worker_id
-        )
+        await self._execute(sql.UNMARK, id=delivery.job_id, worker=delivery.worker_id)
 
     async def give_back(self, delivery: DeliveryJob) -> None:
-        """Put a delivery back that this worker has claimed and doesn't deliver."""
+        """Put a delivery back that this worker has claimed, if it is still its own."""
+        if delivery.state is DeliveryState.LOST:
+            return
+        delivery.excuse()
         await self._settle(delivery, Status.TODO, retry_at=None, delete_job=False)
 
     async def uncount(self, attempts: Mapping[int, int]) -> None:
         """Take attempts back from deliveries that turned out not to be at fault."""
-        await self.connector.execute_query_async(
-            sql.UNCOUNT, ids=list(attempts), counts=list(attempts.values())
-        )
+        await self._execute(sql.UNCOUNT, ids=list(attempts), counts=list(attempts.values()))
 
-    async def rescue(self, queue: str, *, seconds_since_heartbeat: float) -> None:
-        """Take over what dead workers have left; several may do so at once."""
-        stalled = await self.get_stalled_jobs(
-            queue=queue, seconds_since_heartbeat=seconds_since_heartbeat
+    async def listen_for_jobs(
+        self, *, on_notification: NotificationCallback, queues: Iterable[str] | None = None
+    ) -> None:
+        """Listen for new jobs, anew if the database couldn't be reached meanwhile.
+
+        Procrastinate would not listen again, and look for jobs every few seconds for ever.
+        """
+        while True:
+            try:
+                return await super().listen_for_jobs(on_notification=on_notification, queues=queues)
+            except ConnectorException as error:
+                _log_failure("new jobs can't be listened for", error)
+            await asyncio.sleep(_SECONDS_BETWEEN_TRIES)
+
+    async def prune_stalled_workers(self, seconds_since_heartbeat: float) -> list[int]:
+        """Take over what dead workers have left, and forget the workers; one that starts does.
+
+        A worker that can't is told of it in the log and starts nevertheless.
+        """
+        pruned: list[dict[str, Any]] = []
+        await self._rescue_all(least=seconds_since_heartbeat)
+        with _logging_failures("dead workers could not be removed"):
+            pruned = await self._execute(
+                sql.PRUNE, seconds=seconds_since_heartbeat, tasks=list(self.delivering)
+            )
+        return [row["id"] for row in pruned]
+
+    async def register_worker(self) -> int:
+        """Add a worker that starts; return its id."""
+        alive_at = Moment()
+        (row,) = await self._execute(procrastinate.sql.queries["register_worker"])
+        worker_id = cast("int", row["worker_id"])
+        self._signs_of_life[worker_id] = alive_at
+        return worker_id
+
+    async def unregister_worker(self, worker_id: int) -> None:
+        """Forget a worker that has stopped, unless something that it had is locked."""
+        self._signs_of_life.pop(worker_id, None)
+        try:
+            await self._execute(sql.UNREGISTER, worker=worker_id)
+        except ConnectorException as error:
+            if not _is_locked(error):
+                raise
+            logger.warning("worker %d: another one has to remove it, it is locked", worker_id)
+
+    async def update_heartbeat(self, worker_id: int) -> None:
+        """Give a sign of life, and take over what dead workers have left.
+
+        Nothing that fails here ends the signs of life: Procrastinate would not begin them again.
+        """
+        alive_at = Moment()
+        with _logging_failures("no sign of life could be given"):
+            for row in await self._execute(sql.HEARTBEAT, worker=worker_id):
+                self._signs_of_life[worker_id] = alive_at
+                # A worker that seldom gives a sign of life must not be taken for dead, and others
+                # are as this one.
+                await self._rescue_all(least=_HEARTBEATS_MISSED * row["seconds"])
+
+    async def _rescue_all(self, *, least: float) -> None:
+        for task, rescue_after in self.delivering.items():
+            with _logging_failures("what dead workers have left could not be taken over"):
+                await self.rescue(task, seconds_since_heartbeat=max(rescue_after, least))
+
+    async def rescue(self, task: str, *, seconds_since_heartbeat: float) -> None:
+        """Take over what dead workers have left, but for what somebody keeps locked.
+
+        Args:
+            task: The name of the task that delivers.
+            seconds_since_heartbeat: How old the last sign of life of a dead worker is, at least.
+        """
+        rows = await self._change(
+            sql.RESCUE,
+            task=task,
+            seconds=seconds_since_heartbeat,
+            note=failure_note("uncertain", UNCERTAIN),
         )
-        for job in stalled:
-            seen = {"id": job.id, "worker": job.worker_id}
-            if job.task_name in self.rescuing:
-                await self.connector.execute_query_async(sql.FORGET, **seen)
-            elif job.task_name in self.delivering:
-                note = failure_note("uncertain", UNCERTAIN)
-                for row in (await self._change(sql.RESCUE, note=note, **seen))[:1]:
-                    if row["status"] == Status.FAILED.value:
-                        logger.error("delivery %d: %s", job.id, UNCERTAIN)
-                    else:
-                        logger.warning("delivery %d: taken over from a dead worker", job.id)
+        for number, status in {row["id"]: row["status"] for row in rows}.items():
+            if status == Status.FAILED.value:
+                logger.error("delivery %d: %s", number, UNCERTAIN)
+            else:
+                logger.warning("delivery %d: taken over from a dead worker", number)
 
     async def _settle(
         self,
@@ -170,15 +287,33 @@ class Jobs(JobManager):
             except ConnectorException as error:
                 # Given up, it would stay this worker's for as long as the worker lives.
                 is_unreachable = isinstance(error.__cause__, _UNREACHABLE)
-                if not is_unreachable or time.monotonic() > until:
+                is_too_late = time.monotonic() > until and not _is_locked(error)
+                if not is_unreachable or is_too_late:
                     raise
-                logger.warning("delivery %d: the database can't be reached", delivery.job_id)
+                _log_failure(f"delivery {delivery.job_id}: what became of it can't be noted", error)
                 await asyncio.sleep(_SECONDS_BETWEEN_TRIES)
         if not rows:
             logger.warning("delivery %d: another worker has taken it over", delivery.job_id)
 
     async def _change(self, statement: LiteralString, **arguments: Any) -> list[dict[str, Any]]:
-        message = json.dumps({"type": "job_inserted", "job_id": arguments["id"]})
-        return await self.connector.execute_query_all_async(
-            sql.AND_TELL_WORKERS.format(statement), message=message, **arguments
-        )
+        return await self._execute(sql.AND_TELL_WORKERS.format(statement), **arguments)
+
+    async def _execute(self, statement: LiteralString, **arguments: Any) -> list[dict[str, Any]]:
+        return await _autocommit.execute(self.connector, statement, **arguments)
+
+
+def _is_locked(error: ConnectorException) -> bool:
+    return isinstance(error.__cause__, psycopg.errors.LockNotAvailable)
+
+
+@contextlib.contextmanager
+def _logging_failures(text: str) -> Generator[None]:
+    try:
+        yield
+    except ConnectorException as error:
+        _log_failure(text, error)
+
+
+def _log_failure(text: str, error: ConnectorException) -> None:
+    # The first line: others may quote the statement.
+    logger.warning("%s: %s", text, str(error.__cause__ or error).partition("\n")[0])

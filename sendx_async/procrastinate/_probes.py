@@ -4,7 +4,6 @@ import time
 from typing import Any
 
 import attrs
-from procrastinate.exceptions import UniqueViolation
 from procrastinate.jobs import Status
 
 from sendx_async._core.errors import InvalidRequestError, OutboxError
@@ -13,6 +12,7 @@ from sendx_async._core.protocol import operation_for
 from sendx_async._core.stored import from_stored
 from sendx_async._policy.admission import SECONDS_BETWEEN_EVENTS
 from sendx_async.procrastinate import _statements as sql
+from sendx_async.procrastinate._autocommit import execute
 from sendx_async.procrastinate._delivery_job import DeliveryJob
 from sendx_async.procrastinate._job_manager import UNCERTAIN, Jobs
 
@@ -80,13 +80,16 @@ class Probes:
                 after = row["id"]
                 if not _is_safe(row["args"]):
                     continue
-                if row["status"] == Status.TODO.value and await self._claim(after, worker_id):
-                    return _borrowed(row, worker_id), is_elsewhere
+                if row["status"] == Status.TODO.value:
+                    claimed = await self._jobs.claim(after, worker_id)
+                    if claimed is not None:
+                        return claimed, is_elsewhere
                 is_elsewhere = True
         return None, is_elsewhere
 
     async def _read(self, after: int) -> list[dict[str, Any]]:
-        return await self._jobs.connector.execute_query_all_async(
+        return await execute(
+            self._jobs.connector,
             sql.FIND_SAFE,
             task=self._task_name,
             operations=[IDENTIFY.name, TRACK.name],
@@ -94,18 +97,9 @@ class Probes:
             most=_ROWS_AT_A_TIME,
         )
 
-    async def _claim(self, job_id: int, worker_id: int) -> bool:
-        try:
-            return bool(
-                await self._jobs.connector.execute_query_all_async(
-                    sql.CLAIM, id=job_id, worker=worker_id
-                )
-            )
-        except UniqueViolation:
-            return False  # another worker has fetched one of its contact in the same moment
-
     async def _seconds_since_uncertain(self) -> float:
-        row = await self._jobs.connector.execute_query_one_async(
+        (row,) = await execute(
+            self._jobs.connector,
             sql.SECONDS_SINCE_UNCERTAIN,
             queue=self._queue,
             task=self._task_name,
@@ -121,11 +115,3 @@ def _is_safe(args: dict[str, Any]) -> bool:
     except (InvalidRequestError, OutboxError):
         return False
     return operation_for(request).is_replay_safe(request)
-
-
-def _borrowed(row: dict[str, Any], worker_id: int) -> DeliveryJob:
-    delivery = DeliveryJob(row["args"]["operation"])
-    delivery.job_id, delivery.worker_id = row["id"], worker_id
-    delivery.attempts, delivery.stored_request, delivery.note = row["attempts"], row["args"], {}
-    delivery.excuse()
-    return delivery

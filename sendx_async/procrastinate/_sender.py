@@ -1,16 +1,15 @@
-"""Delivers for one worker: with its client, and with what it has learned of SendX's state."""
+"""Delivers for one worker, with its client."""
 
 import asyncio
 import datetime as dt
+import functools
 import logging
-import math
 import random
 import time
-from collections import Counter
 from collections.abc import Callable
 from typing import Any, cast
 
-import attrs
+from procrastinate.exceptions import ConnectorException
 
 from sendx_async._clients.async_client import AsyncTrackingClient
 from sendx_async._core.errors import (
@@ -26,8 +25,7 @@ from sendx_async._core.operations import contacts_of
 from sendx_async._core.options import RetryPolicy
 from sendx_async._core.protocol import operation_for
 from sendx_async._core.stored import from_stored
-from sendx_async._policy.admission import Admission
-from sendx_async._policy.circuit_breaker import Effect, FailureHistory, NotedFailure
+from sendx_async._policy.circuit_breaker import FailureHistory, NotedFailure
 from sendx_async._policy.failures import (
     FailureClass,
     classify,
@@ -35,7 +33,8 @@ from sendx_async._policy.failures import (
     retry_after_of,
 )
 from sendx_async._policy.retry import backoff
-from sendx_async.procrastinate._delivery_job import DeliveryJob, FailureKind
+from sendx_async.procrastinate._delivery_job import DeliveryJob, DeliveryLostError, FailureKind
+from sendx_async.procrastinate._experience import Experience
 from sendx_async.procrastinate._job_manager import Jobs
 from sendx_async.procrastinate._probes import LONGEST_WAIT as LONGEST_WAIT_FOR_A_PROBE
 from sendx_async.procrastinate._probes import Probes
@@ -44,10 +43,8 @@ from sendx_async.procrastinate._turns import StoppingError, Turn, Turns
 logger = logging.getLogger("sendx_async")
 
 _ONCE = RetryPolicy(max_retries=0)
-_LONGEST_WAIT_IN_OUTAGE = 60.0  # seconds between two tries
 _MOST_TRIES_TO_FIND = 5
 _SECONDS_UNTIL_UPGRADED = 300.0
-_MOST_REMEMBERED = 10_000
 
 
 class LaterError(Exception):
@@ -98,18 +95,9 @@ class DeliverySender:
         self._client: AsyncTrackingClient | None = None
         self._needs_new_client = False
         self._retry = retry
-        cap = min(retry.cap, _LONGEST_WAIT_IN_OUTAGE)
-        self._admission = Admission(
-            attrs.evolve(retry, cap=cap),
-            patience=math.inf,
-            most_at_once=most_at_once,
-            starts_half_open=True,
-            now=time.monotonic(),
-        )
-        self._turns = Turns(self._admission)
+        self._experience = Experience(jobs, retry, most_at_once=most_at_once)
+        self._turns = Turns(self._experience.admission)
         self._probes = Probes(jobs, queue)
-        self._failing: dict[int, FailureHistory] = {}
-        self._counted: list[int] = []  # since the last answer: they don't count in an outage
         self._delivering = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -152,10 +140,7 @@ class DeliverySender:
     async def _deliver(self, delivery: DeliveryJob) -> None:
         request = self._read(delivery)
         replay_safe = operation_for(request).is_replay_safe(request)
-        failing = self._failing.pop(delivery.job_id, None) or FailureHistory(
-            contacts_of(request)[0]
-        )
-        failing.failures = delivery.attempts
+        failing = self._experience.recall(delivery, contact=contacts_of(request)[0])
         turn = self._turns.hold(replay_safe=replay_safe)
         # Its row is settled, for good or ill, when the task ends in which its job is run.
         task = cast("asyncio.Task[Any]", asyncio.current_task())
@@ -167,7 +152,7 @@ class DeliverySender:
                 delivery.excuse()
                 raise LaterError("the worker stops while SendX is in trouble") from None
             try:
-                if not turn.replay_safe and self._admission.needs_probe:
+                if not turn.replay_safe and self._experience.admission.needs_probe:
                     await self._try_with_another(delivery, turn)
                 error = await self._send(delivery, request, turn)
             except _TurnLostError:
@@ -176,7 +161,7 @@ class DeliverySender:
                 self._turns.end()
             if error is None:
                 delivery.end()
-                self._note_answer(turn)
+                self._experience.note_answer(turn)
                 return
             if await self._after(delivery, error, failing, turn):
                 return
@@ -187,7 +172,7 @@ class DeliverySender:
         Raises:
             _TurnLostError: It may not, or was tried with one that is safe to repeat.
         """
-        if self._admission.prefers_event(time.monotonic()):
+        if self._experience.admission.prefers_event(time.monotonic()):
             return
         probe = await self._probes.find(delivery.worker_id)
         if probe.borrowed is not None:
@@ -196,7 +181,7 @@ class DeliverySender:
             finally:
                 await self._jobs.give_back(probe.borrowed)
             raise _TurnLostError
-        wait = probe.seconds or self._admission.wait_for_event(time.monotonic())
+        wait = probe.seconds or self._experience.admission.wait_for_event(time.monotonic())
         if wait > 0:
             self._turns.put_off_events(min(wait, LONGEST_WAIT_FOR_A_PROBE))
             raise _TurnLostError
@@ -204,12 +189,15 @@ class DeliverySender:
     async def _send_probe(self, borrowed: DeliveryJob, turn: Turn) -> None:
         request = from_stored(borrowed.stored_request)
         as_safe = Turn(replay_safe=True, begun=turn.begun)
-        error = await self._send(borrowed, request, as_safe)
+        try:
+            error = await self._send(borrowed, request, as_safe)
+        except DeliveryLostError:
+            return  # that one, not the one in whose place it was sent
         if (
             error is None
             or (failure_class := classify(error, replay_safe=True)) is FailureClass.REJECTED
         ):
-            self._note_answer(as_safe)
+            self._experience.note_answer(as_safe)
         else:
             failing = FailureHistory(contacts_of(request)[0])
             await self._note_trouble(failing, failure_class, error, as_safe)
@@ -234,14 +222,18 @@ class DeliverySender:
             text = mask_addresses(f"{type(error).__name__}: {error}")
             return ConfigurationError(f"no client could be made: {text}")
         if not turn.replay_safe:
-            if not await self._jobs.mark(delivery):
-                raise DeliveryFailedError("another worker has taken it over, so it isn't sent here")
+            await self._jobs.mark(delivery)
             if not self._turns.may_be_sent(turn):
                 await self._jobs.unmark(delivery)
                 raise _TurnLostError
         try:
             # It has waited for its turn, so nothing else has to.
-            await client.send(request, retry=_ONCE, deadline=None)
+            check = functools.partial(self._jobs.confirm, delivery)
+            await client._send_checked(  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+                request, check, retry=_ONCE, deadline=None
+            )
+        except (DeliveryLostError, ConnectorException):
+            raise  # of the check, so nothing was sent
         except SendXError as error:
             # The frames hold the call with its body, and nobody needs them any more.
             return error.with_traceback(None)
@@ -265,7 +257,7 @@ class DeliverySender:
             raise self._failed(delivery, "uncertain", f"it may have been applied: {error}")
         delivery.end()
         if failure_class is FailureClass.REJECTED:
-            self._note_answer(turn)
+            self._experience.note_answer(turn)
             tries = min(self._retry.max_retries, _MOST_TRIES_TO_FIND)
             if may_be_found_later(error) and delivery.attempts < tries:
                 raise _later(error, self._backoff(delivery))
@@ -279,51 +271,16 @@ class DeliverySender:
             if not turn.replay_safe:
                 await self._jobs.unmark(delivery)
             return False
-        self._remember(delivery, failing)
+        self._experience.remember(delivery, failing)
         retry_after = retry_after_of(error)
         raise _later(error, self._backoff(delivery) if retry_after is None else retry_after)
 
     async def _note_trouble(
         self, failing: FailureHistory, failure_class: FailureClass, error: SendXError, turn: Turn
     ) -> NotedFailure:
-        noted = self._admission.fail(
-            failing,
-            failure_class,
-            error,
-            jitter=random.random(),  # noqa: S311 - jitter is no secret
-            begun=turn.begun,
-            now=time.monotonic(),
-        )
         if failure_class is FailureClass.HALT:
             self._needs_new_client = True
-        if noted.pause is None:
-            return noted
-        if failure_class is FailureClass.HALT:
-            logger.error(
-                "nothing can be delivered before somebody acts, and everything is kept; the next "
-                "try is made in %.0f s: %s",
-                noted.pause, error,
-            )  # fmt: skip
-        else:
-            logger.warning(
-                "SendX is in trouble, all deliveries wait for %.1f s: %s", noted.pause, error
-            )
-        if noted.effect is Effect.BEGINS and self._counted:
-            counted = Counter(self._counted)
-            self._counted.clear()
-            await self._jobs.uncount(counted)
-        return noted
-
-    def _note_answer(self, turn: Turn) -> None:
-        self._counted.clear()
-        if self._admission.succeed(begun=turn.begun, now=time.monotonic()):
-            logger.warning("SendX answers again, deliveries go on")
-
-    def _remember(self, delivery: DeliveryJob, failing: FailureHistory) -> None:
-        self._counted.append(delivery.job_id)
-        self._failing[delivery.job_id] = failing
-        if len(self._failing) > _MOST_REMEMBERED:
-            del self._failing[next(iter(self._failing))]  # another worker has fetched it, perhaps
+        return await self._experience.note_trouble(failing, failure_class, error, turn)
 
     def _backoff(self, delivery: DeliveryJob) -> float:
         jitter = random.random()  # noqa: S311 - jitter is no secret

@@ -11,15 +11,14 @@ IS_INDEX_BROKEN = (
 DROP_INDEX = "DROP INDEX CONCURRENTLY IF EXISTS sendx_jobs_in_turn"
 DROP_FORMER_INDEX = "DROP INDEX CONCURRENTLY IF EXISTS sendx_jobs_in_order"
 
-# A worker may only touch what is still its own: another one may have taken it over.
+# A worker may only touch what is still its own: another one may have taken it over. What nobody has
+# was left by a worker that seemed dead: who had it may say what became of it, but not send it.
 _IS_MINE = "id = %(id)s AND status = 'doing' AND (worker_id = %(worker)s OR worker_id IS NULL)"
-# Seen with a dead worker, and nothing has happened to it since.
-_IS_STALLED = "id = %(id)s AND status = 'doing' AND worker_id IS NOT DISTINCT FROM %(worker)s"
 _CHANGED = "RETURNING id, lock, queue_name, status, scheduled_at"
 
 MARK = f"""
 UPDATE procrastinate_jobs SET args = args || '{{"sending": true}}'
-WHERE {_IS_MINE} AND NOT args ? 'sending' RETURNING id
+WHERE {_IS_MINE} AND worker_id IS NOT NULL AND NOT args ? 'sending' RETURNING id
 """  # noqa: S608 - made of constants
 UNMARK = f"UPDATE procrastinate_jobs SET args = args - 'sending' WHERE {_IS_MINE} RETURNING id"  # noqa: S608 - likewise
 SETTLE = f"""
@@ -34,7 +33,42 @@ SET status = (
 WHERE {_IS_MINE} {_CHANGED}
 """  # noqa: S608 - likewise
 DELETE = f"DELETE FROM procrastinate_jobs WHERE {_IS_MINE} {_CHANGED}"  # noqa: S608 - likewise
+UNCOUNT = """
+UPDATE procrastinate_jobs AS job SET attempts = job.attempts - counted.attempts
+FROM unnest(%(ids)s::bigint[], %(counts)s::integer[]) AS counted(id, attempts)
+WHERE job.id = counted.id AND job.status IN ('todo', 'doing') RETURNING job.id
+"""
+
+# About workers. What somebody keeps locked waits until it is free, and everything else goes on.
+HEARTBEAT = """
+UPDATE procrastinate_workers AS worker SET last_heartbeat = now()
+FROM (
+    SELECT id, last_heartbeat FROM procrastinate_workers WHERE id = %(worker)s
+) AS before
+WHERE worker.id = before.id
+RETURNING extract(epoch FROM now() - before.last_heartbeat)::float8 AS seconds
+"""
+# A sign of life, too. Whoever takes a delivery over locks its worker's row, so one of the two is
+# first. The job is locked after that, and so is read as it is then.
+CONFIRM = """
+WITH alive AS (
+    UPDATE procrastinate_workers SET last_heartbeat = now() WHERE id = %(worker)s RETURNING id
+)
+SELECT job.id FROM alive JOIN procrastinate_jobs AS job ON job.worker_id = alive.id
+WHERE job.id = %(id)s AND job.status = 'doing'
+FOR NO KEY UPDATE OF job
+"""
+# The worker's row is locked, so that it can't give a sign of life meanwhile. Its jobs are told by
+# an array, which is not made anew when a job is found to have changed.
 RESCUE = f"""
+WITH dead AS MATERIALIZED (
+    SELECT id FROM procrastinate_workers AS worker
+    WHERE last_heartbeat < now() - make_interval(secs => %(seconds)s) AND EXISTS (
+        SELECT FROM procrastinate_jobs
+        WHERE worker_id = worker.id AND status = 'doing' AND task_name = %(task)s
+    )
+    FOR NO KEY UPDATE SKIP LOCKED
+)
 UPDATE procrastinate_jobs
 SET status = (
         CASE WHEN args ? 'sending' THEN 'failed' WHEN abort_requested THEN 'aborted'
@@ -42,12 +76,27 @@ SET status = (
     )::procrastinate_job_status,
     abort_requested = false,
     args = CASE WHEN args ? 'sending' THEN (args - 'sending') || %(note)s ELSE args END
-WHERE {_IS_STALLED} {_CHANGED}
+WHERE id IN (
+    SELECT id FROM procrastinate_jobs
+    WHERE status = 'doing' AND task_name = %(task)s
+    AND (worker_id IS NULL OR worker_id = ANY(ARRAY(SELECT id FROM dead)))
+    FOR UPDATE SKIP LOCKED
+) {_CHANGED}
 """  # noqa: S608 - likewise
-FORGET = f"DELETE FROM procrastinate_jobs WHERE {_IS_STALLED}"  # noqa: S608 - likewise
+# Not of those that have deliveries, which would be nobody's.
+PRUNE = """
+DELETE FROM procrastinate_workers WHERE id IN (
+    SELECT id FROM procrastinate_workers AS worker
+    WHERE last_heartbeat < now() - make_interval(secs => %(seconds)s) AND NOT EXISTS (
+        SELECT FROM procrastinate_jobs
+        WHERE worker_id = worker.id AND status = 'doing' AND task_name = ANY(%(tasks)s)
+    )
+    FOR UPDATE SKIP LOCKED
+) RETURNING id
+"""
 # What is safe to repeat, and not behind anything else about its contact.
 FIND_SAFE = """
-SELECT id, status, attempts, args FROM procrastinate_jobs AS job
+SELECT id, status, args FROM procrastinate_jobs AS job
 WHERE task_name = %(task)s AND status IN ('todo', 'doing') AND id > %(after)s
     AND args->>'operation' = ANY(%(operations)s)  -- the request itself has to be looked at, too
     AND NOT EXISTS (
@@ -64,7 +113,7 @@ WHERE id = %(id)s AND status = 'todo' AND NOT EXISTS (
     WHERE other.lock = job.lock
         AND (other.status = 'doing' OR (other.status = 'todo' AND other.id < job.id))
 )
-RETURNING id
+RETURNING job.*
 """
 SECONDS_SINCE_UNCERTAIN = """
 SELECT extract(epoch FROM now() - max(event.at))::float AS seconds
@@ -73,17 +122,15 @@ JOIN procrastinate_events AS event ON event.job_id = job.id AND event.type = 'fa
 WHERE job.queue_name = %(queue)s AND job.task_name = %(task)s AND job.status = 'failed'
     AND job.args->'failure'->>'kind' = 'uncertain' AND job.args->'failure'->>'error' <> %(but_for)s
 """
-UNCOUNT = """
-UPDATE procrastinate_jobs AS job SET attempts = job.attempts - counted.attempts
-FROM unnest(%(ids)s::bigint[], %(counts)s::integer[]) AS counted(id, attempts)
-WHERE job.id = counted.id AND job.status IN ('todo', 'doing')
-"""
+UNREGISTER = "DELETE FROM procrastinate_workers WHERE id = %(worker)s RETURNING id"
 # Procrastinate tells workers of new jobs only. They would find the others when they look for
 # themselves, every five seconds.
 AND_TELL_WORKERS = """
 WITH changed AS ({})
 SELECT changed.id, changed.status,
-    CASE WHEN channel IS NOT NULL THEN pg_notify(channel, %(message)s) END
+    CASE WHEN channel IS NOT NULL THEN pg_notify(
+        channel, json_build_object('type', 'job_inserted', 'job_id', changed.id)::text
+    ) END
 FROM changed LEFT JOIN LATERAL (
     SELECT unnest(ARRAY[
         'procrastinate_any_queue_v1', 'procrastinate_queue_v1#' || changed.queue_name

@@ -1,4 +1,4 @@
-"""The tasks that workers run: one delivers, one takes over what dead workers have left."""
+"""The tasks that workers run."""
 
 import logging
 import weakref
@@ -13,17 +13,18 @@ from sendx_async._clients.async_client import AsyncTrackingClient
 from sendx_async._core.errors import OutboxError
 from sendx_async._core.masking import mask_addresses
 from sendx_async._core.options import RetryPolicy
-from sendx_async.procrastinate._delivery_job import DeliveryJob, DeliveryState
+from sendx_async.procrastinate._delivery_job import (
+    DeliveryJob,
+    DeliveryLostError,
+    DeliveryState,
+)
 from sendx_async.procrastinate._job_manager import Jobs
 from sendx_async.procrastinate._sender import DeliveryFailedError, DeliverySender, LaterError
 
 logger = logging.getLogger("sendx_async")
 
 _WORKER = "sendx_worker"
-_HEARTBEATS_MISSED = 3
 _SECONDS_AFTER_A_SURPRISE = 60
-_A_MINUTE = 60
-_FIRST = 1000  # priority; who rescues must not wait for what has to be rescued
 
 
 class DeliverySenders:
@@ -76,7 +77,7 @@ class WhatFollows(procrastinate.BaseRetryStrategy):
         """Decide about a job; None if it has failed."""
         if isinstance(exception, LaterError):
             return procrastinate.RetryDecision(retry_at=exception.at)
-        if isinstance(exception, DeliveryFailedError):
+        if isinstance(exception, (DeliveryFailedError, DeliveryLostError)):
             return None
         delivery = DeliveryJob.hidden_in(job)
         if delivery is not None:
@@ -90,16 +91,12 @@ class WhatFollows(procrastinate.BaseRetryStrategy):
         return procrastinate.RetryDecision(retry_in={"seconds": _SECONDS_AFTER_A_SURPRISE})
 
 
-def make_tasks(
-    queue: str, jobs: Jobs, senders: DeliverySenders, *, rescue_after: float
-) -> procrastinate.Blueprint:
+def make_tasks(queue: str, senders: DeliverySenders) -> procrastinate.Blueprint:
     """Make the tasks.
 
     Args:
         queue: Where their jobs wait.
-        jobs: How they are stored.
         senders: Who delivers.
-        rescue_after: Seconds without a sign of life after which a worker counts as dead.
     """
     blueprint = procrastinate.Blueprint()
 
@@ -119,28 +116,12 @@ def make_tasks(
             )
         await senders.of(_worker_of(context)).deliver(delivery)
 
-    # Without a lock: one whose worker died would hold it, and nobody be there to rescue it.
-    @blueprint.periodic(cron=_schedule(rescue_after))
-    @blueprint.task(
-        name="rescue",
-        queue=queue,
-        queueing_lock=f"{queue}:rescue",
-        priority=_FIRST,
-        pass_context=True,
-        task_middleware=[_introduce_worker],
-    )
-    async def rescue(context: procrastinate.JobContext, timestamp: int) -> None:  # noqa: ARG001 - the schedule's
-        # A worker that seldom gives a sign of life must not be taken for dead.
-        least = _HEARTBEATS_MISSED * _worker_of(context).update_heartbeat_interval
-        await jobs.rescue(queue, seconds_since_heartbeat=max(rescue_after, least))
+    # Earlier versions looked for dead workers with jobs of this name, and may have left some.
+    @blueprint.task(name="rescue", queue=queue)
+    async def rescue(**_: object) -> None:
+        pass
 
     return blueprint
-
-
-def _schedule(rescue_after: float) -> str:
-    if rescue_after >= _A_MINUTE:
-        return "* * * * *"
-    return f"* * * * * */{int(rescue_after)}"  # the sixth is seconds
 
 
 async def _introduce_worker(

@@ -63,8 +63,9 @@ def database(server: str) -> Iterator[str]:
     copy = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(copy.format(sql.Identifier(name), sql.Identifier(EMPTY)))
-        yield psycopg.conninfo.make_conninfo(server, dbname=name)
-        drop = sql.SQL("DROP DATABASE {} WITH (FORCE)")
+    yield psycopg.conninfo.make_conninfo(server, dbname=name)
+    drop = sql.SQL("DROP DATABASE {} WITH (FORCE)")
+    with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(drop.format(sql.Identifier(name)))
 
 
@@ -117,6 +118,24 @@ def table(database: str) -> Iterator[Table]:
     """Look at the jobs."""
     with psycopg.connect(database, autocommit=True, row_factory=dict_row) as connection:
         yield Table(connection)
+
+
+def worker_of(table: Table, seconds: float) -> int:
+    """Add a worker whose last sign of life is so old; give its id."""
+    statement = (
+        "INSERT INTO procrastinate_workers(last_heartbeat) "
+        "VALUES (now() - make_interval(secs => %s)) RETURNING id"
+    )
+    (row,) = table.do(statement, seconds)
+    number: int = row["id"]
+    return number
+
+
+def give(table: Table, job_id: int, worker: int | None) -> None:
+    table.do(
+        "UPDATE procrastinate_jobs SET status = 'doing', worker_id = %s WHERE id = %s",
+        worker, job_id,
+    )  # fmt: skip
 
 
 MakeApp = Callable[..., tuple[procrastinate.App, Deliveries]]
@@ -196,9 +215,13 @@ from sendx_async.procrastinate import Deliveries
 
 app = procrastinate.App(
     connector=procrastinate.PsycopgConnector(conninfo=os.environ["DATABASE"]),
-    worker_defaults={"fetch_job_polling_interval": 0.1},
+    worker_defaults={"fetch_job_polling_interval": 0.1, "update_heartbeat_interval": 0.2},
 )
-sendx = Deliveries(app, retry=RetryPolicy(12, base=0.01, cap=0.1))
+sendx = Deliveries(
+    app,
+    retry=RetryPolicy(12, base=0.01, cap=0.1),
+    rescue_after=float(os.environ.get("RESCUE_AFTER", "60")),
+)
 """
 
 
@@ -251,8 +274,8 @@ def start_worker(tmp_path: Path, database: str, fake_sendx: FakeSendX) -> Genera
     }
     workers: list[WorkerProcess] = []
 
-    def start(*arguments: str) -> WorkerProcess:
-        workers.append(WorkerProcess(tmp_path, environment, *arguments))
+    def start(*arguments: str, **more: str) -> WorkerProcess:
+        workers.append(WorkerProcess(tmp_path, environment | more, *arguments))
         return workers[-1]
 
     yield start

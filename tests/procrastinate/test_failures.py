@@ -263,7 +263,7 @@ async def test_a_failure_of_the_database_costs_no_attempt_and_keeps_the_delivery
 ) -> None:
     app, sendx = make_app(retry=RetryPolicy(0))
 
-    async def mark(_: object, __: object) -> bool:
+    async def mark(_: object, __: object) -> None:
         raise RuntimeError(f"as a database that refuses {JANE}")
 
     monkeypatch.setattr("sendx_async.procrastinate._job_manager.Jobs.mark", mark)

@@ -5,7 +5,6 @@ import asyncio
 import psycopg
 import pytest
 from procrastinate.exceptions import UniqueViolation
-from procrastinate.manager import JobManager
 
 from sendx_async import RetryPolicy
 from sendx_async.testing import FakeSendX
@@ -140,8 +139,8 @@ async def test_a_worker_that_takes_a_contacts_job_in_the_same_moment_as_another_
 async def test_a_worker_that_collides_with_others_again_and_again_gets_nothing(
     make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fetch_job(*_: object, **__: object) -> None:
+    async def execute(*_: object, **__: object) -> None:
         raise UniqueViolation(constraint_name="procrastinate_jobs_lock_idx_v1", queueing_lock=None)
 
-    monkeypatch.setattr(JobManager, "fetch_job", fetch_job)
+    monkeypatch.setattr("sendx_async.procrastinate._autocommit.execute", execute)
     assert await make_app()[0].job_manager.fetch_job(["sendx"], 1) is None

@@ -273,7 +273,7 @@ async def test_a_client_that_somebody_closed_is_replaced(
 async def test_no_more_failures_are_remembered_than_there_is_room_for(
     make_app: MakeApp, table: Table, fake_sendx: FakeSendX, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sendx_async.procrastinate._sender._MOST_REMEMBERED", 1)
+    monkeypatch.setattr("sendx_async.procrastinate._experience._MOST_REMEMBERED", 1)
     app, sendx = make_app(retry=RetryPolicy(12, base=1e6, cap=1e6))
     await put_contacts(app, sendx, 2)
     fake_sendx.respond(500, times=2)

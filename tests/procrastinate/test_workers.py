@@ -50,11 +50,9 @@ async def test_a_killed_worker_loses_nothing_keeps_the_order_and_sends_no_event_
     await table.until("status = 'succeeded'", 3 * 4)  # what the first one doesn't block
     first.process.kill()
     first.ends()
-    # It has given no sign of life for long, and a living worker comes to look.
+    # It has given no sign of life for long.
     table.do("UPDATE procrastinate_workers SET last_heartbeat = now() - interval '100 seconds' "
              "WHERE id = %s", table.rows(f"id = {event}")[0]["worker_id"])  # fmt: skip
-    async with app.open_async():
-        await app.configure_task("sendx:rescue", queue="sendx").defer_async(timestamp=1)
     await table.until("status = 'succeeded'", 6 * 4)
 
     (failed,) = table.rows("status = 'failed'")
