@@ -10,6 +10,7 @@ from typing import Any, LiteralString, Self
 import procrastinate
 import psycopg
 from procrastinate.connector import BaseConnector
+from procrastinate.exceptions import ConnectorException
 from procrastinate.sync_psycopg_connector import wrap_exceptions
 from psycopg.pq import TransactionStatus
 
@@ -60,3 +61,8 @@ async def execute(
                 if connection.info.transaction_status is TransactionStatus.IDLE:
                     await connection.set_autocommit(autocommit)
     return rows
+
+
+def is_locked(error: ConnectorException) -> bool:
+    """Return whether a statement has failed because what it changes stayed locked."""
+    return isinstance(error.__cause__, psycopg.errors.LockNotAvailable)

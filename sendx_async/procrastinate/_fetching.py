@@ -15,8 +15,9 @@ import procrastinate.sql
 from procrastinate.connector import BaseConnector
 from procrastinate.jobs import Job
 from procrastinate.manager import JobManager
+from procrastinate.testing import InMemoryConnector
 
-from sendx_async.procrastinate._autocommit import execute
+from sendx_async.procrastinate import _autocommit
 
 SLOW = 0.02  # seconds; while looks from the head end sooner, there are no others
 _TIMES_AS_LONG = 10  # so looks from the head take a tenth of the time
@@ -124,7 +125,7 @@ class JobFetcher:
         self._head_looked_at = self._head_due_at = begun
         if seconds >= SLOW or job is None:
             if job is not None and self._reached is None:
-                (found,) = await execute(connector, _HAS_NEXT, lock=job.lock)
+                (found,) = await _autocommit.execute(connector, _HAS_NEXT, lock=job.lock)
                 self._note_lock(job, has_next=found["has_next"])
             self._note_scan(job, seconds)
         else:
@@ -135,10 +136,12 @@ class JobFetcher:
     async def _fetch_as_procrastinate_does(
         self, connector: BaseConnector, worker_id: int
     ) -> Job | None:
-        if not isinstance(connector, procrastinate.PsycopgConnector):
+        if isinstance(connector, InMemoryConnector):  # knows nothing but this
             return await JobManager(connector).fetch_job(self._queues, worker_id)
         statement = procrastinate.sql.queries["fetch_job"]
-        (row,) = await execute(connector, statement, queues=self._queues, worker_id=worker_id)
+        (row,) = await _autocommit.execute(
+            connector, statement, queues=self._queues, worker_id=worker_id
+        )
         return None if row["id"] is None else Job.from_row(row)
 
     async def _fetch_ahead(self, connector: BaseConnector, worker_id: int) -> Job | None:
@@ -179,7 +182,7 @@ class JobFetcher:
     async def _take(
         self, connector: BaseConnector, worker_id: int, statement: LiteralString, **values: object
     ) -> Job | None:
-        rows = await execute(
+        rows = await _autocommit.execute(
             connector,
             statement,
             queues=self._queues,

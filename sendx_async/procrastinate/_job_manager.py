@@ -1,56 +1,43 @@
 """Procrastinate's job manager, more careful with deliveries than with other jobs."""
 
 import asyncio
-import contextlib
 import datetime as dt
 import logging
 import time
-from collections.abc import Generator, Iterable, Mapping
-from typing import Any, LiteralString, cast
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-import procrastinate.sql
 import psycopg
 from procrastinate.connector import BaseConnector
 from procrastinate.exceptions import ConnectorException, UniqueViolation
 from procrastinate.jobs import Job, Status
-from procrastinate.manager import JobManager, NotificationCallback
+from procrastinate.manager import NotificationCallback
 
 from sendx_async.procrastinate import _autocommit
 from sendx_async.procrastinate import _statements as sql
-from sendx_async.procrastinate._delivery_job import DeliveryJob, DeliveryState, failure_note
+from sendx_async.procrastinate._delivery_job import DeliveryJob, DeliveryState
 from sendx_async.procrastinate._fetching import JobFetcher
+from sendx_async.procrastinate._liveness import UNCERTAIN, Liveness, log_failure
 from sendx_async.procrastinate._moment import Moment
 
 _LONGEST_DATABASE_TROUBLE = 60.0  # seconds
 _SECONDS_BETWEEN_TRIES = 1.0
 _MOST_COLLISIONS = 5
-_HEARTBEATS_MISSED = 3
 _UNREACHABLE = (psycopg.OperationalError, psycopg.InterfaceError)
 
 logger = logging.getLogger("sendx_async")
 
-UNCERTAIN = (
-    "the worker ended while this was being sent: SendX may have applied it, and it must not be "
-    "sent twice; look at SendX, then retry it or delete it"
-)
 
-
-class Jobs(JobManager):
+class Jobs(Liveness):
     """Hides whom deliveries are about, and lets a worker change only what is still its own.
 
     Args:
         connector: The app's connector.
-
-    Attributes:
-        delivering: The names of the tasks that deliver, and after how many seconds without a sign
-            of life a worker that has their jobs counts as dead.
     """
 
     def __init__(self, connector: BaseConnector) -> None:
         super().__init__(connector)
         self._fetchers: dict[tuple[str, ...] | None, JobFetcher] = {}
-        self.delivering: dict[str, float] = {}
-        self._signs_of_life: dict[int, Moment] = {}  # the latest of each worker of this process
 
     async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
         """Fetch a job; a delivery without personal data in what Procrastinate logs of it."""
@@ -91,7 +78,7 @@ class Jobs(JobManager):
                 # end of this one, and is over by now.
                 continue
             except ConnectorException as error:
-                if not _is_locked(error):
+                if not _autocommit.is_locked(error):
                     raise
                 break  # it looks again soon
         return None
@@ -191,76 +178,8 @@ class Jobs(JobManager):
             try:
                 return await super().listen_for_jobs(on_notification=on_notification, queues=queues)
             except ConnectorException as error:
-                _log_failure("new jobs can't be listened for", error)
+                log_failure("new jobs can't be listened for", error)
             await asyncio.sleep(_SECONDS_BETWEEN_TRIES)
-
-    async def prune_stalled_workers(self, seconds_since_heartbeat: float) -> list[int]:
-        """Take over what dead workers have left, and forget the workers; one that starts does.
-
-        A worker that can't is told of it in the log and starts nevertheless.
-        """
-        pruned: list[dict[str, Any]] = []
-        await self._rescue_all(least=seconds_since_heartbeat)
-        with _logging_failures("dead workers could not be removed"):
-            pruned = await self._execute(
-                sql.PRUNE, seconds=seconds_since_heartbeat, tasks=list(self.delivering)
-            )
-        return [row["id"] for row in pruned]
-
-    async def register_worker(self) -> int:
-        """Add a worker that starts; return its id."""
-        alive_at = Moment()
-        (row,) = await self._execute(procrastinate.sql.queries["register_worker"])
-        worker_id = cast("int", row["worker_id"])
-        self._signs_of_life[worker_id] = alive_at
-        return worker_id
-
-    async def unregister_worker(self, worker_id: int) -> None:
-        """Forget a worker that has stopped, unless something that it had is locked."""
-        self._signs_of_life.pop(worker_id, None)
-        try:
-            await self._execute(sql.UNREGISTER, worker=worker_id)
-        except ConnectorException as error:
-            if not _is_locked(error):
-                raise
-            logger.warning("worker %d: another one has to remove it, it is locked", worker_id)
-
-    async def update_heartbeat(self, worker_id: int) -> None:
-        """Give a sign of life, and take over what dead workers have left.
-
-        Nothing that fails here ends the signs of life: Procrastinate would not begin them again.
-        """
-        alive_at = Moment()
-        with _logging_failures("no sign of life could be given"):
-            for row in await self._execute(sql.HEARTBEAT, worker=worker_id):
-                self._signs_of_life[worker_id] = alive_at
-                # A worker that seldom gives a sign of life must not be taken for dead, and others
-                # are as this one.
-                await self._rescue_all(least=_HEARTBEATS_MISSED * row["seconds"])
-
-    async def _rescue_all(self, *, least: float) -> None:
-        for task, rescue_after in self.delivering.items():
-            with _logging_failures("what dead workers have left could not be taken over"):
-                await self.rescue(task, seconds_since_heartbeat=max(rescue_after, least))
-
-    async def rescue(self, task: str, *, seconds_since_heartbeat: float) -> None:
-        """Take over what dead workers have left, but for what somebody keeps locked.
-
-        Args:
-            task: The name of the task that delivers.
-            seconds_since_heartbeat: How old the last sign of life of a dead worker is, at least.
-        """
-        rows = await self._change(
-            sql.RESCUE,
-            task=task,
-            seconds=seconds_since_heartbeat,
-            note=failure_note("uncertain", UNCERTAIN),
-        )
-        for number, status in {row["id"]: row["status"] for row in rows}.items():
-            if status == Status.FAILED.value:
-                logger.error("delivery %d: %s", number, UNCERTAIN)
-            else:
-                logger.warning("delivery %d: taken over from a dead worker", number)
 
     async def _settle(
         self,
@@ -287,33 +206,10 @@ class Jobs(JobManager):
             except ConnectorException as error:
                 # Given up, it would stay this worker's for as long as the worker lives.
                 is_unreachable = isinstance(error.__cause__, _UNREACHABLE)
-                is_too_late = time.monotonic() > until and not _is_locked(error)
+                is_too_late = time.monotonic() > until and not _autocommit.is_locked(error)
                 if not is_unreachable or is_too_late:
                     raise
-                _log_failure(f"delivery {delivery.job_id}: what became of it can't be noted", error)
+                log_failure(f"delivery {delivery.job_id}: what became of it can't be noted", error)
                 await asyncio.sleep(_SECONDS_BETWEEN_TRIES)
         if not rows:
             logger.warning("delivery %d: another worker has taken it over", delivery.job_id)
-
-    async def _change(self, statement: LiteralString, **arguments: Any) -> list[dict[str, Any]]:
-        return await self._execute(sql.AND_TELL_WORKERS.format(statement), **arguments)
-
-    async def _execute(self, statement: LiteralString, **arguments: Any) -> list[dict[str, Any]]:
-        return await _autocommit.execute(self.connector, statement, **arguments)
-
-
-def _is_locked(error: ConnectorException) -> bool:
-    return isinstance(error.__cause__, psycopg.errors.LockNotAvailable)
-
-
-@contextlib.contextmanager
-def _logging_failures(text: str) -> Generator[None]:
-    try:
-        yield
-    except ConnectorException as error:
-        _log_failure(text, error)
-
-
-def _log_failure(text: str, error: ConnectorException) -> None:
-    # The first line: others may quote the statement.
-    logger.warning("%s: %s", text, str(error.__cause__ or error).partition("\n")[0])

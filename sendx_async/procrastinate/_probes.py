@@ -14,7 +14,8 @@ from sendx_async._policy.admission import SECONDS_BETWEEN_EVENTS
 from sendx_async.procrastinate import _statements as sql
 from sendx_async.procrastinate._autocommit import execute
 from sendx_async.procrastinate._delivery_job import DeliveryJob
-from sendx_async.procrastinate._job_manager import UNCERTAIN, Jobs
+from sendx_async.procrastinate._job_manager import Jobs
+from sendx_async.procrastinate._liveness import UNCERTAIN
 
 _ROWS_AT_A_TIME = 50
 LONGEST_WAIT = 30.0  # seconds between two looks
