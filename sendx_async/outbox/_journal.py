@@ -1,7 +1,6 @@
 """The journal of draining: what is under way, and what became of it, written in a thread."""
 
 import functools
-import math
 import random
 import sqlite3
 import time
@@ -14,15 +13,18 @@ import anyio.to_thread
 
 from sendx_async._core.errors import OutboxError
 from sendx_async._core.protocol import operation_for
+from sendx_async._runtime.loops import run_soon_in_this_loop
 from sendx_async.outbox import _statements as rows
 from sendx_async.outbox._connection import Database
 from sendx_async.outbox._events import OutboxEvent, OutboxEventKind, tell
+from sendx_async.outbox._group_commit import GroupCommit
+from sendx_async.outbox._notes import Notes
+from sendx_async.outbox._persistence import Persistence
 
 ResultT = TypeVar("ResultT")
 
 _ROWS_IN_A_PAGE = 200
-_SECONDS_BETWEEN_FORGETTING = 3600.0
-_DIED = "the process that was sending it ended before it was known whether it was applied"
+_INTERRUPTED = "draining ended before it was written down whether this was applied"
 
 
 def described(error: BaseException) -> str:
@@ -37,10 +39,14 @@ class ChangedError(Exception):
 class Journal:
     """Reads what has to be delivered, and writes down what became of it.
 
+    All that waits to be written at one moment is written in one transaction. What can't be written
+    for the moment is tried again, and nothing new is begun meanwhile.
+
     Args:
         database: The file, for use in threads; it waits for the locks of others for a moment only.
         loop_database: The same, for short looks from the event loop.
-        timeout: Seconds to wait for the locks of others.
+        notes: What is to be written down; it stays there as long as it is not.
+        timeout: Seconds for which writing is tried; ``math.inf`` for as long as it takes.
         remember: Seconds for which the ids are remembered that callers gave.
         on_event: Called when something happens that people want to know of.
     """
@@ -49,6 +55,7 @@ class Journal:
         self,
         database: Database,
         loop_database: Database,
+        notes: Notes,
         *,
         timeout: float,
         remember: float,
@@ -56,76 +63,84 @@ class Journal:
     ) -> None:
         self._database = database
         self._loop_database = loop_database
-        self._timeout = timeout
+        self._notes = notes
         self._remember = remember
-        self._forgets_at = -math.inf
-        self._hurries_at = math.inf
         self._on_event = on_event
         self._name = f"{random.getrandbits(64):016x}"
         self._one_by_one = anyio.CapacityLimiter(1)
+        run_soon = run_soon_in_this_loop()
+        self._reading = Persistence(timeout, functools.partial(run_soon, self._note_persistence))
+        self._writing = Persistence(timeout, functools.partial(run_soon, self._hold))
+        self._group = GroupCommit(
+            lambda function: self._writing.run(lambda: database.write(function)),
+            database.file.path,
+        )
+        self._wake = functools.partial(run_soon, self._finish_all)
+        self._finished: deque[Callable[[], object]] = deque()
+        self._is_waking = False
+        self._held: anyio.Event | None = None
         self._trouble: str | None = None
-        self._to_mark: deque[int] = deque()
-        self._marked: set[int] = set()
         self._sending: set[int] = set()
 
     def hurry(self, seconds: float) -> None:
-        """Wait for no lock any more after so many seconds."""
-        self._hurries_at = time.monotonic() + seconds
+        """Try nothing again any more after so many seconds."""
+        self._reading.hurry(seconds)
+        self._writing.hurry(seconds)
 
     async def close(self) -> None:
         """Close the file."""
+        await self._in_thread(self._group.close)
         await self._in_thread(self._database.close)
         self._loop_database.close()
 
     async def begin(self) -> None:
-        """Begin a pass: put aside what the last process left in doubt."""
-        failures = await self._write(self._begin)
-        self._to_mark.clear()
-        self._marked.clear()
-        self._sending.clear()
-        self._tell_failures(failures)
+        """Begin a pass: put aside what others have left in doubt."""
+        # What is known here is written with this, so that it isn't in doubt.
+        await self._commit(lambda connection: rows.note_drainer(connection, self._name))
+        self._tell_failures(await self._commit(self._begin))
 
     def _begin(self, connection: sqlite3.Connection) -> list[rows.Failure]:
         failures = [
-            rows.Failure(row, "uncertain", _DIED, 1) for row in rows.interrupted(connection)
+            rows.Failure(row, "uncertain", _INTERRUPTED, 1) for row in rows.interrupted(connection)
         ]
-        rows.note_failed(connection, failures, now=time.time())
-        rows.note_drainer(connection, self._name)
+        now = time.time()
+        rows.note_failed(connection, failures, now=now)
+        rows.forget_delivered(connection, now=now, remember=self._remember)
         # It also shows whether anything can be written: if not, nothing must be sent.
         rows.note_trouble(connection, self._trouble)
         return failures
 
     async def is_empty(self) -> bool:
         """Return whether nothing waits."""
-        return not await self._in_thread(
-            lambda: self._database.read(lambda found: rows.read(found, after=0, most=1))
-        )
+        return not await self._read(after=0, most=1)
 
     async def read(self, after: int) -> list[rows.Row]:
         """Return the rows behind a place; those that can't be read are put aside as dead."""
         while True:
-            page, unreadable = await self._in_thread(functools.partial(self._read, after))
-            self._tell_failures(unreadable)
+            page = await self._read(after=after, most=_ROWS_IN_A_PAGE)
+            unreadable = [
+                rows.Failure(row, "dead", described(row.error), 0)
+                for row in page
+                if row.error is not None
+            ]
+            self._notes.failures += unreadable
+            await self.write_down()
             if not page and not after:
                 await self.note_well()  # whatever was in the way of something, there is nothing
-            if page or not unreadable:
-                return page
-            after = unreadable[-1].row.id
+            if len(unreadable) < len(page) or not page:
+                return [row for row in page if row.error is None]
+            after = page[-1].id
 
-    def _read(self, after: int) -> tuple[list[rows.Row], list[rows.Failure]]:
-        page = self._database.read(
-            lambda connection: rows.read(connection, after=after, most=_ROWS_IN_A_PAGE)
-        )
-        failures = [
-            rows.Failure(row, "dead", described(row.error), 0)
-            for row in page
-            if row.error is not None
-        ]
-        if failures:
-            self._database.write(
-                lambda connection: rows.note_failed(connection, failures, now=time.time())
-            )
-        return [row for row in page if row.error is None], failures
+    async def _read(self, *, after: int, most: int) -> list[rows.Row]:
+        def read() -> list[rows.Row]:
+            return self._database.read(lambda found: rows.read(found, after=after, most=most))
+
+        return await self._in_thread(lambda: self._reading.run(read))
+
+    async def can_write(self) -> None:
+        """Wait until what is known can be written down, if it can't be for the moment."""
+        while self._held is not None:
+            await self._held.wait()
 
     def check(self, places: Sequence[int]) -> None:
         """See whether requests are still to be delivered, by this drainer.
@@ -143,63 +158,30 @@ class Journal:
             ChangedError: It is not to be sent any more.
         """
         self._sending.add(row.id)
-        self._marked.add(row.id)
-        self._to_mark.append(row.id)
-        await self._in_thread(self._mark)
-        self.check([row.id])  # somebody may have purged it while this was waited for
-
-    def _mark(self) -> None:
-        # All that wait at once, since they wait for the same disk; who comes later finds it done.
-        places = [self._to_mark[index] for index in range(len(self._to_mark))]
-
-        def mark_all(connection: sqlite3.Connection) -> None:
-            for place in places:
-                rows.note_under_way(connection, place, self._name, is_under_way=True)
-
-        if places:
-            self._database.write(mark_all)
-            for _ in places:  # only now: if that failed, nobody may believe it done
-                self._to_mark.popleft()
+        self._notes.unsent.discard(row.id)
+        if not await self._commit(
+            lambda found: rows.note_under_way(found, row.id, self._name, is_under_way=True)
+        ):
+            raise ChangedError
 
     def note_unsent(self, row: rows.Row) -> None:
-        """Note that a request was certainly not applied; `unmark` writes it down."""
+        """Note that a request was certainly not applied."""
+        if row.id in self._sending:
+            self._sending.discard(row.id)
+            self._notes.unsent.add(row.id)
+
+    def note_outcome(self, row: rows.Row, failure: rows.Failure | None) -> None:
+        """Note what became of a request: it was delivered, or has failed for good."""
         self._sending.discard(row.id)
+        if failure is None:
+            self._notes.delivered.append(row)
+        else:
+            self._notes.failures.append(failure)
 
-    async def unmark(self, row: rows.Row) -> None:
-        """Write down that a request isn't about to be sent any more, if so it is by then.
-
-        If that can't be written it stays marked, and is uncertain if this process dies.
-        """
-        if row.id in self._marked:
-            try:
-                await self._in_thread(functools.partial(self._unmark, row.id))
-            except OutboxError as error:
-                self.tell("paused", error=described(error))
-
-    def _unmark(self, place: int) -> None:
-        def unmark(connection: sqlite3.Connection) -> None:
-            # In the time that this took to begin it may be sent again.
-            if place not in self._sending:
-                self._marked.discard(place)
-                rows.note_under_way(connection, place, self._name, is_under_way=False)
-
-        self._database.write(unmark)
-
-    async def record(self, delivered: Sequence[rows.Row], failures: Sequence[rows.Failure]) -> None:
-        """Write down what became of requests."""
-
-        def record(connection: sqlite3.Connection) -> None:
-            now = time.time()
-            rows.note_delivered(connection, delivered, now=now)
-            rows.note_failed(connection, failures, now=now)
-            if now >= self._forgets_at:
-                rows.forget_delivered(connection, before=now - self._remember)
-                self._forgets_at = now + _SECONDS_BETWEEN_FORGETTING
-
-        await self._write(record)
-        for row in delivered:
-            self._marked.discard(row.id)
-        self._tell_failures(failures)
+    async def write_down(self) -> None:
+        """Write down what was noted, and isn't being written already."""
+        if self._notes:
+            await self._commit(lambda _: None)
 
     async def note_trouble(self, trouble: str | None) -> None:
         """Keep what the drainer can't get over by itself, for whoever looks; None if all is well.
@@ -208,7 +190,7 @@ class Journal:
         """
         self._trouble = trouble
         try:
-            await self._write(lambda found: rows.note_trouble(found, trouble))
+            await self._commit(lambda found: rows.note_trouble(found, trouble))
         except OutboxError as error:
             self.tell("paused", error=described(error))
 
@@ -220,7 +202,6 @@ class Journal:
 
     def _tell_failures(self, failures: Iterable[rows.Failure]) -> None:
         for failure in failures:
-            self._marked.discard(failure.row.id)
             request = failure.row.request
             event = OutboxEvent(
                 kind=failure.kind,
@@ -238,16 +219,58 @@ class Journal:
         event = OutboxEvent(kind=kind, path=self._database.file.path, error=error, delay=delay)
         tell(self._on_event, event)
 
-    async def _write(self, function: Callable[[sqlite3.Connection], ResultT]) -> ResultT:
-        return await self._in_thread(lambda: self._database.write(function))
+    def _note_persistence(self, error: OutboxError | None) -> None:
+        if error is None:
+            self.tell("resumed")
+        else:
+            self.tell("paused", error=described(error))
+
+    def _hold(self, error: OutboxError | None) -> None:
+        """Let nothing new begin because of an error, or let it again."""
+        if self._held is not None:
+            self._held.set()
+        self._held = None if error is None else anyio.Event()
+        self._note_persistence(error)
+
+    async def _commit(self, function: Callable[[sqlite3.Connection], ResultT]) -> ResultT:
+        """Write something, and all that was noted, with what others have to write at this moment.
+
+        If this is cancelled it is written all the same, before all that comes later.
+        """
+        taken = self._notes.take()
+
+        def write(connection: sqlite3.Connection) -> ResultT:
+            result = function(connection)
+            taken.write(connection, self._name, remember=self._remember)
+            return result
+
+        def finish() -> None:
+            if waiting.error is None:
+                self._tell_failures(taken.failures)
+            else:
+                self._notes.give_back(taken, self._sending)
+            done.set()
+
+        done = anyio.Event()
+        try:
+            waiting = self._group.submit(write, functools.partial(self._finish_soon, finish))
+        except OutboxError:
+            self._notes.give_back(taken, self._sending)
+            raise
+        await done.wait()
+        return waiting.outcome()
+
+    def _finish_soon(self, finish: Callable[[], object]) -> None:
+        """Have this called in the loop, which all that was written together wakes once."""
+        self._finished.append(finish)
+        if not self._is_waking:
+            self._is_waking = True
+            self._wake()
+
+    def _finish_all(self) -> None:
+        self._is_waking = False
+        while self._finished:
+            self._finished.popleft()()
 
     async def _in_thread(self, function: Callable[[], ResultT]) -> ResultT:
-        until = time.monotonic() + self._timeout
-        while True:
-            try:
-                return await anyio.to_thread.run_sync(function, limiter=self._one_by_one)
-            except OutboxError as error:
-                # Others write. Between two tries this may be told to hurry.
-                is_locked = getattr(error.__cause__, "sqlite_errorcode", 0) == sqlite3.SQLITE_BUSY
-                if not is_locked or time.monotonic() > min(until, self._hurries_at):
-                    raise
+        return await anyio.to_thread.run_sync(function, limiter=self._one_by_one)

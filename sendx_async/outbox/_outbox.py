@@ -3,6 +3,7 @@
 It is longer than other files because most of it is the documentation of what is public.
 """
 
+import math
 import os
 import sqlite3
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
@@ -30,6 +31,7 @@ from sendx_async.outbox._entry import Entry, make_entry
 from sendx_async.outbox._events import OutboxEvent
 from sendx_async.outbox._journal import Journal
 from sendx_async.outbox._maintenance import OutboxStats, purge, stats_of
+from sendx_async.outbox._notes import Notes
 from sendx_async.outbox._reader import Arrival
 from sendx_async.outbox._schema import Synchronous
 from sendx_async.outbox._writer import Writer
@@ -89,6 +91,7 @@ class Outbox:
         self._timeout = options.make_seconds("timeout", timeout)
         self._file = OutboxFile(self._path)
         self._arrival = Arrival()
+        self._notes = Notes()
         self._database = self._connect(self._timeout)
         putting = self._connect(self._timeout)
         impatient = None
@@ -216,9 +219,11 @@ class Outbox:
         options.make_count("batch_size", batch_size, most=MOST_IN_BULK)
         options.make_retry(retry)
         journal = Journal(
-            self._connect(_SECONDS_OF_A_TRY),
-            self._connect(self._timeout),
-            timeout=self._timeout,
+            # What is sent must not be forgotten, whatever the puts wait for.
+            Database(self._file, timeout=_SECONDS_OF_A_TRY),
+            Database(self._file, timeout=self._timeout),
+            self._notes,
+            timeout=self._timeout if until_empty else math.inf,
             remember=self._remember,
             on_event=self._on_event,
         )

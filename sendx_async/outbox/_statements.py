@@ -156,16 +156,17 @@ def request_if_readable(stored: str) -> AnyRequest | None:
 
 def note_under_way(
     connection: sqlite3.Connection, place: int, drainer: str, *, is_under_way: bool
-) -> None:
+) -> bool:
     """Note that a request is about to be sent that must not be sent twice, or that it was not.
 
-    It does nothing if another one has become the drainer.
+    It does nothing if another one has become the drainer; tells whether it was still to be sent.
     """
-    connection.execute(
+    done = connection.execute(
         "UPDATE pending SET is_under_way = ? "
         "WHERE id = ? AND (SELECT value FROM about WHERE name = 'drainer') = ?",
         (1 if is_under_way else None, place, drainer),
     )
+    return done.rowcount > 0
 
 
 def are_there(connection: sqlite3.Connection, places: Sequence[int], drainer: str) -> bool:
@@ -190,17 +191,42 @@ def note_drainer(connection: sqlite3.Connection, drainer: str) -> None:
     connection.execute("INSERT OR REPLACE INTO about VALUES('drainer', ?)", (drainer,))
 
 
-def note_delivered(connection: sqlite3.Connection, rows: Iterable[Row], *, now: float) -> None:
-    """Forget requests that were delivered, but for the ids that their callers gave."""
-    rows = list(rows)
-    for row in rows:
-        if row.has_given_id:
-            connection.execute(
-                "INSERT OR REPLACE INTO delivered "
-                "SELECT given_id, digest, ? FROM pending WHERE id = ?",
-                (now, row.id),
-            )
+def note_delivered(
+    connection: sqlite3.Connection, rows: Sequence[Row], *, now: float, remember: float
+) -> None:
+    """Forget requests that were delivered, but for the ids that their callers gave.
+
+    Args:
+        connection: In a transaction.
+        rows: Which ones.
+        now: The time.
+        remember: Seconds for which the ids are remembered.
+    """
+    given = [row for row in rows if row.has_given_id]
+    if given:
+        moment = forget_delivered(connection, now=now, remember=remember)
+        connection.executemany(
+            "INSERT OR REPLACE INTO delivered SELECT given_id, digest, ? FROM pending WHERE id = ?",
+            [(moment, row.id) for row in given],
+        )
     connection.executemany("DELETE FROM pending WHERE id = ?", [(row.id,) for row in rows])
+
+
+def forget_delivered(connection: sqlite3.Connection, *, now: float, remember: float) -> float:
+    """Forget the ids that are old enough; return the time of the file, by which they age.
+
+    It goes on with the clock, though never back, and by a seventh of `remember` at a time: else a
+    clock that jumps ahead would make all of them old at once.
+    """
+    before, seen = _about(connection, "clock"), _about(connection, "clock_seen")
+    moment: float = now
+    if before is not None:
+        moment = before + min(max(0.0, now - seen), max(1.0, remember / 7))
+    connection.execute(
+        "INSERT OR REPLACE INTO about VALUES('clock', ?), ('clock_seen', ?)", (moment, now)
+    )
+    connection.execute("DELETE FROM delivered WHERE at < ?", (moment - remember,))
+    return moment
 
 
 def note_failed(connection: sqlite3.Connection, failures: Iterable[Failure], *, now: float) -> None:
@@ -212,11 +238,6 @@ def note_failed(connection: sqlite3.Connection, failures: Iterable[Failure], *, 
             (failure.kind, now, failure.attempts, failure.error, failure.row.id),
         )
         connection.execute("DELETE FROM pending WHERE id = ?", (failure.row.id,))
-
-
-def forget_delivered(connection: sqlite3.Connection, *, before: float) -> None:
-    """Forget the ids of requests that were delivered before a moment."""
-    connection.execute("DELETE FROM delivered WHERE at < ?", (before,))
 
 
 def find_about(
