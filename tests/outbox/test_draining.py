@@ -432,10 +432,9 @@ class TestClock:
         self, outbox: Outbox, make_client: MakeClient, clock: "Clock"
     ) -> None:
         assert self.deliver(outbox, make_client, "hook-1") == 1
-        for jump in (30, 0, -60, 0, 30):
+        for number, jump in enumerate((30, 0, -60, 0, 30, 0)):
             clock.now += jump * self.DAY
-            assert self.deliver(outbox, make_client, f"at {clock.now}", "hook-1") <= 1
-        assert self.deliver(outbox, make_client, "hook-1") == 0
+            assert self.deliver(outbox, make_client, f"jump {number}", "hook-1") == 1
 
     def test_ids_grow_old_day_by_day(
         self, outbox: Outbox, make_client: MakeClient, clock: "Clock"
