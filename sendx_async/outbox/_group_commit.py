@@ -4,43 +4,42 @@ import contextlib
 import copy
 import os
 import queue
-import sqlite3
 import threading
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar, cast
+from typing import Generic, TypeVar, cast
 
 from sendx_async._core.errors import InvalidRequestError, OutboxError, OutboxFullError
 from sendx_async._core.forks import ForkSafeLock
 
+ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
 _MOST_IN_A_COMMIT = 500
 _SECONDS_IDLE = 10.0
 
 
-class Waiting(Generic[ResultT]):
-    """A write that the group commit does for someone who waits for it.
+class Waiting(Generic[ItemT, ResultT]):
+    """What the group commit writes for someone who waits for it.
 
     Attributes:
-        error: Why it is not done, once that is known.
+        item: What is to be written.
+        error: Why it is not written, once that is known.
     """
 
-    __slots__ = ("_is_known", "_result", "_tell", "error", "write")
+    __slots__ = ("_is_known", "_result", "_tell", "error", "item")
 
-    def __init__(
-        self, write: Callable[[sqlite3.Connection], ResultT], tell: Callable[[], object]
-    ) -> None:
-        self.write = write
+    def __init__(self, item: ItemT, tell: Callable[[], object]) -> None:
+        self.item = item
         self._tell: Callable[[], object] | None = tell
         self._is_known = False
         self._result: ResultT | None = None
         self.error: Exception | None = None
 
     def outcome(self) -> ResultT:
-        """Return what it has returned.
+        """Return what came of it.
 
         Raises:
-            Exception: It is not done.
+            Exception: It is not written.
         """
         if self.error is None:
             return cast("ResultT", self._result)
@@ -62,22 +61,20 @@ class Waiting(Generic[ResultT]):
                 tell()
 
 
-class GroupCommit:
-    """A thread that does in one transaction all that has come while it committed the last ones.
+class GroupCommit(Generic[ItemT, ResultT]):
+    """A thread that writes in one transaction all that has come while it committed the last ones.
 
     It is begun when it is needed, and ends when it is idle.
 
     Args:
-        commit: Makes one transaction of what a function does, or nothing.
+        commit: Writes some in one transaction, or none of them.
         path: The outbox's file.
     """
 
-    def __init__(
-        self, commit: Callable[[Callable[[sqlite3.Connection], list[Any]]], list[Any]], path: str
-    ) -> None:
+    def __init__(self, commit: Callable[[list[ItemT]], list[ResultT]], path: str) -> None:
         self._commit = commit
         self._path = path
-        self._queue: queue.SimpleQueue[Waiting[Any] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Waiting[ItemT, ResultT] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         # Its process. Whether a thread is alive can't be asked: up to Python 3.12, Ctrl-C in that
         # makes it look dead for good.
@@ -90,19 +87,17 @@ class GroupCommit:
         """Whether anybody waits for it."""
         return self._is_writing or not self._queue.empty()
 
-    def submit(
-        self, write: Callable[[sqlite3.Connection], ResultT], tell: Callable[[], object]
-    ) -> Waiting[ResultT]:
+    def submit(self, item: ItemT, tell: Callable[[], object]) -> Waiting[ItemT, ResultT]:
         """Have something written, behind all that was submitted before.
 
         Args:
-            write: Writes it. It may be called again after it was undone.
+            item: What it is.
             tell: Called in the thread when its outcome is known.
 
         Raises:
             OutboxError: The outbox is closed, or no thread can be started.
         """
-        waiting = Waiting(write, tell)
+        waiting = Waiting[ItemT, ResultT](item, tell)
         with self._starting.current:
             if self._is_closed:
                 raise OutboxError(f"the outbox {self._path} is closed: make a new one")
@@ -113,7 +108,7 @@ class GroupCommit:
         return waiting
 
     def _start(self) -> None:
-        given: queue.SimpleQueue[Waiting[Any] | None] = queue.SimpleQueue()
+        given: queue.SimpleQueue[Waiting[ItemT, ResultT] | None] = queue.SimpleQueue()
         thread = threading.Thread(
             target=self._work, args=(given,), name="sendx_async outbox", daemon=True
         )
@@ -138,8 +133,8 @@ class GroupCommit:
         if thread is not None:
             thread.join()
 
-    def _work(self, waiting: "queue.SimpleQueue[Waiting[Any] | None]") -> None:
-        together: list[Waiting[Any] | None] = []
+    def _work(self, waiting: "queue.SimpleQueue[Waiting[ItemT, ResultT] | None]") -> None:
+        together: list[Waiting[ItemT, ResultT] | None] = []
         try:
             while None not in together[-1:]:
                 together.clear()
@@ -150,7 +145,7 @@ class GroupCommit:
             self._retire(waiting)  # whatever has ended it
             self._refuse(waiting, together)
 
-    def _retire(self, waiting: "queue.SimpleQueue[Waiting[Any] | None]") -> None:
+    def _retire(self, waiting: "queue.SimpleQueue[Waiting[ItemT, ResultT] | None]") -> None:
         """Let who comes from now on begin another thread, with another queue."""
         with self._starting.current:
             if self._queue is waiting:
@@ -158,8 +153,8 @@ class GroupCommit:
 
     def _refuse(
         self,
-        waiting: "queue.SimpleQueue[Waiting[Any] | None]",
-        together: list[Waiting[Any] | None],
+        waiting: "queue.SimpleQueue[Waiting[ItemT, ResultT] | None]",
+        together: list[Waiting[ItemT, ResultT] | None],
     ) -> None:
         """Tell those who still wait, as something unforeseen has ended the thread."""
         while not waiting.empty():
@@ -177,8 +172,8 @@ class GroupCommit:
 
     def _take(
         self,
-        waiting: "queue.SimpleQueue[Waiting[Any] | None]",
-        together: list[Waiting[Any] | None],
+        waiting: "queue.SimpleQueue[Waiting[ItemT, ResultT] | None]",
+        together: list[Waiting[ItemT, ResultT] | None],
     ) -> None:
         """Wait for what is to be written; take it and what has come with it, None as the last."""
         try:
@@ -192,12 +187,12 @@ class GroupCommit:
             while len(together) < _MOST_IN_A_COMMIT and None not in together[-1:]:
                 together.append(waiting.get_nowait())
 
-    def _write(self, together: list[Waiting[Any]]) -> None:
+    def _write(self, together: list[Waiting[ItemT, ResultT]]) -> None:
         """Write many in one transaction, or all of them that can be."""
         if not together:
             return
         try:
-            results = self._commit(lambda connection: [each.write(connection) for each in together])
+            results = self._commit([each.item for each in together])
         except (InvalidRequestError, OutboxFullError) as error:
             if len(together) > 1:
                 for each in together:

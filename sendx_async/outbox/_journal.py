@@ -6,7 +6,7 @@ import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -18,7 +18,7 @@ from sendx_async.outbox import _statements as rows
 from sendx_async.outbox._connection import Database
 from sendx_async.outbox._events import OutboxEvent, OutboxEventKind, tell
 from sendx_async.outbox._group_commit import GroupCommit
-from sendx_async.outbox._notes import Notes
+from sendx_async.outbox._notes import Change, Notes, nothing, write_changes
 from sendx_async.outbox._persistence import Persistence
 
 ResultT = TypeVar("ResultT")
@@ -71,10 +71,7 @@ class Journal:
         run_soon = run_soon_in_this_loop()
         self._reading = Persistence(timeout, functools.partial(run_soon, self._note_persistence))
         self._writing = Persistence(timeout, functools.partial(run_soon, self._hold))
-        self._group = GroupCommit(
-            lambda function: self._writing.run(lambda: database.write(function)),
-            database.file.path,
-        )
+        self._group = GroupCommit(self._write, database.file.path)
         self._wake = functools.partial(run_soon, self._finish_all)
         self._finished: deque[Callable[[], object]] = deque()
         self._is_waking = False
@@ -96,8 +93,8 @@ class Journal:
     async def begin(self) -> None:
         """Begin a pass: put aside what others have left in doubt."""
         # What is known here is written with this, so that it isn't in doubt.
-        await self._commit(lambda connection: rows.note_drainer(connection, self._name))
-        self._tell_failures(await self._commit(self._begin))
+        await self._commit(write=lambda connection: rows.note_drainer(connection, self._name))
+        self._tell_failures(await self._commit(write=self._begin))
 
     def _begin(self, connection: sqlite3.Connection) -> list[rows.Failure]:
         failures = [
@@ -159,9 +156,7 @@ class Journal:
         """
         self._sending.add(row.id)
         self._notes.unsent.discard(row.id)
-        if not await self._commit(
-            lambda found: rows.note_under_way(found, row.id, self._name, is_under_way=True)
-        ):
+        if not await self._commit(place=row.id):
             raise ChangedError
 
     def note_unsent(self, row: rows.Row) -> None:
@@ -181,7 +176,7 @@ class Journal:
     async def write_down(self) -> None:
         """Write down what was noted, and isn't being written already."""
         if self._notes:
-            await self._commit(lambda _: None)
+            await self._commit()
 
     async def note_trouble(self, trouble: str | None) -> None:
         """Keep what the drainer can't get over by itself, for whoever looks; None if all is well.
@@ -190,7 +185,7 @@ class Journal:
         """
         self._trouble = trouble
         try:
-            await self._commit(lambda found: rows.note_trouble(found, trouble))
+            await self._commit(write=lambda found: rows.note_trouble(found, trouble))
         except OutboxError as error:
             self.tell("paused", error=described(error))
 
@@ -232,33 +227,41 @@ class Journal:
         self._held = None if error is None else anyio.Event()
         self._note_persistence(error)
 
-    async def _commit(self, function: Callable[[sqlite3.Connection], ResultT]) -> ResultT:
+    async def _commit(
+        self,
+        *,
+        place: int | None = None,
+        write: Callable[[sqlite3.Connection], Any] = nothing,
+    ) -> Any:
         """Write something, and all that was noted, with what others have to write at this moment.
 
         If this is cancelled it is written all the same, before all that comes later.
         """
-        taken = self._notes.take()
-
-        def write(connection: sqlite3.Connection) -> ResultT:
-            result = function(connection)
-            taken.write(connection, self._name, remember=self._remember)
-            return result
+        notes = self._notes.take()
 
         def finish() -> None:
             if waiting.error is None:
-                self._tell_failures(taken.failures)
+                self._tell_failures(notes.failures)
             else:
-                self._notes.give_back(taken, self._sending)
+                self._notes.give_back(notes, self._sending)
             done.set()
 
         done = anyio.Event()
         try:
-            waiting = self._group.submit(write, functools.partial(self._finish_soon, finish))
+            waiting = self._group.submit(
+                Change(notes, place, write), functools.partial(self._finish_soon, finish)
+            )
         except OutboxError:
-            self._notes.give_back(taken, self._sending)
+            self._notes.give_back(notes, self._sending)
             raise
         await done.wait()
         return waiting.outcome()
+
+    def _write(self, changes: list[Change]) -> list[Any]:
+        def write(connection: sqlite3.Connection) -> list[Any]:
+            return write_changes(connection, changes, self._name, remember=self._remember)
+
+        return self._writing.run(lambda: self._database.write(write))
 
     def _finish_soon(self, finish: Callable[[], object]) -> None:
         """Have this called in the loop, which all that was written together wakes once."""

@@ -2,7 +2,8 @@
 
 import sqlite3
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
 import attrs
 
@@ -52,8 +53,60 @@ class Notes:
             remember: Seconds for which the ids are remembered that callers gave.
         """
         now = time.time()
-        if self.delivered:
-            rows.note_delivered(connection, self.delivered, now=now, remember=remember)
+        rows.note_delivered(connection, self.delivered, now=now, remember=remember)
         rows.note_failed(connection, self.failures, now=now)
-        for place in self.unsent:
-            rows.note_under_way(connection, place, drainer, is_under_way=False)
+        if self.unsent:
+            rows.note_under_way(connection, list(self.unsent), drainer, is_under_way=False)
+
+
+def nothing(_: sqlite3.Connection) -> None:
+    """Write nothing else."""
+
+
+@attrs.frozen
+class Change:
+    """What a drainer has written for it at one moment.
+
+    Attributes:
+        notes: What is known by then.
+        place: Of a request that is about to be sent, and must not be sent twice; or None.
+        write: Writes anything else, and returns what that gives.
+    """
+
+    notes: Notes
+    place: int | None = None
+    write: Callable[[sqlite3.Connection], Any] = nothing
+
+
+def write_changes(
+    connection: sqlite3.Connection, changes: Sequence[Change], drainer: str, *, remember: float
+) -> list[Any]:
+    """Write changes down, and return what each gives: whether its request is still there, if any.
+
+    Args:
+        connection: In a transaction.
+        changes: In the order of the moments.
+        drainer: What the drainer has written down as its own name.
+        remember: Seconds for which the ids are remembered that callers gave.
+    """
+    results = [change.write(connection) for change in changes]
+    together = Notes()
+    is_under_way: dict[int, bool] = {}
+    for change in changes:
+        together.delivered += change.notes.delivered
+        together.failures += change.notes.failures
+        is_under_way.update(dict.fromkeys(change.notes.unsent, False))
+        if change.place is not None:
+            is_under_way[change.place] = True
+    together.unsent.update(place for place, is_so in is_under_way.items() if not is_so)
+    together.write(connection, drainer, remember=remember)
+    places = [place for place, is_so in is_under_way.items() if is_so]
+    are_all_there = not places or rows.note_under_way(
+        connection, places, drainer, is_under_way=True
+    )
+    return [
+        result
+        if change.place is None
+        else are_all_there or rows.are_there(connection, [change.place], drainer)
+        for change, result in zip(changes, results, strict=True)
+    ]

@@ -48,30 +48,18 @@ class Persistence:
                 result = function()
             except OutboxError as error:
                 code = getattr(error.__cause__, "sqlite_errorcode", 0) & 0xFF  # the kind of error
-                if code not in _PASSING or self._is_late():
+                now = time.monotonic()
+                since = self._failing_since = self._failing_since or now
+                if code not in _PASSING or now >= min(since + self._timeout, self._ends):
                     raise
-                self._note_failure(error)
+                if now > since + _SECONDS_BEFORE_TELLING and not self._has_told:
+                    self._has_told = True
+                    self._tell(error)
                 if code != sqlite3.SQLITE_BUSY:  # that has taken its time
                     time.sleep(_SECONDS_BETWEEN_TRIES)
             else:
-                self._note_success()
+                self._failing_since = None
+                if self._has_told:
+                    self._has_told = False
+                    self._tell(None)
                 return result
-
-    def _is_late(self) -> bool:
-        now = time.monotonic()
-        if self._failing_since is None:
-            self._failing_since = now
-        return now >= min(self._failing_since + self._timeout, self._ends)
-
-    def _note_failure(self, error: OutboxError) -> None:
-        since = self._failing_since
-        is_long = since is not None and time.monotonic() > since + _SECONDS_BEFORE_TELLING
-        if is_long and not self._has_told:
-            self._has_told = True
-            self._tell(error)
-
-    def _note_success(self) -> None:
-        self._failing_since = None
-        if self._has_told:
-            self._has_told = False
-            self._tell(None)

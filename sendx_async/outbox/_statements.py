@@ -17,6 +17,7 @@ from sendx_async.outbox._entry import Entry
 
 FailureKind = Literal["dead", "uncertain"]
 _ROWS_AT_A_TIME = 1000
+_ROWS_IN_A_STATEMENT = 500  # older SQLites take up to 999 values
 
 
 @attrs.frozen
@@ -155,18 +156,19 @@ def request_if_readable(stored: str) -> AnyRequest | None:
 
 
 def note_under_way(
-    connection: sqlite3.Connection, place: int, drainer: str, *, is_under_way: bool
+    connection: sqlite3.Connection, places: Sequence[int], drainer: str, *, is_under_way: bool
 ) -> bool:
-    """Note that a request is about to be sent that must not be sent twice, or that it was not.
+    """Note that requests are about to be sent that must not be sent twice, or that they were not.
 
-    It does nothing if another one has become the drainer; tells whether it was still to be sent.
+    It does nothing if another one has become the drainer; tells whether all were still there.
     """
+    marks = ", ".join("?" * len(places))
     done = connection.execute(
-        "UPDATE pending SET is_under_way = ? "
-        "WHERE id = ? AND (SELECT value FROM about WHERE name = 'drainer') = ?",
-        (1 if is_under_way else None, place, drainer),
+        f"UPDATE pending SET is_under_way = ? WHERE id IN ({marks}) "  # noqa: S608 - marks only
+        "AND (SELECT value FROM about WHERE name = 'drainer') = ?",
+        (1 if is_under_way else None, *places, drainer),
     )
-    return done.rowcount > 0
+    return done.rowcount == len(places)
 
 
 def are_there(connection: sqlite3.Connection, places: Sequence[int], drainer: str) -> bool:
@@ -209,7 +211,11 @@ def note_delivered(
             "INSERT OR REPLACE INTO delivered SELECT given_id, digest, ? FROM pending WHERE id = ?",
             [(moment, row.id) for row in given],
         )
-    connection.executemany("DELETE FROM pending WHERE id = ?", [(row.id,) for row in rows])
+    # Few statements: between two of them another thread may take its time.
+    for first in range(0, len(rows), _ROWS_IN_A_STATEMENT):
+        places = [row.id for row in rows[first : first + _ROWS_IN_A_STATEMENT]]
+        marks = ", ".join("?" * len(places))
+        connection.execute(f"DELETE FROM pending WHERE id IN ({marks})", places)  # noqa: S608 - marks only
 
 
 def forget_delivered(connection: sqlite3.Connection, *, now: float, remember: float) -> float:

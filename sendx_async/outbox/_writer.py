@@ -4,7 +4,6 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -50,7 +49,7 @@ class Writer:
         self._arrived = arrived
         self._name: str | None = None
         self._until_patience = 0  # the first one opens the file, so it has to be patient
-        self._group = GroupCommit(self._commit, database.file.path)
+        self._group = GroupCommit(self._store_all, database.file.path)
 
     def put(self, entry: Entry) -> str:
         """Store a request, and wait until it is.
@@ -67,7 +66,7 @@ class Writer:
             # of an Event held, and that thread would wait for it for ever.
             is_done = threading.Lock()
             is_done.acquire()
-            waiting = self._group.submit(self._inserting(entry), is_done.release)
+            waiting = self._group.submit(entry, is_done.release)
             is_done.acquire()
             return waiting.outcome()
         return self._store(self._database, entry)
@@ -87,9 +86,7 @@ class Writer:
                 return result
         self._until_patience = _PUTS_BEFORE_PATIENCE
         done = anyio.Event()
-        waiting = self._group.submit(
-            self._inserting(entry), partial(run_soon_in_this_loop(), done.set)
-        )
+        waiting = self._group.submit(entry, partial(run_soon_in_this_loop(), done.set))
         await done.wait()
         return waiting.outcome()
 
@@ -100,17 +97,18 @@ class Writer:
     def _store(self, database: Database, entry: Entry) -> str:
         """Store one in a transaction of its own."""
         use = database.read if entry.given_id is None else database.write
-        result = use(self._inserting(entry))
+        result = use(lambda connection: self._insert(connection, entry))
         self._arrived()
         return result
 
-    def _commit(self, function: Callable[[sqlite3.Connection], list[Any]]) -> list[Any]:
-        results = self._database.write(function)
+    def _store_all(self, entries: list[Entry]) -> list[str]:
+        if len(entries) == 1:
+            return [self._store(self._database, entries[0])]
+        results = self._database.write(
+            lambda connection: [self._insert(connection, entry) for entry in entries]
+        )
         self._arrived()
         return results
-
-    def _inserting(self, entry: Entry) -> Callable[[sqlite3.Connection], str]:
-        return lambda connection: self._insert(connection, entry)
 
     def _insert(self, connection: sqlite3.Connection, entry: Entry) -> str:
         result = rows.insert(connection, entry, self._capacity, self._database.file.path)
