@@ -24,7 +24,7 @@ BENCHMARKS = {
     "rates": "Streams and rates: one that is told, one that is not",
     "import_file": "`sendx import` of 100,000 rows into the sandbox",
     "outbox_put": "Putting a request into an outbox",
-    "outbox_drain": "Draining an outbox: 8 requests at once",
+    "outbox_drain": "Draining an outbox: 8 and 32 requests at once",
     "outbox_backlog": "An outbox in which 1,000,000 requests wait, and one with 1,000",
     "outbox_contacts": "One contact among many in an outbox",
     "postgres_blocked_heads": "Procrastinate: a fetch while many jobs wait for others",

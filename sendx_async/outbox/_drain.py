@@ -24,7 +24,6 @@ from sendx_async.outbox._statements import Failure, Row
 
 logger = logging.getLogger("sendx_async")
 
-_OUTCOMES_IN_A_COMMIT = 500
 _SECONDS_BETWEEN_ACQUIRES = 0.2
 _SECONDS_HALTED = 60.0  # then a request is tried, in case somebody has acted
 
@@ -102,39 +101,43 @@ class DrainPass:
     async def _record_outcomes(self) -> None:
         outcomes = self._dispatcher.outcomes
         while await outcomes.arrival():
-            taken: list[Outcome] = []
-            while len(taken) < _OUTCOMES_IN_A_COMMIT and (outcome := outcomes.take()) is not None:
-                taken.append(outcome)
-            with anyio.CancelScope(shield=True):  # what was taken is known to nobody else
-                await self._record(taken)
+            await self._record(self._take_outcomes())
 
     async def _record(self, outcomes: Iterable[Outcome]) -> None:
-        delivered: list[Row] = []
-        failures: list[Failure] = []
+        """Write down what became of requests."""
+        is_well = self._note(outcomes)
+        await self._journal.write_down()
+        if is_well:
+            await self._journal.note_well()
+
+    def _take_outcomes(self) -> list[Outcome]:
+        outcomes = self._dispatcher.outcomes
+        taken: list[Outcome] = []
+        while (outcome := outcomes.take()) is not None:
+            taken.append(outcome)
+        outcomes.make_room()
+        return taken
+
+    def _note(self, outcomes: Iterable[Outcome]) -> bool:
+        """Have it noted what became of requests; tells whether that shows SendX to be well."""
+        is_well = False
         for outcome in outcomes:
             row = self._source.take_out(outcome.index)
             failure = _failure_of(row, outcome)
-            if failure is None:
-                delivered.append(row)
-            else:
-                failures.append(failure)
-        await self._journal.record(delivered, failures)
-        if delivered or any(failure.kind == "dead" for failure in failures):
-            await self._journal.note_well()
+            self._journal.note_outcome(row, failure)
+            is_well = is_well or failure is None or failure.kind == "dead"
+        return is_well
 
     async def _settle(self) -> None:
         """Write down what is certain of the requests whose outcome nobody took."""
         unclaimed = self._dispatcher.unclaimed()
-        kept = [outcome for outcome in unclaimed if outcome.is_retryable]
+        for outcome in unclaimed:
+            if outcome.is_retryable:
+                self._journal.note_unsent(self._source.rows[outcome.index])
         try:
-            for outcome in kept:
-                row = self._source.rows[outcome.index]
-                self._journal.note_unsent(row)
-                await self._journal.unmark(row)
-            if len(kept) < len(unclaimed):
-                await self._record(each for each in unclaimed if not each.is_retryable)
+            await self._record(each for each in unclaimed if not each.is_retryable)
         except OutboxError as error:
-            # Whoever drains next finds what was under way; more can't be done.
+            # It stays noted for the next pass of this outbox. A process that ends leaves doubt.
             self._journal.tell("halted", error=described(error))
 
     # What the dispatcher calls
@@ -156,21 +159,31 @@ class DrainPass:
             ChangedError: It is not to be sent any more.
         """
         if self._probe is not None and messages[0].index == PROBE:
+            await self._journal.can_write()
             self._journal.check([self._probe.id])
             return
         found = [self._source.rows[message.index] for message in messages]
         if messages[0].replay_safe:
+            await self._journal.can_write()
             self._journal.check([row.id for row in found])
         else:
+            # What was delivered before is written with it: as few as may be under way are in doubt.
+            is_well = self._note(self._take_outcomes())
             await self._journal.mark(found[0])
+            if is_well:
+                await self._journal.note_well()
 
     def note_unsent(self, messages: Sequence[Message]) -> None:
         """Note what was certainly not applied, and is sent again."""
         for message in messages:
-            row = self._source.rows[message.index]
-            self._journal.note_unsent(row)
-            if not message.replay_safe:
-                self._tasks.start_soon(self._journal.unmark, row)
+            self._journal.note_unsent(self._source.rows[message.index])
+        self._tasks.start_soon(self._write_down)
+
+    async def _write_down(self) -> None:
+        try:
+            await self._journal.write_down()
+        except OutboxError as error:
+            self._journal.tell("paused", error=described(error))  # and it stays noted
 
     def note_event(self, event: Event, error: SendXError | None) -> None:
         """Note that everything pauses, or goes on."""

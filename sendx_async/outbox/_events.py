@@ -27,14 +27,14 @@ class OutboxEvent:
     Attributes:
         kind: ``"draining"``, when this process has become the drainer, and ``"stopped"``, when it
             is so no more; ``"paused"``, each time SendX can't be reached, is down or asks to slow
-            down, and ``"resumed"``, when it answers again; ``"halted"``, when nothing can be sent
-            before somebody acts, such as when the key isn't accepted; ``"dead"`` and
-            ``"uncertain"``, when a delivery was put aside.
+            down, or the file can't be written for longer than a second, and ``"resumed"``, when
+            that is over; ``"halted"``, when nothing can be sent before somebody acts, such as when
+            the key isn't accepted; ``"dead"`` and ``"uncertain"``, when a delivery was put aside.
         path: The outbox's file.
         delivery_id: Of the delivery that was put aside, else None.
         operation: The client's method for it, else None.
         error: What went wrong, as the name of the error's class and its text, or None.
-        delay: Seconds until the next attempt, when everything pauses, else None.
+        delay: Seconds until SendX is tried again, when everything pauses for it, else None.
     """
 
     __module__ = "sendx_async.outbox"

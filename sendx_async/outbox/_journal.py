@@ -7,23 +7,27 @@ import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
 
 from sendx_async._core.errors import OutboxError
 from sendx_async._core.protocol import operation_for
+from sendx_async._runtime.loops import run_soon_in_this_loop
 from sendx_async.outbox import _backlog as backlog
 from sendx_async.outbox import _older_copy as older_copy
 from sendx_async.outbox import _statements as rows
 from sendx_async.outbox._connection import Database
 from sendx_async.outbox._events import OutboxEvent, OutboxEventKind, tell
+from sendx_async.outbox._group_commit import GroupCommit
+from sendx_async.outbox._notes import Change, Notes, nothing, write_changes
+from sendx_async.outbox._persistence import Persistence
 
 ResultT = TypeVar("ResultT")
 
-_SECONDS_BETWEEN_FORGETTING = 3600.0
-_DIED = "the process that was sending it ended before it was known whether it was applied"
+_SECONDS_BETWEEN_REMEMBERING = 1.0
+_INTERRUPTED = "draining ended before it was written down whether this was applied"
 
 
 def described(error: BaseException) -> str:
@@ -38,10 +42,14 @@ class ChangedError(Exception):
 class Journal:
     """Reads what has to be delivered, and writes down what became of it.
 
+    All that waits to be written at one moment is written in one transaction. What can't be written
+    for the moment is tried again, and nothing new is begun meanwhile.
+
     Args:
         database: The file, for use in threads; it waits for the locks of others for a moment only.
         loop_database: The same, for short looks from the event loop.
-        timeout: Seconds to wait for the locks of others.
+        notes: What is to be written down; it stays there as long as it is not.
+        timeout: Seconds for which writing is tried; ``math.inf`` for as long as it takes.
         remember: Seconds for which the ids are remembered that callers gave.
         on_event: Called when something happens that people want to know of.
 
@@ -54,6 +62,7 @@ class Journal:
         self,
         database: Database,
         loop_database: Database,
+        notes: Notes,
         *,
         timeout: float,
         remember: float,
@@ -61,79 +70,76 @@ class Journal:
     ) -> None:
         self._database = database
         self._loop_database = loop_database
-        self._timeout = timeout
+        self._notes = notes
         self._remember = remember
-        self._forgets_at = -math.inf
-        self._hurries_at = math.inf
         self._on_event = on_event
         self._name = f"{random.getrandbits(64):016x}"
         self._one_by_one = anyio.CapacityLimiter(1)
+        run_soon = run_soon_in_this_loop()
+        self._reading = Persistence(timeout, functools.partial(run_soon, self._note_persistence))
+        self._writing = Persistence(timeout, functools.partial(run_soon, self._hold))
+        self._group = GroupCommit(self._write, database.file.path)
+        self._wake = functools.partial(run_soon, self._finish_all)
+        self._finished: deque[Callable[[], object]] = deque()
+        self._is_waking = False
+        self._held: anyio.Event | None = None
         self._trouble: str | None = None
-        self._to_mark: deque[int] = deque()
-        self._marked: set[int] = set()
         self._sending: set[int] = set()
+        self._remembers_at = -math.inf
         self.seconds_since_uncertain = math.inf
 
     def hurry(self, seconds: float) -> None:
-        """Wait for no lock any more after so many seconds."""
-        self._hurries_at = time.monotonic() + seconds
+        """Try nothing again any more after so many seconds."""
+        self._reading.hurry(seconds)
+        self._writing.hurry(seconds)
 
     async def close(self) -> None:
         """Close the file."""
+        await self._in_thread(self._group.close)
         await self._in_thread(self._database.close)
         self._loop_database.close()
 
     async def begin(self) -> None:
-        """Begin a pass: put aside what the last process left in doubt."""
-        failures = await self._write(self._begin)
-        self._to_mark.clear()
-        self._marked.clear()
-        self._sending.clear()
-        self._tell_failures(failures)
+        """Begin a pass: put aside what others have left in doubt."""
+        # What is known here is written with this, so that it isn't in doubt.
+        await self._commit(write=lambda connection: rows.note_drainer(connection, self._name))
+        self._tell_failures(await self._commit(write=self._begin))
 
     def _begin(self, connection: sqlite3.Connection) -> list[rows.Failure]:
         older_copy.refuse_older_copy(connection, self._database.file.path)
         failures = [
-            rows.Failure(row, "uncertain", _DIED, 1) for row in rows.interrupted(connection)
+            rows.Failure(row, "uncertain", _INTERRUPTED, 1) for row in rows.interrupted(connection)
         ]
-        rows.note_failed(connection, failures, now=time.time())
+        now = time.time()
+        rows.note_failed(connection, failures, now=now)
+        rows.forget_delivered(connection, now=now, remember=self._remember)
         self.seconds_since_uncertain = rows.seconds_since_uncertain(
-            connection, but_for=_DIED, now=time.time()
+            connection, but_for=_INTERRUPTED, now=now
         )
-        rows.note_drainer(connection, self._name)
         # It also shows whether anything can be written: if not, nothing must be sent.
         rows.note_trouble(connection, self._trouble)
         return failures
 
     async def is_empty(self) -> bool:
         """Return whether nothing waits."""
-        return not await self._in_thread(
-            lambda: self._database.read(lambda found: backlog.read(found, after=0, most=1)).rows
-        )
+        page = await self._read(lambda found: backlog.read(found, after=0, most=1))
+        return not page.rows
 
     async def read(self, query: Callable[[sqlite3.Connection], backlog.Page]) -> backlog.Page:
         """Return what a query finds; requests that can't be read are put aside as dead."""
-        page, unreadable = await self._in_thread(functools.partial(self._read, query))
-        self._tell_failures(unreadable)
-        if not page.last:
-            await self.note_well()  # whatever was in the way of something, there is nothing
-        return page
-
-    def _read(
-        self, query: Callable[[sqlite3.Connection], backlog.Page]
-    ) -> tuple[backlog.Page, list[rows.Failure]]:
-        page = self._database.read(query)
-        failures = [
+        page = await self._read(query)
+        self._notes.failures += [
             rows.Failure(row, "dead", described(row.error), 0)
             for row in page.rows
             if row.error is not None
         ]
-        if failures:
-            self._database.write(
-                lambda connection: rows.note_failed(connection, failures, now=time.time())
-            )
-        well = [row for row in page.rows if row.error is None]
-        return backlog.Page(well, page.last), failures
+        await self.write_down()
+        if not page.last:
+            await self.note_well()  # whatever was in the way of something, there is nothing
+        return backlog.Page([row for row in page.rows if row.error is None], page.last)
+
+    async def _read(self, query: Callable[[sqlite3.Connection], ResultT]) -> ResultT:
+        return await self._in_thread(lambda: self._reading.run(lambda: self._database.read(query)))
 
     async def find_safe(self, *, after: int) -> rows.Row | None:
         """Return a request that is safe to repeat and the first about its contact.
@@ -146,7 +152,12 @@ class Journal:
             found = found or backlog.read_safe(connection, most=1)
             return found[0] if found else None
 
-        return await self._in_thread(lambda: self._database.read(find))
+        return await self._read(find)
+
+    async def can_write(self) -> None:
+        """Wait until what is known can be written down, if it can't be for the moment."""
+        while self._held is not None:
+            await self._held.wait()
 
     def check(self, places: Sequence[int]) -> None:
         """See whether requests are still to be delivered, by this drainer.
@@ -164,67 +175,28 @@ class Journal:
             ChangedError: It is not to be sent any more.
         """
         self._sending.add(row.id)
-        self._marked.add(row.id)
-        self._to_mark.append(row.id)
-        await self._in_thread(self._mark)
-        self.check([row.id])  # somebody may have purged it while this was waited for
-
-    def _mark(self) -> None:
-        # All that wait at once, since they wait for the same disk; who comes later finds it done.
-        places = [self._to_mark[index] for index in range(len(self._to_mark))]
-
-        def mark_all(connection: sqlite3.Connection) -> None:
-            for place in places:
-                rows.note_under_way(connection, place, self._name, is_under_way=True)
-
-        if places:
-            self._database.write(mark_all)
-            for _ in places:  # only now: if that failed, nobody may believe it done
-                self._to_mark.popleft()
+        self._notes.unsent.discard(row.id)
+        if not await self._commit(place=row.id):
+            raise ChangedError
 
     def note_unsent(self, row: rows.Row) -> None:
-        """Note that a request was certainly not applied; `unmark` writes it down."""
+        """Note that a request was certainly not applied."""
+        if row.id in self._sending:
+            self._sending.discard(row.id)
+            self._notes.unsent.add(row.id)
+
+    def note_outcome(self, row: rows.Row, failure: rows.Failure | None) -> None:
+        """Note what became of a request: it was delivered, or has failed for good."""
         self._sending.discard(row.id)
+        if failure is None:
+            self._notes.delivered.append(row)
+        else:
+            self._notes.failures.append(failure)
 
-    async def unmark(self, row: rows.Row) -> None:
-        """Write down that a request isn't about to be sent any more, if so it is by then.
-
-        If that can't be written it stays marked, and is uncertain if this process dies.
-        """
-        if row.id in self._marked:
-            try:
-                await self._in_thread(functools.partial(self._unmark, row.id))
-            except OutboxError as error:
-                self.tell("paused", error=described(error))
-
-    def _unmark(self, place: int) -> None:
-        def unmark(connection: sqlite3.Connection) -> None:
-            # In the time that this took to begin it may be sent again.
-            if place not in self._sending:
-                self._marked.discard(place)
-                rows.note_under_way(connection, place, self._name, is_under_way=False)
-
-        self._database.write(unmark)
-
-    async def record(self, delivered: Sequence[rows.Row], failures: Sequence[rows.Failure]) -> None:
-        """Write down what became of requests."""
-
-        def record(connection: sqlite3.Connection) -> str:
-            now = time.time()
-            rows.note_delivered(connection, delivered, now=now)
-            rows.note_failed(connection, failures, now=now)
-            if now >= self._forgets_at:
-                rows.forget_delivered(connection, before=now - self._remember)
-                self._forgets_at = now + _SECONDS_BETWEEN_FORGETTING
-            return older_copy.note_recorded(connection, now=now)
-
-        def record_and_remember() -> None:
-            older_copy.remember(self._database.file.path, self._database.write(record))
-
-        await self._in_thread(record_and_remember)
-        for row in delivered:
-            self._marked.discard(row.id)
-        self._tell_failures(failures)
+    async def write_down(self) -> None:
+        """Write down what was noted, and isn't being written already."""
+        if self._notes:
+            await self._commit()
 
     async def note_trouble(self, trouble: str | None) -> None:
         """Keep what the drainer can't get over by itself, for whoever looks; None if all is well.
@@ -233,7 +205,7 @@ class Journal:
         """
         self._trouble = trouble
         try:
-            await self._write(lambda found: rows.note_trouble(found, trouble))
+            await self._commit(write=lambda found: rows.note_trouble(found, trouble))
         except OutboxError as error:
             self.tell("paused", error=described(error))
 
@@ -245,7 +217,6 @@ class Journal:
 
     def _tell_failures(self, failures: Iterable[rows.Failure]) -> None:
         for failure in failures:
-            self._marked.discard(failure.row.id)
             request = failure.row.request
             event = OutboxEvent(
                 kind=failure.kind,
@@ -263,16 +234,78 @@ class Journal:
         event = OutboxEvent(kind=kind, path=self._database.file.path, error=error, delay=delay)
         tell(self._on_event, event)
 
-    async def _write(self, function: Callable[[sqlite3.Connection], ResultT]) -> ResultT:
-        return await self._in_thread(lambda: self._database.write(function))
+    def _note_persistence(self, error: OutboxError | None) -> None:
+        if error is None:
+            self.tell("resumed")
+        else:
+            self.tell("paused", error=described(error))
+
+    def _hold(self, error: OutboxError | None) -> None:
+        """Let nothing new begin because of an error, or let it again."""
+        if self._held is not None:
+            self._held.set()
+        self._held = None if error is None else anyio.Event()
+        self._note_persistence(error)
+
+    async def _commit(
+        self,
+        *,
+        place: int | None = None,
+        write: Callable[[sqlite3.Connection], Any] = nothing,
+    ) -> Any:
+        """Write something, and all that was noted, with what others have to write at this moment.
+
+        If this is cancelled it is written all the same, before all that comes later.
+        """
+        notes = self._notes.take()
+
+        def finish() -> None:
+            if waiting.error is None:
+                self._tell_failures(notes.failures)
+            else:
+                self._notes.give_back(notes, self._sending)
+            done.set()
+
+        done = anyio.Event()
+        try:
+            waiting = self._group.submit(
+                Change(notes, place, write), functools.partial(self._finish_soon, finish)
+            )
+        except OutboxError:
+            self._notes.give_back(notes, self._sending)
+            raise
+        await done.wait()
+        return waiting.outcome()
+
+    def _write(self, changes: list[Change]) -> list[Any]:
+        is_to_remember = time.monotonic() >= self._remembers_at and any(
+            change.notes.delivered or change.notes.failures for change in changes
+        )
+
+        def write(connection: sqlite3.Connection) -> tuple[list[Any], str | None]:
+            results = write_changes(connection, changes, self._name, remember=self._remember)
+            now = time.time()
+            return results, older_copy.note_recorded(
+                connection, now=now
+            ) if is_to_remember else None
+
+        results, recorded = self._writing.run(lambda: self._database.write(write))
+        if recorded is not None:
+            older_copy.remember(self._database.file.path, recorded)
+            self._remembers_at = time.monotonic() + _SECONDS_BETWEEN_REMEMBERING
+        return results
+
+    def _finish_soon(self, finish: Callable[[], object]) -> None:
+        """Have this called in the loop, which all that was written together wakes once."""
+        self._finished.append(finish)
+        if not self._is_waking:
+            self._is_waking = True
+            self._wake()
+
+    def _finish_all(self) -> None:
+        self._is_waking = False
+        while self._finished:
+            self._finished.popleft()()
 
     async def _in_thread(self, function: Callable[[], ResultT]) -> ResultT:
-        until = time.monotonic() + self._timeout
-        while True:
-            try:
-                return await anyio.to_thread.run_sync(function, limiter=self._one_by_one)
-            except OutboxError as error:
-                # Others write. Between two tries this may be told to hurry.
-                is_locked = getattr(error.__cause__, "sqlite_errorcode", 0) == sqlite3.SQLITE_BUSY
-                if not is_locked or time.monotonic() > min(until, self._hurries_at):
-                    raise
+        return await anyio.to_thread.run_sync(function, limiter=self._one_by_one)

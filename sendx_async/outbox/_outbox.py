@@ -3,6 +3,7 @@
 It is longer than other files because most of it is the documentation of what is public.
 """
 
+import math
 import os
 import sqlite3
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
@@ -30,6 +31,7 @@ from sendx_async.outbox._entry import Entry, make_entry
 from sendx_async.outbox._events import OutboxEvent
 from sendx_async.outbox._journal import Journal
 from sendx_async.outbox._maintenance import OutboxStats, purge, stats_of
+from sendx_async.outbox._notes import Notes
 from sendx_async.outbox._reader import Arrival
 from sendx_async.outbox._schema import Synchronous
 from sendx_async.outbox._writer import Writer
@@ -57,7 +59,8 @@ class Outbox:
             only. SQLite puts others beside it, whose names begin with the same.
         synchronous: ``"FULL"``, the default: what was put survives a loss of power. ``"NORMAL"``:
             several times as fast; what was put survives the end of the process, however sudden,
-            but the last moments before a loss of power may be lost.
+            but the last moments before a loss of power may be lost. Draining waits for the disk
+            with either.
         max_pending: How many requests may wait; more are refused. Default 1,000,000.
         timeout: Seconds to wait while other processes write. Default 30.
         remember: Seconds for which delivery ids are remembered that callers gave, after the
@@ -91,6 +94,7 @@ class Outbox:
         self._timeout = options.make_seconds("timeout", timeout)
         self._file = OutboxFile(self._path)
         self._arrival = Arrival()
+        self._notes = Notes()
         self._database = self._connect(self._timeout)
         putting = self._connect(self._timeout)
         impatient = None
@@ -153,9 +157,10 @@ class Outbox:
         """Drain the outbox while this is open: ``async with outbox.draining(client): ...``.
 
         Any number of processes may do so: one drains, and another one takes over when it ends,
-        however it ends. Outages are waited out, for as long as they last. When the key isn't
-        accepted (401, 403) everything is kept, ``on_event`` is told ``"halted"``, and one more
-        attempt is made every minute. Nothing that goes wrong is raised here: see `stats`.
+        however it ends. Outages are waited out, for as long as they last, and so are locks of
+        others and a full disk: meanwhile nothing new is begun, and no answer is forgotten. When the
+        key isn't accepted (401, 403) everything is kept, ``on_event`` is told ``"halted"``, and one
+        more attempt is made every minute. Nothing that goes wrong is raised here: see `stats`.
 
         Args:
             client: What sends; its rate, timeout and connections hold here, too.
@@ -192,12 +197,14 @@ class Outbox:
     ) -> None:
         """Drain the outbox until nothing waits, whoever has sent it; arguments as `draining`.
 
-        It waits for the end of an outage, and takes its turn if another process drains.
+        It waits for the end of an outage, and takes its turn if another process drains. When the
+        file can't be written it tries for ``timeout`` seconds.
 
         Raises:
             AuthenticationError, PermissionDeniedError: The key isn't accepted; all is kept.
             ClientClosedError: The client is closed.
-            OutboxError: The file can't be used.
+            OutboxError: The file can't be used. What is known by then is written when this outbox
+                is drained again.
             ConfigurationError: An option is wrong.
         """
         await self._drain_loop(client, concurrency, batch_size, retry, until_empty=True).run()
@@ -220,9 +227,11 @@ class Outbox:
         options.make_count("batch_size", batch_size, most=MOST_IN_BULK)
         options.make_retry(retry)
         journal = Journal(
-            self._connect(_SECONDS_OF_A_TRY),
-            self._connect(self._timeout),
-            timeout=self._timeout,
+            # What is sent must not be forgotten, whatever the puts wait for.
+            Database(self._file, timeout=_SECONDS_OF_A_TRY),
+            Database(self._file, timeout=self._timeout),
+            self._notes,
+            timeout=self._timeout if until_empty else math.inf,
             remember=self._remember,
             on_event=self._on_event,
         )

@@ -19,6 +19,7 @@ from sendx_async.outbox._entry import Entry
 FailureKind = Literal["dead", "uncertain"]
 # Of ``pending``, what `readable` takes.
 COLUMNS = "id, given_id, payload, contact, other_contact"
+_ROWS_IN_A_STATEMENT = 500  # older SQLites take up to 999 values
 
 
 @attrs.frozen
@@ -176,17 +177,19 @@ def _request_of(stored: str) -> tuple[AnyRequest | None, InvalidRequestError | N
 
 
 def note_under_way(
-    connection: sqlite3.Connection, place: int, drainer: str, *, is_under_way: bool
-) -> None:
-    """Note that a request is about to be sent that must not be sent twice, or that it was not.
+    connection: sqlite3.Connection, places: Sequence[int], drainer: str, *, is_under_way: bool
+) -> bool:
+    """Note that requests are about to be sent that must not be sent twice, or that they were not.
 
-    It does nothing if another one has become the drainer.
+    It does nothing if another one has become the drainer; tells whether all were still there.
     """
-    connection.execute(
-        "UPDATE pending SET is_under_way = ? "
-        "WHERE id = ? AND (SELECT value FROM about WHERE name = 'drainer') = ?",
-        (1 if is_under_way else None, place, drainer),
+    marks = ", ".join("?" * len(places))
+    done = connection.execute(
+        f"UPDATE pending SET is_under_way = ? WHERE id IN ({marks}) "  # noqa: S608 - marks only
+        "AND (SELECT value FROM about WHERE name = 'drainer') = ?",
+        (1 if is_under_way else None, *places, drainer),
     )
+    return done.rowcount == len(places)
 
 
 def are_there(connection: sqlite3.Connection, places: Sequence[int], drainer: str) -> bool:
@@ -211,17 +214,46 @@ def note_drainer(connection: sqlite3.Connection, drainer: str) -> None:
     connection.execute("INSERT OR REPLACE INTO about VALUES('drainer', ?)", (drainer,))
 
 
-def note_delivered(connection: sqlite3.Connection, rows: Iterable[Row], *, now: float) -> None:
-    """Forget requests that were delivered, but for the ids that their callers gave."""
-    rows = list(rows)
-    for row in rows:
-        if row.has_given_id:
-            connection.execute(
-                "INSERT OR REPLACE INTO delivered "
-                "SELECT given_id, digest, ? FROM pending WHERE id = ?",
-                (now, row.id),
-            )
-    connection.executemany("DELETE FROM pending WHERE id = ?", [(row.id,) for row in rows])
+def note_delivered(
+    connection: sqlite3.Connection, rows: Sequence[Row], *, now: float, remember: float
+) -> None:
+    """Forget requests that were delivered, but for the ids that their callers gave.
+
+    Args:
+        connection: In a transaction.
+        rows: Which ones.
+        now: The time.
+        remember: Seconds for which the ids are remembered.
+    """
+    given = [row for row in rows if row.has_given_id]
+    if given:
+        moment = forget_delivered(connection, now=now, remember=remember)
+        connection.executemany(
+            "INSERT OR REPLACE INTO delivered SELECT given_id, digest, ? FROM pending WHERE id = ?",
+            [(moment, row.id) for row in given],
+        )
+    # Few statements: between two of them another thread may take its time.
+    for first in range(0, len(rows), _ROWS_IN_A_STATEMENT):
+        places = [row.id for row in rows[first : first + _ROWS_IN_A_STATEMENT]]
+        marks = ", ".join("?" * len(places))
+        connection.execute(f"DELETE FROM pending WHERE id IN ({marks})", places)  # noqa: S608 - marks only
+
+
+def forget_delivered(connection: sqlite3.Connection, *, now: float, remember: float) -> float:
+    """Forget the ids that are old enough; return the time of the file, by which they age.
+
+    It goes on with the clock, though never back, and by a seventh of `remember` at a time: else a
+    clock that jumps ahead would make all of them old at once.
+    """
+    before, seen = _about(connection, "clock"), _about(connection, "clock_seen")
+    moment: float = now
+    if before is not None:
+        moment = before + min(max(0.0, now - seen), max(1.0, remember / 7))
+    connection.execute(
+        "INSERT OR REPLACE INTO about VALUES('clock', ?), ('clock_seen', ?)", (moment, now)
+    )
+    connection.execute("DELETE FROM delivered WHERE at < ?", (moment - remember,))
+    return moment
 
 
 def note_failed(connection: sqlite3.Connection, failures: Iterable[Failure], *, now: float) -> None:
@@ -233,11 +265,6 @@ def note_failed(connection: sqlite3.Connection, failures: Iterable[Failure], *, 
             (failure.kind, now, failure.attempts, failure.error, failure.row.id),
         )
         connection.execute("DELETE FROM pending WHERE id = ?", (failure.row.id,))
-
-
-def forget_delivered(connection: sqlite3.Connection, *, before: float) -> None:
-    """Forget the ids of requests that were delivered before a moment."""
-    connection.execute("DELETE FROM delivered WHERE at < ?", (before,))
 
 
 def delete(connection: sqlite3.Connection, table: str, places: Iterable[int]) -> int:

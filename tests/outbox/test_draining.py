@@ -24,7 +24,7 @@ from sendx_async import (
     RetryPolicy,
     TrackRequest,
 )
-from sendx_async.outbox import Outbox, OutboxEvent, _drain
+from sendx_async.outbox import Outbox, OutboxEvent, _drain, _journal, _notes
 from sendx_async.testing import FakeSendX
 
 from .waiting import drain, until, until_empty
@@ -35,6 +35,16 @@ MakeClient = Callable[..., AsyncTrackingClient]
 JANE = IdentifyRequest("jane@example.com", first_name="Jane")
 SIGNUP = CustomEventRequest("jane@example.com", "signup")
 QUICK = RetryPolicy(2, base=0.001, cap=0.01)
+
+
+class Clock:
+    """The time, as a test has it."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def time(self) -> float:
+        return self.now
 
 
 def run(backend: str, main: Callable[[], Any]) -> None:
@@ -436,6 +446,46 @@ class TestHalted:
         anyio.run(main)
         assert "in a way that was not foreseen" in caplog.text
         assert "halted, for 0.0 s, ZeroDivisionError: a bug" in caplog.text
+
+
+class TestClock:
+    """How long ids are remembered that callers gave, whatever the clock does."""
+
+    DAY = 86400.0
+
+    @pytest.fixture
+    def clock(self, monkeypatch: pytest.MonkeyPatch) -> "Clock":
+        clock = Clock()
+        for module in (_journal, _notes):
+            monkeypatch.setattr(module, "time", clock)
+        return clock
+
+    @staticmethod
+    def deliver(outbox: Outbox, make_client: MakeClient, *delivery_ids: str) -> int:
+        """Put the same contact under these ids, and return how many of them are not known."""
+        for delivery_id in delivery_ids:
+            outbox.put_sync(JANE, delivery_id=delivery_id)
+        count = outbox.stats().pending
+        drain(outbox, make_client())
+        return count
+
+    def test_a_jump_of_the_clock_makes_no_id_old(
+        self, outbox: Outbox, make_client: MakeClient, clock: "Clock"
+    ) -> None:
+        assert self.deliver(outbox, make_client, "hook-1") == 1
+        for number, jump in enumerate((30, 0, -60, 0, 30, 0)):
+            clock.now += jump * self.DAY
+            assert self.deliver(outbox, make_client, f"jump {number}", "hook-1") == 1
+
+    def test_ids_grow_old_day_by_day(
+        self, outbox: Outbox, make_client: MakeClient, clock: "Clock"
+    ) -> None:
+        assert self.deliver(outbox, make_client, "hook-1") == 1
+        for day in range(8):
+            assert self.deliver(outbox, make_client, f"day {day}") == 1
+            clock.now += self.DAY
+        assert self.deliver(outbox, make_client) == 0
+        assert self.deliver(outbox, make_client, "day 7", "hook-1") == 1
 
 
 class TestOptions:

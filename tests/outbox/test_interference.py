@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -17,14 +18,17 @@ from sendx_async import (
     CustomEventRequest,
     Event,
     IdentifyRequest,
+    InvalidRequestError,
     OutboxError,
     RetryPolicy,
     TrackRequest,
 )
-from sendx_async.outbox import Outbox, OutboxEvent, _drain, _outbox, _writer
+from sendx_async.outbox import Outbox, OutboxEvent, _drain, _group_commit, _outbox, _statements
 from sendx_async.outbox import _backlog as backlog
 from sendx_async.outbox._connection import Database, OutboxFile
+from sendx_async.outbox._entry import Entry
 from sendx_async.outbox._journal import Journal
+from sendx_async.outbox._notes import Notes
 from sendx_async.testing import FakeSendX
 
 from .waiting import drain, until, until_empty
@@ -189,9 +193,8 @@ class TestLocked:
 
     def test_an_event_that_cannot_be_marked_is_kept_and_not_dead(
         self, *, path: Path, fake_sendx: FakeSendX, make_client: MakeClient, backend: str,
-        other: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch,
+        other: sqlite3.Connection,
     ) -> None:  # fmt: skip
-        monkeypatch.setattr(_drain, "_SECONDS_HALTED", 0.01)
         events: list[OutboxEvent] = []
         begun: list[Event] = []
 
@@ -205,7 +208,7 @@ class TestLocked:
             with Outbox(path, timeout=0.02, on_event=events.append) as outbox:
                 outbox.put_sync(SIGNUP)
                 async with make_client(on_event=lock_at_first) as client, outbox.draining(client):
-                    await until(lambda: any(event.kind == "halted" for event in events))
+                    await until(lambda: any(event.kind == "paused" for event in events))
                     assert len(fake_sendx.requests) == 0
                     other.execute("ROLLBACK")
                     await until_empty(outbox)
@@ -220,17 +223,13 @@ class TestLocked:
         self, *, path: Path, fake_sendx: FakeSendX, make_client: MakeClient, backend: str,
         other: sqlite3.Connection,
     ) -> None:  # fmt: skip
-        refused: list[OutboxEvent] = []
-
         def lock_at_first(event: Event) -> None:
             if event.kind == "call_finished" and event.status_code == 429:
                 other.execute("BEGIN IMMEDIATE")
 
         def unlock(event: OutboxEvent) -> None:
             if "locked" in (event.error or ""):
-                refused.append(event)
-                if len(refused) == 2:  # neither the mark nor the trouble could be written
-                    other.execute("ROLLBACK")
+                other.execute("ROLLBACK")
 
         async def main() -> None:
             with Outbox(path, timeout=0.02, on_event=unlock) as outbox:
@@ -453,14 +452,16 @@ def test_a_mark_stays_while_its_request_is_sent(path: Path, backend: str) -> Non
     async def main() -> None:
         database = Database(OutboxFile(str(path)), timeout=30)
         in_loop = Database(OutboxFile(str(path)), timeout=30)
-        journal = Journal(database, in_loop, timeout=30, remember=1, on_event=None)
+        journal = Journal(database, in_loop, Notes(), timeout=30, remember=1, on_event=None)
         await journal.begin()
         (row,) = (await journal.read(partial(backlog.read, after=0, most=1))).rows
         await journal.mark(row)
-        await journal.unmark(row)  # it came too late: it is being sent again
+        journal.note_unsent(row)
+        await journal.mark(row)  # before that was written: it is being sent again
+        await journal.write_down()
         assert database.read(under_way) == [(1,)]
         journal.note_unsent(row)
-        await journal.unmark(row)
+        await journal.write_down()
         assert database.read(under_way) == [(None,)]
         await journal.close()
 
@@ -475,7 +476,7 @@ class TestThread:
     def test_the_committing_thread_ends_when_idle_and_begins_again(
         self, path: Path, monkeypatch: pytest.MonkeyPatch, backend: str
     ) -> None:
-        monkeypatch.setattr(_writer, "_SECONDS_IDLE", 0.01)
+        monkeypatch.setattr(_group_commit, "_SECONDS_IDLE", 0.01)
 
         async def main() -> None:
             async with Outbox(path) as outbox:
@@ -508,7 +509,7 @@ class TestThread:
     def test_an_interrupt_while_the_thread_starts_holds_up_no_later_put(
         self, path: Path, monkeypatch: pytest.MonkeyPatch, backend: str
     ) -> None:
-        monkeypatch.setattr(_writer, "_SECONDS_IDLE", 0.01)
+        monkeypatch.setattr(_group_commit, "_SECONDS_IDLE", 0.01)
         start = threading.Thread.start
         begun: list[threading.Thread] = []
 
@@ -530,6 +531,78 @@ class TestThread:
                 assert outbox.stats().pending == 2
 
         anyio.run(main, backend=backend)
+
+    @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+    def test_a_thread_that_ends_unforeseen_leaves_nobody_waiting(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch, backend: str
+    ) -> None:
+        insert: Callable[..., str] = _statements.insert
+        outcomes: dict[str, str] = {}
+        is_ending, has_more = threading.Event(), threading.Event()
+
+        def insert_or_end(connection: sqlite3.Connection, entry: Entry, *rest: Any) -> str:
+            if entry.given_id == "ends it":
+                is_ending.set()
+                has_more.wait(120)
+                raise SystemExit
+            return insert(connection, entry, *rest)
+
+        async def put(outbox: Outbox, delivery_id: str) -> None:
+            try:
+                outcomes[delivery_id] = await outbox.put(SIGNUP, delivery_id=delivery_id)
+            except OutboxError as error:
+                outcomes[delivery_id] = str(error)
+            except InvalidRequestError:
+                outcomes[delivery_id] = "refused"
+
+        async def main() -> None:
+            other = sqlite3.connect(path, isolation_level=None)
+            async with Outbox(path) as outbox, anyio.create_task_group() as tasks:
+                outbox.put_sync(JANE, delivery_id="taken")
+                other.execute("BEGIN IMMEDIATE")
+                # The first one is alone, and the others are together, so each is tried by itself.
+                for delivery_id in ("first", "good", "taken", "ends it", "with it"):
+                    tasks.start_soon(put, outbox, delivery_id)
+                    await anyio.wait_all_tasks_blocked()
+                other.execute("ROLLBACK")
+                other.close()
+                await until(is_ending.is_set)
+                tasks.start_soon(put, outbox, "after it")
+                await anyio.wait_all_tasks_blocked()
+                has_more.set()
+                await until(lambda: len(outcomes) == 6)
+                await put(outbox, "later")
+                assert outbox.stats().pending == 4
+
+        monkeypatch.setattr(_statements, "insert", insert_or_end)
+        anyio.run(main, backend=backend)
+        for delivery_id in ("ends it", "with it", "after it"):
+            assert "ended by something unforeseen" in outcomes.pop(delivery_id)
+        assert outcomes.pop("taken") == "refused"
+        assert outcomes == {each: each for each in ("first", "good", "later")}
+
+    def test_draining_goes_on_when_no_thread_could_be_started(
+        self, outbox: Outbox, monkeypatch: pytest.MonkeyPatch, make_client: MakeClient,
+        backend: str,
+    ) -> None:  # fmt: skip
+        monkeypatch.setattr(_drain, "_SECONDS_HALTED", 0.01)
+        start = threading.Thread.start
+        refused: list[threading.Thread] = []
+
+        def refuse_once(thread: threading.Thread) -> None:
+            if thread.name == "sendx_async outbox" and not refused:
+                refused.append(thread)
+                raise RuntimeError("can't start new thread")
+            start(thread)
+
+        async def main() -> None:
+            async with make_client() as client, outbox.draining(client):
+                await until_empty(outbox)
+
+        outbox.put_sync(JANE)
+        monkeypatch.setattr(threading.Thread, "start", refuse_once)
+        anyio.run(main, backend=backend)
+        assert refused
 
     def test_a_put_that_comes_too_late_is_refused(self, path: Path, backend: str) -> None:
         async def main() -> None:

@@ -1,0 +1,209 @@
+"""A group commit: one thread writes for all that wait, in one transaction after the other."""
+
+import contextlib
+import copy
+import os
+import queue
+import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar, cast
+
+from sendx_async._core.errors import InvalidRequestError, OutboxError, OutboxFullError
+from sendx_async._core.forks import ForkSafeLock
+
+ItemT = TypeVar("ItemT")
+ResultT = TypeVar("ResultT")
+
+_MOST_IN_A_COMMIT = 500
+_SECONDS_IDLE = 10.0
+
+
+class Waiting(Generic[ItemT, ResultT]):
+    """What the group commit writes for someone who waits for it.
+
+    Attributes:
+        item: What is to be written.
+        error: Why it is not written, once that is known.
+    """
+
+    __slots__ = ("_is_known", "_result", "_tell", "error", "item")
+
+    def __init__(self, item: ItemT, tell: Callable[[], object]) -> None:
+        self.item = item
+        self._tell: Callable[[], object] | None = tell
+        self._is_known = False
+        self._result: ResultT | None = None
+        self.error: Exception | None = None
+
+    def outcome(self) -> ResultT:
+        """Return what came of it.
+
+        Raises:
+            Exception: It is not written.
+        """
+        if self.error is None:
+            return cast("ResultT", self._result)
+        try:
+            raise self.error
+        finally:
+            self.error = None  # its traceback leads back to here
+
+    def note(self, result: ResultT | None, error: Exception | None = None) -> None:
+        """Note what came of it; the first time counts."""
+        if not self._is_known:
+            self._is_known, self._result, self.error = True, result, error
+
+    def tell(self) -> None:
+        """Wake whoever waits, once."""
+        tell, self._tell = self._tell, None
+        if tell is not None:
+            with contextlib.suppress(RuntimeError):  # its loop has ended, so nobody waits
+                tell()
+
+
+class GroupCommit(Generic[ItemT, ResultT]):
+    """A thread that writes in one transaction all that has come while it committed the last ones.
+
+    It is begun when it is needed, and ends when it is idle.
+
+    Args:
+        commit: Writes some in one transaction, or none of them.
+        path: The outbox's file.
+    """
+
+    def __init__(self, commit: Callable[[list[ItemT]], list[ResultT]], path: str) -> None:
+        self._commit = commit
+        self._path = path
+        self._queue: queue.SimpleQueue[Waiting[ItemT, ResultT] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        # Its process. Whether a thread is alive can't be asked: up to Python 3.12, Ctrl-C in that
+        # makes it look dead for good.
+        self._runs_in: int | None = None
+        self._is_writing = self._is_closed = False
+        self._starting = ForkSafeLock()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether anybody waits for it."""
+        return self._is_writing or not self._queue.empty()
+
+    def submit(self, item: ItemT, tell: Callable[[], object]) -> Waiting[ItemT, ResultT]:
+        """Have something written, behind all that was submitted before.
+
+        Args:
+            item: What it is.
+            tell: Called in the thread when its outcome is known.
+
+        Raises:
+            OutboxError: The outbox is closed, or no thread can be started.
+        """
+        waiting = Waiting[ItemT, ResultT](item, tell)
+        with self._starting.current:
+            if self._is_closed:
+                raise OutboxError(f"the outbox {self._path} is closed: make a new one")
+            # After a fork the parent's is none of ours, and neither is what it was given.
+            if self._runs_in != os.getpid():
+                self._start()
+            self._queue.put(waiting)
+        return waiting
+
+    def _start(self) -> None:
+        given: queue.SimpleQueue[Waiting[ItemT, ResultT] | None] = queue.SimpleQueue()
+        thread = threading.Thread(
+            target=self._work, args=(given,), name="sendx_async outbox", daemon=True
+        )
+        try:
+            thread.start()
+        except RuntimeError as error:
+            raise OutboxError(
+                f"the outbox {self._path} can't start the thread that it needs to store this: "
+                f"{error}"
+            ) from error
+        # Ctrl-C before the last of these leaves a thread that nobody gives anything, and that ends.
+        self._queue, self._thread, self._is_writing = given, thread, False
+        self._runs_in = os.getpid()
+
+    def close(self) -> None:
+        """End the thread, after what it was given."""
+        with self._starting.current:
+            self._is_closed = True
+            thread = self._thread if self._runs_in == os.getpid() else None
+            if thread is not None:
+                self._queue.put(None)
+        if thread is not None:
+            thread.join()
+
+    def _work(self, waiting: "queue.SimpleQueue[Waiting[ItemT, ResultT] | None]") -> None:
+        together: list[Waiting[ItemT, ResultT] | None] = []
+        try:
+            while None not in together[-1:]:
+                together.clear()
+                self._take(waiting, together)
+                self._write([each for each in together if each is not None])
+                self._is_writing = False
+        finally:
+            self._retire(waiting)  # whatever has ended it
+            self._refuse(waiting, together)
+
+    def _retire(self, waiting: "queue.SimpleQueue[Waiting[ItemT, ResultT] | None]") -> None:
+        """Let who comes from now on begin another thread, with another queue."""
+        with self._starting.current:
+            if self._queue is waiting:
+                self._runs_in = None
+
+    def _refuse(
+        self,
+        waiting: "queue.SimpleQueue[Waiting[ItemT, ResultT] | None]",
+        together: list[Waiting[ItemT, ResultT] | None],
+    ) -> None:
+        """Tell those who still wait, as something unforeseen has ended the thread."""
+        while not waiting.empty():
+            together.append(waiting.get_nowait())
+        for each in together:
+            if each is not None:
+                each.note(
+                    None,
+                    OutboxError(
+                        f"the outbox {self._path} has not stored this: the thread that should was "
+                        "ended by something unforeseen, which the error output tells"
+                    ),
+                )
+                each.tell()
+
+    def _take(
+        self,
+        waiting: "queue.SimpleQueue[Waiting[ItemT, ResultT] | None]",
+        together: list[Waiting[ItemT, ResultT] | None],
+    ) -> None:
+        """Wait for what is to be written; take it and what has come with it, None as the last."""
+        try:
+            together.append(waiting.get(timeout=_SECONDS_IDLE))
+        except queue.Empty:
+            # So that an outbox that nobody has closed goes when it is forgotten.
+            self._retire(waiting)
+            waiting.put(None)
+        self._is_writing = True
+        with contextlib.suppress(queue.Empty):
+            while len(together) < _MOST_IN_A_COMMIT and None not in together[-1:]:
+                together.append(waiting.get_nowait())
+
+    def _write(self, together: list[Waiting[ItemT, ResultT]]) -> None:
+        """Write many in one transaction, or all of them that can be."""
+        if not together:
+            return
+        try:
+            results = self._commit([each.item for each in together])
+        except (InvalidRequestError, OutboxFullError) as error:
+            if len(together) > 1:
+                for each in together:
+                    self._write([each])
+                return
+            together[0].note(None, error)
+        except Exception as error:  # noqa: BLE001 - whoever waits gets it
+            for each in together:
+                each.note(None, copy.copy(error))
+        else:
+            for each, result in zip(together, results, strict=True):
+                each.note(result)
+        for each in together:
+            each.tell()
