@@ -135,8 +135,11 @@ class OrderedQueue:
 
         They have to come back, with `finish` or `give_back`.
         """
+        return self._take_first_of(self._shareable, self._alone, self._once)
+
+    def _take_first_of(self, *queues: deque[Message]) -> list[Message]:
         first = min(
-            (queue for queue in (self._shareable, self._alone, self._once) if queue),
+            (queue for queue in queues if queue),
             key=lambda queue: queue[0].index,
             default=self._shareable,
         )
@@ -146,12 +149,15 @@ class OrderedQueue:
         queue = self._shareable
         return [queue.popleft() for _ in range(min(len(queue), self.batch_size))]
 
-    def take_probe(self, *, alone: bool) -> list[Message]:
-        """Return what an outage is tried with: something that is safe to repeat; none if none is.
+    def take_probe(self, *, alone: bool, in_order: bool = False) -> list[Message]:
+        """Return what SendX is tried with: something that is safe to repeat; none if none is.
 
         Args:
             alone: Whether it has to be a single message, if there is one.
+            in_order: Whether it is the first; if not, it is what shares a request, if there is any.
         """
+        if in_order:
+            return self._take_first_of(self._shareable, self._alone)
         if self._shareable and not alone:
             return self._take_shareable()
         queue = self._alone or self._shareable

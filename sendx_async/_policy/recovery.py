@@ -128,7 +128,9 @@ class Recovery:
         event: list[Message] = []
         if self._is_outbox and self._admission.prefers_event(now):
             event = self._queue.take_once()
-        return event or self._queue.take_probe(alone=self._batches_fail)
+        return event or self._queue.take_probe(
+            alone=self._batches_fail, in_order=not self._admission.is_in_outage
+        )
 
     def take_event(self, now: float) -> list[Message]:
         """Return a message that must not be sent twice as a probe, where nothing else is left.
