@@ -1,10 +1,12 @@
 """`Deliveries`: puts requests into the queue, and makes the tasks that workers run."""
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Generator, Mapping
 from typing import Any, Final, cast
 
 import procrastinate
 import psycopg
+from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import Job
 from procrastinate.manager import JobManager
 
@@ -138,7 +140,8 @@ class Deliveries:
             _check_connection(connection, psycopg.AsyncConnection)
             # It needs no pool, so it does not matter how the app was opened.
             manager = JobManager(procrastinate.PsycopgConnector())
-        return cast("int", (await manager.defer_job_async(job, connection=connection)).id)
+        with _naming_search_path():
+            return cast("int", (await manager.defer_job_async(job, connection=connection)).id)
 
     def put_sync(
         self,
@@ -167,7 +170,8 @@ class Deliveries:
         if connection is not None:
             _check_connection(connection, psycopg.Connection)
             manager = JobManager(procrastinate.SyncPsycopgConnector())
-        return cast("int", manager.defer_job(job, connection=connection).id)
+        with _naming_search_path():
+            return cast("int", manager.defer_job(job, connection=connection).id)
 
     async def create_index(self) -> None:
         """Create the index of `INDEX_SQL`, unless there is one; nobody has to wait meanwhile.
@@ -206,6 +210,20 @@ class Deliveries:
             task_name=f"{self._queue}:deliver",
             task_kwargs=stored.args,
         )
+
+
+@contextlib.contextmanager
+def _naming_search_path() -> Generator[None]:
+    """Say what to do where PostgreSQL only says that there is no such type."""
+    try:
+        yield
+    except ConnectorException as error:
+        if not isinstance(error.__cause__, psycopg.errors.UndefinedObject):
+            raise
+        raise ConnectorException(
+            "the connection doesn't find Procrastinate's tables: make them with `procrastinate "
+            "schema --apply`, or name the schema that they are in in the connection's search_path"
+        ) from error.__cause__
 
 
 def _check_connection(connection: object, kind: type) -> None:

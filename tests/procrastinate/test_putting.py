@@ -107,11 +107,25 @@ class TestTransactions:
         assert table.rows() == []
 
     async def test_a_database_that_refuses_says_so(
-        self, sendx: Deliveries, server: str, database: str
+        self, sendx: Deliveries, database: str, table: Table
     ) -> None:
-        async with await psycopg.AsyncConnection.connect(server) as connection:
-            with pytest.raises(ConnectorException):  # it has no such tables
+        table.do("ALTER TABLE procrastinate_jobs ADD CHECK (queue_name <> 'sendx')")
+        with pytest.raises(ConnectorException) as caught:
+            await sendx.put({"email": JANE})
+        assert isinstance(caught.value.__cause__, psycopg.errors.CheckViolation)
+
+    async def test_a_connection_that_does_not_find_the_tables_is_told_of_its_search_path(
+        self, sendx: Deliveries, database: str
+    ) -> None:
+        elsewhere = "SET search_path TO pg_catalog"
+        async with await psycopg.AsyncConnection.connect(database) as connection:
+            await connection.execute(elsewhere)
+            with pytest.raises(ConnectorException, match="the connection's search_path"):
                 await sendx.put({"email": JANE}, connection=connection)
+        with psycopg.connect(database) as other:
+            other.execute(elsewhere)
+            with pytest.raises(ConnectorException, match="the connection's search_path"):
+                sendx.put_sync({"email": JANE}, connection=other)
 
 
 @pytest.mark.asyncio
