@@ -16,7 +16,7 @@ from .pages import CHECKOUT, Block
 # they are stopped, and have to stop.
 LONG_RUNNING: dict[str, str | Callable[[FakeSendX], object]] = {
     "sendx sandbox --port 8025": "Ctrl-C stops",
-    "procrastinate --app=my_module.app --log-level=warning worker --queues=sendx --concurrency=8": (
+    "procrastinate --app=my_module.app worker --queues=sendx --concurrency=8": (
         lambda fake: fake.contact("jane@example.com").tags == {"vip"}
     ),
 }
