@@ -2,12 +2,14 @@
 
 import asyncio
 import time
+from typing import Any
 
 import psycopg
 import pytest
 
 from sendx_async import CustomEventRequest
 from sendx_async.procrastinate import Deliveries
+from sendx_async.procrastinate._delivery_job import DeliveryJob, DeliveryLostError
 from sendx_async.procrastinate._moment import Moment
 from sendx_async.testing import FakeSendX
 from tests.procrastinate.conftest import MakeApp, Table, give, until, worker_of, working
@@ -26,6 +28,22 @@ def test_time_has_passed_by_the_clock_that_says_most(
     for shift in (5000.0, -5000.0):
         monkeypatch.setattr(time, clock, lambda shift=shift: real() + shift)
         assert (moment.elapsed() > 1000) is (shift > 0)
+
+
+@pytest.mark.asyncio
+async def test_an_event_that_nobody_has_is_not_marked_and_stays_safe_to_take_over(
+    make_app: MakeApp, table: Table
+) -> None:
+    app, sendx = make_app()
+    jobs: Any = app.job_manager
+    async with app.open_async():
+        job_id = await sendx.put(EVENT)
+        job = await jobs.fetch_job(["sendx"], await jobs.register_worker())
+        give(table, job_id, None)  # as when another app's worker has removed this one
+        with pytest.raises(DeliveryLostError):
+            await jobs.mark(DeliveryJob.hidden_in(job))
+    (row,) = table.rows()
+    assert "sending" not in row["args"]
 
 
 async def until_uncertain(table: Table) -> None:

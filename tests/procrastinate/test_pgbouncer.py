@@ -74,9 +74,10 @@ async def test_everything_goes_through_pgbouncer(
     )
     fake_sendx.respond(500, times=2)
     async with working(app, listen_notify=False, update_heartbeat_interval=0.1):
-        for number in range(20):
-            await sendx.put({"email": f"c{number}@example.com"})
+        # At once, so that statements of one client are run in both sessions.
+        puts = (sendx.put({"email": f"c{number}@example.com"}) for number in range(60))
+        await asyncio.gather(*puts)
         await sendx.put(CustomEventRequest("c0@example.com", "visit"))
         (row,) = await table.until("id = 1 AND status = 'succeeded'", 1)
         await asyncio.to_thread(give, table, row["id"], worker_of(table, 100))
-        await table.until("status = 'succeeded'", 21)
+        await table.until("status = 'succeeded'", 61)
