@@ -11,6 +11,11 @@ _ON_POSTGRESQL = "tests/procrastinate/test_failures.py::"
 _IN_OUTAGE = "tests/procrastinate/test_outage.py::"
 _WAITED_OUT = f"{_FAILURES}test_an_outage_is_waited_out_and_shown"
 _COSTS_NOTHING = f"{_IN_OUTAGE}test_an_outage_costs_no_attempts_and_few_requests"
+_AT_A_START = (
+    "tests/outbox/test_outage.py::"
+    "test_events_before_everything_else_try_no_outage_however_often_a_process_restarts"
+)
+_PERSISTENCE = "tests/outbox/test_persistence.py::"
 _RECOVERY = "tests/policy/test_recovery.py::"
 _EVENT_AND_A_PAGE = "test_an_event_that_something_else_has_answered_is_uncertain_and_the_rest_waits"
 _OF_THREE = (
@@ -36,6 +41,8 @@ TABLES: Tables = {
             *(f"{_WAITED_OUT}[{trouble}]" for trouble in ("503", "429", "down")),
             *(f"{_COSTS_NOTHING}[{trouble}]" for trouble in ("503", "429", "500", "down")),
             _OF_THREE,
+            f"{_RECOVERY}test_an_outbox_begins_with_one_request",
+            _AT_A_START,
         ),
         "a redirect, or a 2xx that": (
             *(f"{_WAITED_OUT}[{trouble}]" for trouble in ("307", "page")),
@@ -74,6 +81,12 @@ TABLES: Tables = {
             f"{_FAILURES}test_an_event_that_may_have_been_applied_is_uncertain[500]",
             f"{_FAILURES}test_an_event_that_may_have_been_applied_is_uncertain[drop]",
             f"{_ON_POSTGRESQL}test_an_event_that_may_have_been_applied_is_never_sent_twice[silence]",
+        ),
+        "a file that can't be written": (
+            f"{_PERSISTENCE}test_what_was_delivered_meanwhile_is_not_sent_again",
+            f"{_PERSISTENCE}test_nothing_new_is_begun_meanwhile",
+            f"{_PERSISTENCE}test_draining_once_gives_up_in_time_and_what_it_knows_is_kept",
+            f"{_PERSISTENCE}test_a_full_database_forgets_no_answer",
         ),
     },
 }
