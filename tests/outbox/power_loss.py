@@ -111,7 +111,10 @@ class Disk:
             content = self._content(file)
             result: int = _SYNC(self._usual_methods.sync)(file, flags)
             if result == 0:
-                (self._directory / self._names[file]).write_bytes(content)
+                # All of it or nothing, though this process is killed meanwhile.
+                being_written = self._directory / "being written"
+                being_written.write_bytes(content)
+                being_written.replace(self._directory / self._names[file])
         return result
 
     def _content(self, file: int) -> bytes:

@@ -306,7 +306,8 @@ def test_a_frozen_process_is_told_until_it_goes_on(
         [sys.executable, "-c", DRAINER, fake_sendx.api_key, fake_sendx.url, str(path)]
     ) as process:
         try:
-            anyio.run(until, lambda: outbox.stats().is_draining)
+            outbox.put_sync(JANE)
+            anyio.run(until_empty, outbox)  # so that it is stopped while it writes nothing
             process.send_signal(signal.SIGSTOP)
             os.waitpid(process.pid, os.WUNTRACED)  # until it has stopped
             set_back(lock_file, 65)

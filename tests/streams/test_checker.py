@@ -1,6 +1,7 @@
 """The check of random streams sees the mistakes that it is there for: each is made on purpose."""
 
 import re
+from collections import deque
 from collections.abc import Callable
 from random import Random
 from typing import Any
@@ -112,13 +113,12 @@ def allow_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def put_everything_into_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    make = Message.__init__
+    queue_of = OrderedQueue._queue_of
 
-    def shareable(message: Message, *arguments: Any, **options: Any) -> None:
-        is_alone = arguments[1] is not IDENTIFY
-        make(message, *arguments, **{**options, "is_alone": is_alone})
+    def shareable(queue: OrderedQueue, message: Message) -> "deque[Message]":
+        return queue._shareable if message.operation is IDENTIFY else queue_of(queue, message)
 
-    monkeypatch.setattr(Message, "__init__", shareable)
+    monkeypatch.setattr(OrderedQueue, "_queue_of", shareable)
 
 
 def swallow_failures(monkeypatch: pytest.MonkeyPatch) -> None:
