@@ -149,6 +149,11 @@ class DrainPass:
 
     async def find_probe(self) -> AnyRequest | None:
         """Return a stored request that is safe to repeat, another one each time, or None."""
+        # What was delivered and still stands in the file would come after what followed it.
+        is_well = self._note(self._take_outcomes())
+        await self._journal.write_all_down()
+        if is_well:
+            await self._journal.note_well()
         self._probe = await self._journal.find_safe(after=self._probe.id if self._probe else 0)
         return None if self._probe is None else self._probe.request
 

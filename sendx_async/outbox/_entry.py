@@ -30,7 +30,7 @@ class Entry:
     """
 
     put_at: float
-    stored_request: str
+    stored_request: str = attrs.field(repr=False)  # a tool that shows locals would print it
     key: IndexKey
     given_id: str | None = None
     digest: bytes | None = None

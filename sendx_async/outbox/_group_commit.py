@@ -148,8 +148,18 @@ class GroupCommit(Generic[ItemT, ResultT]):
     def _retire(self, waiting: "queue.SimpleQueue[Waiting[ItemT, ResultT] | None]") -> None:
         """Let who comes from now on begin another thread, with another queue."""
         with self._starting.current:
-            if self._queue is waiting:
-                self._runs_in = None
+            self._retire_here(waiting)
+
+    def _retire_if_idle(self, waiting: "queue.SimpleQueue[Waiting[ItemT, ResultT] | None]") -> None:
+        """End the thread, unless it was just given something: another one might overtake that."""
+        with self._starting.current:
+            if waiting.empty():
+                self._retire_here(waiting)
+                waiting.put(None)
+
+    def _retire_here(self, waiting: "queue.SimpleQueue[Waiting[ItemT, ResultT] | None]") -> None:
+        if self._queue is waiting:
+            self._runs_in = None
 
     def _refuse(
         self,
@@ -180,8 +190,7 @@ class GroupCommit(Generic[ItemT, ResultT]):
             together.append(waiting.get(timeout=_SECONDS_IDLE))
         except queue.Empty:
             # So that an outbox that nobody has closed goes when it is forgotten.
-            self._retire(waiting)
-            waiting.put(None)
+            self._retire_if_idle(waiting)
         self._is_writing = True
         with contextlib.suppress(queue.Empty):
             while len(together) < _MOST_IN_A_COMMIT and None not in together[-1:]:

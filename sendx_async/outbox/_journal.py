@@ -198,6 +198,10 @@ class Journal:
         if self._notes:
             await self._commit()
 
+    async def write_all_down(self) -> None:
+        """Write down what was noted, and wait for what is being written already."""
+        await self._commit()  # even if there is nothing: it comes behind all others
+
     async def note_trouble(self, trouble: str | None) -> None:
         """Keep what the drainer can't get over by itself, for whoever looks; None if all is well.
 

@@ -33,8 +33,9 @@ class Stored:
         lock: What keeps it in order with others.
     """
 
-    args: dict[str, Any]
-    lock: str
+    # A tool that shows locals would print them.
+    args: dict[str, Any] = attrs.field(repr=False)
+    lock: str = attrs.field(repr=False)
 
 
 def store(given: object, *, queue: str, key: str | None) -> Stored:

@@ -13,6 +13,7 @@ from typing import LiteralString, cast
 
 import procrastinate.sql
 from procrastinate.connector import BaseConnector
+from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import Job
 from procrastinate.manager import JobManager
 from procrastinate.testing import InMemoryConnector
@@ -105,6 +106,8 @@ class JobFetcher:
             procrastinate.exceptions.UniqueViolation: Another worker took a job with the same lock
                 in the same moment.
         """
+        if isinstance(connector, InMemoryConnector):  # it knows no other statement
+            return await JobManager(connector).fetch_job(self._queues, worker_id)
         job = None
         if time.monotonic() < self._head_due_at:
             job = await self._fetch_ahead(connector, worker_id)
@@ -125,8 +128,7 @@ class JobFetcher:
         self._head_looked_at = self._head_due_at = begun
         if seconds >= SLOW or job is None:
             if job is not None and self._reached is None:
-                (found,) = await _autocommit.execute(connector, _HAS_NEXT, lock=job.lock)
-                self._note_lock(job, has_next=found["has_next"])
+                self._note_lock(job, has_next=await self._has_next(connector, job))
             self._note_scan(job, seconds)
         else:
             self._reached = None
@@ -136,13 +138,18 @@ class JobFetcher:
     async def _fetch_as_procrastinate_does(
         self, connector: BaseConnector, worker_id: int
     ) -> Job | None:
-        if isinstance(connector, InMemoryConnector):  # knows nothing but this
-            return await JobManager(connector).fetch_job(self._queues, worker_id)
         statement = procrastinate.sql.queries["fetch_job"]
         (row,) = await _autocommit.execute(
             connector, statement, queues=self._queues, worker_id=worker_id
         )
         return None if row["id"] is None else Job.from_row(row)
+
+    async def _has_next(self, connector: BaseConnector, job: Job) -> bool:
+        try:
+            (found,) = await _autocommit.execute(connector, _HAS_NEXT, lock=job.lock)
+        except ConnectorException:
+            return False  # the job was fetched, and is nobody's if it isn't given to the worker
+        return bool(found["has_next"])
 
     async def _fetch_ahead(self, connector: BaseConnector, worker_id: int) -> Job | None:
         """Fetch one put later or one with a known lock, by turns: there may be many of each."""

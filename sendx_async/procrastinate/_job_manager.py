@@ -5,8 +5,9 @@ import datetime as dt
 import logging
 import time
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, LiteralString, cast
 
+import attrs
 import psycopg
 from procrastinate.connector import BaseConnector
 from procrastinate.exceptions import ConnectorException, UniqueViolation
@@ -17,7 +18,7 @@ from sendx_async.procrastinate import _autocommit
 from sendx_async.procrastinate import _statements as sql
 from sendx_async.procrastinate._delivery_job import DeliveryJob, DeliveryState
 from sendx_async.procrastinate._fetching import JobFetcher
-from sendx_async.procrastinate._liveness import UNCERTAIN, Liveness, log_failure
+from sendx_async.procrastinate._liveness import UNCERTAIN, Liveness, log_failure, logging_failures
 from sendx_async.procrastinate._moment import Moment
 
 _LONGEST_DATABASE_TROUBLE = 60.0  # seconds
@@ -26,6 +27,21 @@ _MOST_COLLISIONS = 5
 _UNREACHABLE = (psycopg.OperationalError, psycopg.InterfaceError)
 
 logger = logging.getLogger("sendx_async")
+
+
+@attrs.define(eq=False)
+class _Unsettled:
+    """What has to be written down of a job, and perhaps is, as the database didn't answer.
+
+    Attributes:
+        statement: What writes it.
+        arguments: Of the statement.
+        is_in_hand: Whether somebody is at it.
+    """
+
+    statement: LiteralString
+    arguments: dict[str, Any]
+    is_in_hand: bool = False
 
 
 class Jobs(Liveness):
@@ -38,6 +54,7 @@ class Jobs(Liveness):
     def __init__(self, connector: BaseConnector) -> None:
         super().__init__(connector)
         self._fetchers: dict[tuple[str, ...] | None, JobFetcher] = {}
+        self._unsettled: dict[int, _Unsettled] = {}  # by the id of the job
 
     async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
         """Fetch a job; a delivery without personal data in what Procrastinate logs of it."""
@@ -47,6 +64,7 @@ class Jobs(Liveness):
         job = await self._fetch(queues, worker_id)
         if job is None or job.task_name not in self.delivering:
             return job
+        self._unsettled.pop(cast("int", job.id), None)  # it was settled, or it weren't ready
         return self._delivery_of(job, owned_at).hide_in(job)
 
     def _delivery_of(self, job: Job, owned_at: Moment) -> DeliveryJob:
@@ -67,7 +85,19 @@ class Jobs(Liveness):
             rows = await self._execute(sql.CLAIM, id=job_id, worker=worker_id)
         except UniqueViolation:
             return None  # another worker has fetched one of its contact in the same moment
+        except BaseException:
+            # It may have been claimed all the same, and nobody knows that it has to go back.
+            self._unsettled[job_id] = _Unsettled(sql.SETTLE, _back(job_id, worker_id))
+            raise
         return self._delivery_of(Job.from_row(rows[0]), owned_at) if rows else None
+
+    async def update_heartbeat(self, worker_id: int) -> None:
+        """Give a sign of life, and settle what could not be settled in time."""
+        await super().update_heartbeat(worker_id)
+        for job_id, unsettled in list(self._unsettled.items()):
+            if not unsettled.is_in_hand:
+                with logging_failures(f"delivery {job_id} could not be settled"):
+                    await self._settle_now(job_id, unsettled)
 
     async def _fetch(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
         for _ in range(_MOST_COLLISIONS):
@@ -191,25 +221,54 @@ class Jobs(Liveness):
     ) -> None:
         """Write down what became of a delivery, if need be when the database is back."""
         until = time.monotonic() + _LONGEST_DATABASE_TROUBLE
+        unsettled = _Unsettled(
+            sql.DELETE if delete_job else sql.SETTLE,
+            {
+                "id": delivery.job_id,
+                "worker": delivery.worker_id,
+                "status": status.value,
+                "counts": int(delivery.state is not DeliveryState.EXCUSED),
+                "retry_at": retry_at,
+                "note": delivery.note,
+            },
+        )
+        self._unsettled[delivery.job_id] = unsettled
         rows: list[dict[str, Any]] | None = None
-        while rows is None:
+        # Fetched again meanwhile, it was settled though the database didn't say so.
+        while rows is None and self._unsettled.get(delivery.job_id) is unsettled:
             try:
-                rows = await self._change(
-                    sql.DELETE if delete_job else sql.SETTLE,
-                    id=delivery.job_id,
-                    worker=delivery.worker_id,
-                    status=status.value,
-                    counts=int(delivery.state is not DeliveryState.EXCUSED),
-                    retry_at=retry_at,
-                    note=delivery.note,
-                )
+                rows = await self._settle_now(delivery.job_id, unsettled)
             except ConnectorException as error:
                 # Given up, it would stay this worker's for as long as the worker lives.
                 is_unreachable = isinstance(error.__cause__, _UNREACHABLE)
                 is_too_late = time.monotonic() > until and not _autocommit.is_locked(error)
+                if not is_unreachable:
+                    self._unsettled.pop(delivery.job_id, None)
                 if not is_unreachable or is_too_late:
                     raise
                 log_failure(f"delivery {delivery.job_id}: what became of it can't be noted", error)
                 await asyncio.sleep(_SECONDS_BETWEEN_TRIES)
-        if not rows:
+        if rows == []:
             logger.warning("delivery %d: another worker has taken it over", delivery.job_id)
+
+    async def _settle_now(self, job_id: int, unsettled: _Unsettled) -> list[dict[str, Any]]:
+        unsettled.is_in_hand = True
+        try:
+            rows = await self._change(unsettled.statement, **unsettled.arguments)
+        finally:
+            unsettled.is_in_hand = False
+        if self._unsettled.get(job_id) is unsettled:
+            del self._unsettled[job_id]
+        return rows
+
+
+def _back(job_id: int, worker_id: int) -> dict[str, Any]:
+    """Return what puts a job back as it was, as arguments of `sql.SETTLE`."""
+    return {
+        "id": job_id,
+        "worker": worker_id,
+        "status": Status.TODO.value,
+        "counts": 0,
+        "retry_at": None,
+        "note": {},
+    }

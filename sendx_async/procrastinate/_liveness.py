@@ -57,7 +57,7 @@ class Liveness(JobManager):
             return await super().prune_stalled_workers(seconds_since_heartbeat)
         pruned: list[dict[str, Any]] = []
         await self._rescue_all(least=seconds_since_heartbeat)
-        with _logging_failures("dead workers could not be removed"):
+        with logging_failures("dead workers could not be removed"):
             pruned = await self._execute(
                 sql.PRUNE, seconds=seconds_since_heartbeat, tasks=list(self.delivering)
             )
@@ -94,7 +94,7 @@ class Liveness(JobManager):
             await super().update_heartbeat(worker_id)
             return
         alive_at = Moment()
-        with _logging_failures("no sign of life could be given"):
+        with logging_failures("no sign of life could be given"):
             for row in await self._execute(sql.HEARTBEAT, worker=worker_id):
                 self._signs_of_life[worker_id] = alive_at
                 # A worker that seldom gives a sign of life must not be taken for dead, and others
@@ -103,7 +103,7 @@ class Liveness(JobManager):
 
     async def _rescue_all(self, *, least: float) -> None:
         for task, rescue_after in self.delivering.items():
-            with _logging_failures("what dead workers have left could not be taken over"):
+            with logging_failures("what dead workers have left could not be taken over"):
                 await self.rescue(task, seconds_since_heartbeat=max(rescue_after, least))
 
     async def rescue(self, task: str, *, seconds_since_heartbeat: float) -> None:
@@ -133,7 +133,7 @@ class Liveness(JobManager):
 
 
 @contextlib.contextmanager
-def _logging_failures(text: str) -> Generator[None]:
+def logging_failures(text: str) -> Generator[None]:
     try:
         yield
     except ConnectorException as error:

@@ -94,16 +94,17 @@ DELETE FROM procrastinate_workers WHERE id IN (
     FOR UPDATE SKIP LOCKED
 ) RETURNING id
 """
-# What is safe to repeat, and not behind anything else about its contact.
+# What is safe to repeat, and not behind anything else about its contact: what waits for one that a
+# worker has will not be sent before that, and that may be what asks.
 FIND_SAFE = """
 SELECT id, status, args FROM procrastinate_jobs AS job
 WHERE task_name = %(task)s AND status IN ('todo', 'doing') AND id > %(after)s
     AND args->>'operation' = ANY(%(operations)s)  -- the request itself has to be looked at, too
-    AND NOT EXISTS (
-        SELECT FROM procrastinate_jobs AS earlier
-        WHERE earlier.lock = job.lock AND earlier.id < job.id
-            AND earlier.status IN ('todo', 'doing')
-    )
+    AND (status = 'doing' OR NOT EXISTS (
+        SELECT FROM procrastinate_jobs AS other
+        WHERE other.lock = job.lock AND other.status IN ('todo', 'doing')
+            AND (other.status = 'doing' OR other.id < job.id)
+    ))
 ORDER BY id LIMIT %(most)s
 """
 CLAIM = """

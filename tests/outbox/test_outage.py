@@ -7,7 +7,13 @@ from pathlib import Path
 import anyio
 import pytest
 
-from sendx_async import AsyncTrackingClient, CustomEventRequest, IdentifyRequest, RetryPolicy
+from sendx_async import (
+    AsyncTrackingClient,
+    CustomEventRequest,
+    IdentifyRequest,
+    RetryPolicy,
+    TrackRequest,
+)
 from sendx_async._policy.ordering import Message
 from sendx_async._policy.recovery import Recovery
 from sendx_async.outbox import Outbox
@@ -122,3 +128,42 @@ def test_events_alone_are_not_tried_again_by_each_process_that_starts(
         connection.execute("UPDATE failed SET failed_at = failed_at - 300")
     drain_until(outbox, make_client(), lambda: outbox.stats().uncertain == 2)
     assert len(events_of(fake_sendx)) == 2
+
+
+def test_what_is_delivered_and_not_written_yet_tries_no_outage(
+    path: Path, fake_sendx: FakeSendX, make_client: MakeClient, backend: str
+) -> None:
+    """What follows it about the same contact may be delivered as well."""
+    with Outbox(path) as outbox:
+        for contact in ("tagged@example.com", "event@example.com"):
+            outbox.put_sync(IdentifyRequest(contact))
+        drain(outbox, make_client(), backend)
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    before = len(fake_sendx.requests)
+
+    def latency() -> float:
+        """Keep the file locked from the first tag on; let the event fail after the second one."""
+        path, count = fake_sendx.requests[-1].path, len(fake_sendx.requests) - before
+        if path.endswith("track") and not other.in_transaction and count < 5:
+            other.execute("BEGIN IMMEDIATE")
+        return 0.3 if "/events/" in path and count < 5 else 0.0
+
+    fake_sendx.latency = latency
+    fake_sendx.respond(429, path="custom", retry_after=0)
+
+    async def main() -> None:
+        with Outbox(path) as outbox:
+            outbox.put_sync(IdentifyRequest("first@example.com"))
+            outbox.put_sync(CustomEventRequest("event@example.com", "visit"))
+            outbox.put_sync(TrackRequest("tagged@example.com", add_tags=["vip"]))
+            outbox.put_sync(TrackRequest("tagged@example.com", remove_tags=["vip"]))
+            client = make_client()
+            async with client, outbox.draining(client, concurrency=2, batch_size=1):
+                await until(lambda: len(fake_sendx.requests) >= before + 4)
+                await anyio.sleep(0.5)
+                other.execute("ROLLBACK")
+                await until(lambda: not outbox.stats().pending)
+
+    anyio.run(main, backend=backend)
+    other.close()
+    assert fake_sendx.contact("tagged@example.com").tags == frozenset()

@@ -486,3 +486,13 @@ class TestClosed:
         assert repr(outbox) == f"<Outbox {str(path)!r}>"
         outbox.close()
         assert not path.exists()
+
+
+def test_no_local_variable_of_a_refused_put_shows_whom_it_is_about(
+    outbox: Outbox, put: Callable[..., str]
+) -> None:
+    put(outbox, JANE, delivery_id="known")
+    with pytest.raises(InvalidRequestError) as caught:
+        put(outbox, IdentifyRequest("joe@example.com"), delivery_id="known")
+    for entry in caught.traceback[1:]:
+        assert "joe@" not in repr(entry.frame.f_locals), entry

@@ -1,0 +1,155 @@
+"""Where probes, trouble of the database and what people do by hand meet."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import procrastinate
+import psycopg
+import pytest
+from procrastinate.connector import BaseConnector
+from procrastinate.exceptions import ConnectorException
+from procrastinate.testing import InMemoryConnector
+
+from sendx_async import CustomEventRequest
+from sendx_async.procrastinate import Deliveries, _autocommit, _fetching, _job_manager
+from sendx_async.procrastinate import _statements as sql
+from sendx_async.testing import FakeSendX
+from tests.procrastinate.conftest import LIMIT, MakeApp, Table, until, working
+
+pytestmark = pytest.mark.asyncio
+
+
+def break_after(
+    monkeypatch: pytest.MonkeyPatch, is_meant: Callable[[str], bool], *, times: float
+) -> list[str]:
+    """Let statements be carried out whose answers never come; give those, as they come."""
+    execute = _autocommit.execute
+    broken: list[str] = []
+
+    async def run(connector: BaseConnector, statement: Any, **arguments: Any) -> Any:
+        rows = await execute(connector, statement, **arguments)
+        if is_meant(statement) and rows and len(broken) < times:
+            broken.append(statement)
+            raise ConnectorException from psycopg.OperationalError("gone")
+        return rows
+
+    monkeypatch.setattr(_autocommit, "execute", run)
+    return broken
+
+
+async def test_an_outage_is_tried_though_something_safe_waits_for_what_tries_it(
+    make_app: MakeApp, table: Table, fake_sendx: FakeSendX
+) -> None:
+    """As when somebody retries an earlier, failed delivery about the contact of an event."""
+    app, sendx = make_app()
+    async with app.open_async():
+        earlier = await sendx.put({"email": "jane@example.com"})
+        table.do("UPDATE procrastinate_jobs SET status = 'failed' WHERE id = %s", earlier)
+        event = await sendx.put(CustomEventRequest("jane@example.com", "visit"))
+        fake_sendx.respond(503, retry_after=1)
+        async with working(app):
+            await fake_sendx.until(lambda: len(fake_sendx.requests) == 1, LIMIT)
+            table.do("UPDATE procrastinate_jobs SET status = 'todo' WHERE id = %s", earlier)
+            await fake_sendx.until(lambda: len(fake_sendx.requests) >= 2, LIMIT)
+            await table.until(f"id = {event} AND status <> 'doing'", 1)
+
+
+async def test_what_may_have_been_claimed_is_given_back(
+    make_app: MakeApp, table: Table, fake_sendx: FakeSendX, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the connection breaks before the database's answer is there."""
+    app, sendx = make_app()
+    async with app.open_async():
+        await sendx.put(CustomEventRequest("jane@example.com", "visit"))
+        fake_sendx.respond(503, retry_after=1)
+        broken = break_after(monkeypatch, lambda statement: statement == sql.CLAIM, times=1)
+        # It has no hand left for what it can only borrow.
+        async with working(app, update_heartbeat_interval=0.2, concurrency=1):
+            await fake_sendx.until(lambda: len(fake_sendx.requests) == 1, LIMIT)
+            safe = await sendx.put({"email": "joe@example.com"})
+            await until(lambda: broken)
+            await table.until(f"id = {safe} AND status = 'succeeded'", 1)
+
+
+async def test_what_could_not_be_settled_in_time_is_settled_later(
+    make_app: MakeApp, table: Table, fake_sendx: FakeSendX, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_job_manager, "_LONGEST_DATABASE_TROUBLE", 0.0)
+    execute = _autocommit.execute
+    refused: list[Any] = []
+
+    async def run(connector: BaseConnector, statement: Any, **arguments: Any) -> Any:
+        if arguments.get("status") == "succeeded" and not refused:
+            refused.append(statement)
+            raise ConnectorException from psycopg.OperationalError("gone")
+        return await execute(connector, statement, **arguments)
+
+    monkeypatch.setattr(_autocommit, "execute", run)
+    app, sendx = make_app()
+    async with app.open_async():
+        await sendx.put({"email": "jane@example.com"})
+        async with working(app, update_heartbeat_interval=0.2):
+            await table.until("status = 'succeeded'", 1)
+    assert len(refused) == len(fake_sendx.requests) == 1
+
+
+async def test_what_was_settled_though_nobody_heard_is_not_settled_again(
+    make_app: MakeApp, table: Table, fake_sendx: FakeSendX, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The event is back in the worker's hands by then, and under way."""
+    monkeypatch.setattr(_job_manager, "_SECONDS_BETWEEN_TRIES", 0.5)
+    execute = _autocommit.execute
+    unheard: list[Any] = []
+
+    async def run(connector: BaseConnector, statement: Any, **arguments: Any) -> Any:
+        rows = await execute(connector, statement, **arguments)
+        if arguments.get("status") == "todo" and not unheard:
+            unheard.append(rows)
+            raise ConnectorException from psycopg.OperationalError("gone")
+        return rows
+
+    monkeypatch.setattr(_autocommit, "execute", run)
+    app, sendx = make_app()
+    async with app.open_async():
+        await sendx.put(CustomEventRequest("joe@example.com", "visit"))
+        fake_sendx.respond(404)
+        fake_sendx.black_hole(times=None)
+        async with working(app, shutdown_graceful_timeout=0.1):
+            await fake_sendx.until(lambda: len(fake_sendx.requests) == 2, LIMIT)
+            for _ in range(100):
+                assert [row["status"] for row in table.rows("args ? 'sending'")] == ["doing"]
+                await asyncio.sleep(0.01)
+    assert len(fake_sendx.requests) == 2
+
+
+async def test_a_job_that_was_fetched_is_run_whatever_becomes_of_the_next_look(
+    make_app: MakeApp, table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_fetching, "SLOW", 0.0)
+    app, sendx = make_app()
+    broken = break_after(monkeypatch, lambda statement: "SELECT EXISTS" in statement[:20], times=1)
+    async with app.open_async():
+        await sendx.put({"email": "jane@example.com"})
+        async with working(app):
+            await table.until("status = 'succeeded'", 1)
+    assert broken
+
+
+async def test_a_slow_look_in_memory_is_one_that_procrastinates_stand_in_knows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_fetching, "SLOW", 0.0)
+    app = procrastinate.App(connector=InMemoryConnector())
+    Deliveries(app)
+    ran: list[int] = []
+
+    @app.task(name="own")
+    async def own() -> None:
+        ran.append(1)
+
+    async with app.open_async():
+        await own.defer_async()
+        await own.defer_async()
+        await app.run_worker_async(wait=False, install_signal_handlers=False)
+    assert ran == [1, 1]
