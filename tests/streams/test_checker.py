@@ -1,7 +1,6 @@
 """The check of random streams sees the mistakes that it is there for: each is made on purpose."""
 
 import re
-from collections import deque
 from collections.abc import Callable
 from random import Random
 from typing import Any
@@ -113,12 +112,14 @@ def allow_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def put_everything_into_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    queue_of = OrderedQueue._queue_of
+    make = Message.__init__
 
-    def shareable(queue: OrderedQueue, message: Message) -> "deque[Message]":
-        return queue._shareable if message.operation is IDENTIFY else queue_of(queue, message)
+    def shareable(message: Message, *arguments: Any, **options: Any) -> None:
+        make(message, *arguments, **options)
+        if message.operation is IDENTIFY:
+            message.is_alone, message.replay_safe = False, True
 
-    monkeypatch.setattr(OrderedQueue, "_queue_of", shareable)
+    monkeypatch.setattr(Message, "__init__", shareable)
 
 
 def swallow_failures(monkeypatch: pytest.MonkeyPatch) -> None:
