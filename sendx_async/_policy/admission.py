@@ -71,15 +71,9 @@ class Admission:
     def prefers_event(self, now: float) -> bool:
         """Return whether a probe may be an event though something is safe to repeat.
 
-        What is safe may itself be what SendX fails at, and would keep all events for ever. So it is
-        when fewer than three contacts have failed, over and over for five minutes.
+        What is safe may itself be what SendX fails at, and would keep all events for ever.
         """
-        return (
-            self._breaker.is_open
-            and not self._breaker.is_certain
-            and now >= self._breaker.since + SECONDS_BETWEEN_EVENTS
-            and self.wait_for_event(now) <= 0
-        )
+        return self._breaker.may_be_their_fault(now) and self.wait_for_event(now) <= 0
 
     def note_uncertain(self, at: float) -> None:
         """Note when an event was sent in vain, and nobody knows whether it was applied."""

@@ -13,6 +13,7 @@ from sendx_async._policy.retry import backoff
 _CONTACTS_THAT_MAKE_AN_OUTAGE = 3
 _REQUESTS_THAT_MAKE_AN_OUTAGE = 10  # however few contacts they are about
 _SHORTEST_WAIT, _LONGEST_WAIT = 0.02, 300.0  # seconds between two tries of an outage
+_SECONDS_OF_DOUBT = 300.0
 _MUCH_LONGER = 1.0  # seconds; what comes together is told to wait until about the same moment
 
 
@@ -122,6 +123,14 @@ class CircuitBreaker:
             return int(now >= self.resumes_at)
         return 1 if self.is_half_open else self._allowed
 
+    def may_be_their_fault(self, now: float) -> bool:
+        """Return whether it may be the few requests at which SendX fails, and no outage.
+
+        So it may when fewer than three contacts have failed since the start, over and over for five
+        minutes, and nothing has succeeded.
+        """
+        return self.is_open and not self.is_certain and now >= self.since + _SECONDS_OF_DOUBT
+
     def is_too_early(self, begun: float) -> bool:
         """Return whether what began then is no trial of an outage that there is."""
         return self.is_open and begun < self.resumes_at
@@ -182,7 +191,8 @@ class CircuitBreaker:
             self._note_evidence(failing, failure_class)
             # While nobody had anything to send, nothing tried anybody's patience.
             self.since += begun - self.resumes_at
-            if failure_class is not FailureClass.OUTAGE and failing.streaks > 1:
+            is_suspect = failing.streaks > 1 or self.may_be_their_fault(now)
+            if failure_class is not FailureClass.OUTAGE and is_suspect:
                 failing.failures += 1
         elif retry_after is None or now + retry_after < self.resumes_at + _MUCH_LONGER:
             return NotedFailure(Effect.LATE)
