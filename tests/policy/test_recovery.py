@@ -257,7 +257,9 @@ class TestEventAsProbe:
         assert stream.fails(ServerError(status_code=500), now).step is NextStep.FINISH
         assert [each.index for each in stream.recovery.take(now + 8.0)] == [0]
 
-    def test_a_request_that_fails_alone_for_long_is_given_up_though_it_may_be_an_outage(self) -> None:
+    def test_a_request_that_fails_alone_for_long_is_given_up_though_it_may_be_an_outage(
+        self,
+    ) -> None:
         stream = self.outbox(*contacts(1))
         now, steps = 0.0, [NextStep.AGAIN]
         while steps[-1] is NextStep.AGAIN:
