@@ -216,8 +216,8 @@ class Journal:
     async def note_well(self) -> None:
         """Note that the trouble is over, if there was any."""
         if self._trouble is not None:
+            self.tell("resumed")  # first: a pass may end while that is written
             await self.note_trouble(None)
-            self.tell("resumed")
 
     def _tell_failures(self, failures: Iterable[rows.Failure]) -> None:
         for failure in failures:

@@ -7,7 +7,6 @@ import logging
 import random
 import time
 from collections.abc import Callable
-from typing import Any, cast
 
 from procrastinate.exceptions import ConnectorException
 
@@ -142,9 +141,16 @@ class DeliverySender:
         replay_safe = operation_for(request).is_replay_safe(request)
         failing = self._experience.recall(delivery, contact=contacts_of(request)[0])
         turn = self._turns.hold(replay_safe=replay_safe)
-        # Its row is settled, for good or ill, when the task ends in which its job is run.
-        task = cast("asyncio.Task[Any]", asyncio.current_task())
-        task.add_done_callback(lambda _: self._turns.release(turn))
+        try:
+            await self._deliver_in_turn(delivery, request, failing, turn)
+        finally:
+            # Its row is settled after that, perhaps long after, if somebody keeps it locked. Until
+            # then whoever looks for a probe sees there that it may be back.
+            self._turns.release(turn)
+
+    async def _deliver_in_turn(
+        self, delivery: DeliveryJob, request: AnyRequest, failing: FailureHistory, turn: Turn
+    ) -> None:
         while True:
             try:
                 await self._turns.begin(turn)

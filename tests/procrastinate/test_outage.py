@@ -275,10 +275,12 @@ async def test_no_more_failures_are_remembered_than_there_is_room_for(
 ) -> None:
     monkeypatch.setattr("sendx_async.procrastinate._experience._MOST_REMEMBERED", 1)
     app, sendx = make_app(retry=RetryPolicy(12, base=1e6, cap=1e6))
-    await put_contacts(app, sendx, 2)
-    fake_sendx.respond(500, times=2)
-    async with working(app):
-        await table.until("attempts = 1", 2)
+    async with app.open_async(), working(app):
+        await all_is_well(sendx, table, fake_sendx)  # else the first failure begins an outage
+        fake_sendx.respond(500, times=2)
+        for number in range(2):
+            await sendx.put({"email": f"c{number}@example.com"})
+        await table.until("attempts = 1 AND status = 'todo'", 2)
         due = "UPDATE procrastinate_jobs SET scheduled_at = now() WHERE status = 'todo'"
         await asyncio.to_thread(table.do, due)
         await table.until("status = 'succeeded'", 2)

@@ -1,6 +1,7 @@
 """Where probes, trouble of the database and what people do by hand meet."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,9 @@ from sendx_async import CustomEventRequest
 from sendx_async.procrastinate import Deliveries, _autocommit, _fetching, _job_manager
 from sendx_async.procrastinate import _statements as sql
 from sendx_async.testing import FakeSendX
-from tests.procrastinate.conftest import LIMIT, MakeApp, Table, until, working
+from tests.procrastinate.conftest import LIMIT, MakeApp, Table, all_is_well, until, working
+
+WAITING_FOR_A_ROW = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 
 pytestmark = pytest.mark.asyncio
 
@@ -121,6 +124,31 @@ async def test_what_was_settled_though_nobody_heard_is_not_settled_again(
                 assert [row["status"] for row in table.rows("args ? 'sending'")] == ["doing"]
                 await asyncio.sleep(0.01)
     assert len(fake_sendx.requests) == 2
+
+
+async def test_a_delivery_whose_row_is_locked_keeps_no_outage_from_being_tried(
+    make_app: MakeApp, table: Table, fake_sendx: FakeSendX, database: str
+) -> None:
+    """Its worker has delivered it, can't write that down, and has only events besides."""
+    app, sendx = make_app()
+    async with app.open_async(), working(app, concurrency=3):
+        await all_is_well(sendx, table, fake_sendx)
+        is_locked = threading.Event()
+        fake_sendx.latency = lambda: 0.0 if is_locked.wait(LIMIT) else 1.0
+        with psycopg.connect(database) as other:
+            locked = await sendx.put({"email": "locked@example.com"})
+            await table.until(f"id = {locked} AND status = 'doing'", 1)
+            lock = "SELECT id FROM procrastinate_jobs WHERE id = %s FOR UPDATE"
+            other.execute(lock, [locked])
+            is_locked.set()
+            await until(lambda: table.do(WAITING_FOR_A_ROW))
+            fake_sendx.respond(503, retry_after=0, path="custom")
+            for number in range(2):
+                await sendx.put(CustomEventRequest(f"e{number}@example.com", "visit"))
+            await sendx.put({"email": "safe@example.com"})
+            await table.until("status IN ('succeeded', 'failed')", 3)
+            assert table.rows(f"id = {locked}")[0]["status"] == "doing"
+        await table.until("status IN ('succeeded', 'failed')", 4)
 
 
 async def test_a_job_that_was_fetched_is_run_whatever_becomes_of_the_next_look(
