@@ -99,11 +99,11 @@ def drain(
                     "turn."
                 )
             _log_to_stderr()
+            stopped_by = None
             if until_empty:
                 stopped_by = run_in_loop(lambda: _drain_until_empty(outbox, client, concurrency))
-            else:
+            else:  # being stopped is how it ends
                 run_in_loop(lambda: _drain_until_stopped(outbox, client, concurrency))
-                stopped_by = None  # being stopped is how it ends
             stats = outbox.stats()
         finally:
             outbox.close()

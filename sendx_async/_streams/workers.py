@@ -127,10 +127,9 @@ class Workers:
         except Exception as error:  # noqa: BLE001 - the outbox's file can't be used
             self._end(error)
             return []
-        if self._count > self._allowed():
-            return []
         now = self._clock.monotonic()
-        if messages := self._recovery.take(now):  # that came meanwhile
+        # There may be one worker too many by now, or something may have come.
+        if self._count > self._allowed() or (messages := self._recovery.take(now)):
             return messages
         if found is not None:
             return [Message.of(PROBE, found)]

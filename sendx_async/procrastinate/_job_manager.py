@@ -97,7 +97,7 @@ class Jobs(Liveness):
         for job_id, unsettled in list(self._unsettled.items()):
             if not unsettled.is_in_hand:
                 with logging_failures(f"delivery {job_id} could not be settled"):
-                    await self._settle_now(job_id, unsettled)
+                    await self._settle_now(unsettled)
 
     async def _fetch(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
         for _ in range(_MOST_COLLISIONS):
@@ -237,7 +237,7 @@ class Jobs(Liveness):
         # Fetched again meanwhile, it was settled though the database didn't say so.
         while rows is None and self._unsettled.get(delivery.job_id) is unsettled:
             try:
-                rows = await self._settle_now(delivery.job_id, unsettled)
+                rows = await self._settle_now(unsettled)
             except ConnectorException as error:
                 # Given up, it would stay this worker's for as long as the worker lives.
                 is_unreachable = isinstance(error.__cause__, _UNREACHABLE)
@@ -251,14 +251,16 @@ class Jobs(Liveness):
         if rows == []:
             logger.warning("delivery %d: another worker has taken it over", delivery.job_id)
 
-    async def _settle_now(self, job_id: int, unsettled: _Unsettled) -> list[dict[str, Any]]:
+    async def _settle_now(self, unsettled: _Unsettled) -> list[dict[str, Any]]:
         unsettled.is_in_hand = True
         try:
             rows = await self._change(unsettled.statement, **unsettled.arguments)
         finally:
             unsettled.is_in_hand = False
-        if self._unsettled.get(job_id) is unsettled:
-            del self._unsettled[job_id]
+        # But not what has become of it since.
+        self._unsettled = {
+            key: each for key, each in self._unsettled.items() if each is not unsettled
+        }
         return rows
 
 

@@ -169,8 +169,7 @@ class DeliverySender:
                 delivery.end()
                 self._experience.note_answer(turn)
                 return
-            if await self._after(delivery, error, failing, turn):
-                return
+            await self._after(delivery, error, failing, turn)
 
     async def _try_with_another(self, delivery: DeliveryJob, turn: Turn) -> None:
         """Return if SendX may be tried with a delivery that must not be sent twice.
@@ -255,8 +254,8 @@ class DeliverySender:
         error: SendXError,
         failing: FailureHistory,
         turn: Turn,
-    ) -> bool:
-        """Return whether it is done, or has to be sent again at its next turn; else raise."""
+    ) -> None:
+        """Return if it has to be sent again at its next turn; else raise."""
         failure_class = classify(error, replay_safe=turn.replay_safe)
         if failure_class is FailureClass.UNCERTAIN:
             await self._note_trouble(failing, failure_class, error, turn)
@@ -276,7 +275,7 @@ class DeliverySender:
         if noted.is_in_outage:
             if not turn.replay_safe:
                 await self._jobs.unmark(delivery)
-            return False
+            return
         self._experience.remember(delivery, failing)
         retry_after = retry_after_of(error)
         raise _later(error, self._backoff(delivery) if retry_after is None else retry_after)

@@ -11,12 +11,14 @@ from sendx_async import (
     AsyncTrackingClient,
     CustomEventRequest,
     IdentifyRequest,
+    OutboxError,
     RetryPolicy,
     TrackRequest,
 )
 from sendx_async._policy.ordering import Message
 from sendx_async._policy.recovery import Recovery
 from sendx_async.outbox import Outbox
+from sendx_async.outbox._journal import Journal
 from sendx_async.testing import FakeSendX, InstantClock
 
 from .waiting import drain, until
@@ -167,3 +169,48 @@ def test_what_is_delivered_and_not_written_yet_tries_no_outage(
     anyio.run(main, backend=backend)
     other.close()
     assert fake_sendx.contact("tagged@example.com").tags == frozenset()
+
+
+def test_what_was_not_read_yet_tries_an_outage_before_an_event(
+    outbox: Outbox, fake_sendx: FakeSendX, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sendx_async._streams.rules._MOST_READ_FROM_AN_OUTBOX", 4)
+    put_events(outbox, make_client(), 30)
+    for number in range(3):
+        outbox.put_sync(IdentifyRequest(f"c{number}@example.com"))
+    fake_sendx.respond(502, times=8)
+    before = len(fake_sendx.requests)
+
+    async def main() -> None:
+        async with make_client() as client:
+            await outbox.drain(client, retry=QUICK, concurrency=1, batch_size=1)
+
+    anyio.run(main)
+    tried = [request.json for request in fake_sendx.requests[before : before + 8]]
+    assert [each["email"] for each in tried] == [f"c{n % 3}@example.com" for n in range(8)]
+    assert len(fake_sendx.events) == 30
+    assert outbox.failed() == []
+
+
+def test_what_cannot_be_written_down_at_once_stays_noted(
+    path: Path, fake_sendx: FakeSendX, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_down = Journal.write_down
+    refused: list[Journal] = []
+
+    async def refuse(journal: Journal) -> None:
+        if journal._notes.unsent and not refused:
+            refused.append(journal)
+            raise OutboxError("the file is locked")
+        await write_down(journal)
+
+    monkeypatch.setattr(Journal, "write_down", refuse)
+    told: list[str | None] = []
+    with Outbox(path, on_event=lambda event: told.append(event.error)) as outbox:
+        put_events(outbox, make_client(), 1)
+        fake_sendx.respond(429, path="custom")
+        drain(outbox, make_client(clock=InstantClock()))
+        assert outbox.failed() == []
+    assert refused
+    assert "OutboxError: the file is locked" in told
+    assert len(fake_sendx.events) == 1

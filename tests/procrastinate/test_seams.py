@@ -9,12 +9,14 @@ import procrastinate
 import psycopg
 import pytest
 from procrastinate.connector import BaseConnector
-from procrastinate.exceptions import ConnectorException
+from procrastinate.exceptions import ConnectorException, UniqueViolation
 from procrastinate.testing import InMemoryConnector
 
-from sendx_async import CustomEventRequest
+from sendx_async import AsyncTrackingClient, CustomEventRequest
+from sendx_async._policy.admission import Admission
 from sendx_async.procrastinate import Deliveries, _autocommit, _fetching, _job_manager
 from sendx_async.procrastinate import _statements as sql
+from sendx_async.procrastinate._delivery_job import DeliveryJob
 from sendx_async.testing import FakeSendX
 from tests.procrastinate.conftest import LIMIT, MakeApp, Table, all_is_well, until, working
 
@@ -181,3 +183,88 @@ async def test_a_slow_look_in_memory_is_one_that_procrastinates_stand_in_knows(
         await own.defer_async()
         await app.run_worker_async(wait=False, install_signal_handlers=False)
     assert ran == [1, 1]
+
+
+async def put_event_and_safe(sendx: Deliveries, fake: FakeSendX) -> tuple[int, int]:
+    """Put an event about a contact that SendX knows, and then something that is safe to repeat."""
+    async with AsyncTrackingClient(fake.api_key, base_url=fake.url) as client:
+        await client.identify_contact({"email": "jane@example.com"})
+    event = await sendx.put(CustomEventRequest("jane@example.com", "visit"))
+    return event, await sendx.put({"email": "joe@example.com"})
+
+
+async def test_an_outage_is_tried_with_the_same_again_where_nothing_else_is_left(
+    make_app: MakeApp, table: Table, fake_sendx: FakeSendX
+) -> None:
+    app, sendx = make_app()
+    async with app.open_async():
+        damaged = await sendx.put({"email": "damaged@example.com"})
+        table.do("UPDATE procrastinate_jobs SET args = args - 'request' WHERE id = %s", damaged)
+        table.do("UPDATE procrastinate_jobs SET scheduled_at = now() + interval '1 day'")
+        await put_event_and_safe(sendx, fake_sendx)
+        fake_sendx.reset()
+        fake_sendx.respond(502, times=None)
+        async with working(app, concurrency=1):  # so it has the event only in its hand
+            await fake_sendx.until(lambda: len(fake_sendx.requests) >= 3, LIMIT)
+        assert {request.json["email"] for request in fake_sendx.requests} == {"joe@example.com"}
+
+
+async def test_an_event_is_preferred_to_what_sendx_may_always_fail_at(
+    make_app: MakeApp, table: Table, fake_sendx: FakeSendX, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Admission, "prefers_event", lambda *_: True)  # as after five minutes
+    app, sendx = make_app()
+    async with app.open_async():
+        event, _ = await put_event_and_safe(sendx, fake_sendx)
+        async with working(app, concurrency=1):
+            await table.until("status = 'succeeded'", 2)
+    assert [row["attempts"] for row in table.rows(f"id = {event}")] == [1]
+    assert [request.path.rsplit("/")[-1] for request in fake_sendx.requests] == [
+        "identify", "custom", "identify",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("is_lost", [True, False])
+async def test_what_others_take_at_the_same_moment_tries_no_outage(
+    make_app: MakeApp,
+    table: Table,
+    fake_sendx: FakeSendX,
+    monkeypatch: pytest.MonkeyPatch,
+    is_lost: bool,
+) -> None:
+    """Either when it is claimed, or when it is about to be sent."""
+    taken: list[int] = []
+    execute, confirm = _autocommit.execute, _job_manager.Jobs.confirm
+
+    async def run(connector: BaseConnector, statement: Any, **arguments: Any) -> Any:
+        if statement == sql.CLAIM and not is_lost and not taken:
+            taken.append(arguments["id"])
+            raise UniqueViolation(constraint_name="lock", queueing_lock=None)
+        return await execute(connector, statement, **arguments)
+
+    async def confirm_it(jobs: _job_manager.Jobs, delivery: DeliveryJob) -> None:
+        if delivery == "identify_contact" and is_lost and not taken:
+            taken.append(delivery.job_id)
+            back = "UPDATE procrastinate_jobs SET status = 'todo', worker_id = NULL WHERE id = %s"
+            await asyncio.to_thread(table.do, back, delivery.job_id)
+            raise delivery.lose()
+        await confirm(jobs, delivery)
+
+    monkeypatch.setattr(_autocommit, "execute", run)
+    monkeypatch.setattr(_job_manager.Jobs, "confirm", confirm_it)
+    app, sendx = make_app()
+    async with app.open_async():
+        _, safe = await put_event_and_safe(sendx, fake_sendx)
+        async with working(app, concurrency=1):
+            await table.until("status = 'succeeded'", 2)
+    assert taken == [safe]
+
+
+async def test_a_sign_of_life_in_memory_is_procrastinates_own() -> None:
+    app = procrastinate.App(connector=InMemoryConnector())
+    Deliveries(app)
+    async with app.open_async():
+        worker = await app.job_manager.register_worker()
+        await app.job_manager.update_heartbeat(worker)
+        assert await app.job_manager.prune_stalled_workers(1000) == []
+        await app.job_manager.unregister_worker(worker)
