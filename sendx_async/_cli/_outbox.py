@@ -19,7 +19,7 @@ from sendx_async._cli._exit_codes import (
 )
 from sendx_async._cli._options import BaseUrl, Json, Timeout, make_client
 from sendx_async._cli._output import errors_as_json, say, tell
-from sendx_async._core.errors import ConfigurationError
+from sendx_async._core.errors import ConfigurationError, OutboxError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -92,7 +92,9 @@ def drain(
         client = make_client(base_url=base_url, rate=rate, timeout=timeout)
         outbox = Outbox(file)
         try:
-            silence = outbox.stats().silent_for
+            silence = None
+            with contextlib.suppress(OutboxError):  # on a full disk, too, draining waits
+                silence = outbox.stats().silent_for
             if silence is not None:
                 tell(
                     f"Another process drains {file}, {_last_sign(silence)}: this one waits for its "

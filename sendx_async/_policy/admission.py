@@ -15,6 +15,7 @@ from sendx_async._policy.circuit_breaker import (
 from sendx_async._policy.failures import FailureClass, retry_after_of
 
 SECONDS_BETWEEN_EVENTS = 300.0  # that are probes: each may become uncertain
+SECONDS_BETWEEN_LOOKS = 30.0  # for another probe than an event, while that may not be one
 SHORTEST_HALT, LONGEST_HALT = 60.0, 300.0  # seconds between two tries when the key is refused
 
 

@@ -8,7 +8,7 @@ import attrs
 
 from sendx_async._core.errors import SendXError
 from sendx_async._core.options import RetryPolicy
-from sendx_async._policy.admission import Admission
+from sendx_async._policy.admission import SECONDS_BETWEEN_LOOKS, Admission
 from sendx_async._policy.circuit_breaker import Effect, FailureHistory
 from sendx_async._policy.failures import (
     FailureClass,
@@ -22,7 +22,6 @@ from sendx_async._policy.retry import backoff
 
 _OUTAGES_THAT_SPEAK_AGAINST_BATCHES = 2
 _MOST_UNKNOWN = 100_000
-_SECONDS_BETWEEN_LOOKS = 30.0  # for something safe to repeat that was put meanwhile
 
 
 class NextStep(enum.Enum):
@@ -141,7 +140,7 @@ class Recovery:
             now: The time.
         """
         if self._is_outbox and (wait := self._admission.wait_for_event(now)) > 0:
-            self._looks_at = now + min(wait, _SECONDS_BETWEEN_LOOKS)
+            self._looks_at = now + min(wait, SECONDS_BETWEEN_LOOKS)
             return []
         # What waits for its next try is given back in a moment, and then it is the probe.
         return [] if self._queue.has_safe_waiting else self._queue.take_once()

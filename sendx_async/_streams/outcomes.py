@@ -117,7 +117,7 @@ class OutcomeQueue:
     # Whoever takes outcomes
 
     def take(self) -> Outcome | None:
-        """Take the next outcome, if there is one; from any thread, but one at a time."""
+        """Return the next outcome, None if there is none; from any thread, but one at a time."""
         if not self._waiting:
             return None
         self._taken += 1

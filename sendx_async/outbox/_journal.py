@@ -288,10 +288,9 @@ class Journal:
 
         def write(connection: sqlite3.Connection) -> tuple[list[Any], str | None]:
             results = write_changes(connection, changes, self._name, remember=self._remember)
-            now = time.time()
-            return results, older_copy.note_recorded(
-                connection, now=now
-            ) if is_to_remember else None
+            if not is_to_remember:
+                return results, None
+            return results, older_copy.note_recorded(connection, now=time.time())
 
         results, recorded = self._writing.run(lambda: self._database.write(write))
         if recorded is not None:

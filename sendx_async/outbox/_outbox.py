@@ -56,7 +56,7 @@ class Outbox:
 
     Args:
         path: The file, on a local disk; it is made when it is first used, readable by its owner
-            only. SQLite puts others beside it, whose names begin with the same.
+            only. Others are put beside it, whose names begin with the same.
         synchronous: ``"FULL"``, the default: what was put survives a loss of power. ``"NORMAL"``:
             several times as fast; what was put survives the end of the process, however sudden,
             but the last moments before a loss of power may be lost. Draining waits for the disk

@@ -43,6 +43,29 @@ class _Unsettled:
     arguments: dict[str, Any]
     is_in_hand: bool = False
 
+    @classmethod
+    def of(
+        cls,
+        job_id: int,
+        worker_id: int,
+        status: Status = Status.TODO,
+        *,
+        counts: bool = False,
+        retry_at: dt.datetime | None = None,
+        note: Mapping[str, Any] | None = None,
+        delete_job: bool = False,
+    ) -> "_Unsettled":
+        """Return what puts a worker's job into a status; by default back, as it was."""
+        arguments: dict[str, Any] = {
+            "id": job_id,
+            "worker": worker_id,
+            "status": status.value,
+            "counts": int(counts),
+            "retry_at": retry_at,
+            "note": dict(note or {}),
+        }
+        return cls(sql.DELETE if delete_job else sql.SETTLE, arguments)
+
 
 class Jobs(Liveness):
     """Hides whom deliveries are about, and lets a worker change only what is still its own.
@@ -58,16 +81,19 @@ class Jobs(Liveness):
 
     async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
         """Fetch a job; a delivery without personal data in what Procrastinate logs of it."""
-        # It was given before the job was found to be this worker's, so nobody takes the job over
-        # for `rescue_after` from then on. Half of it leaves time to send.
-        owned_at = self._signs_of_life.get(worker_id) or Moment()
+        owned_at = self._alive_at(worker_id)
         job = await self._fetch(queues, worker_id)
         if job is None or job.task_name not in self.delivering:
             return job
-        self._unsettled.pop(cast("int", job.id), None)  # it was settled, or it weren't ready
+        self._unsettled.pop(cast("int", job.id), None)  # it was settled, else it would not be ready
         return self._delivery_of(job, owned_at).hide_in(job)
 
+    def _alive_at(self, worker_id: int) -> Moment:
+        """Return when a worker has given its latest sign of life, before it fetches a job."""
+        return self._signs_of_life.get(worker_id) or Moment()
+
     def _delivery_of(self, job: Job, owned_at: Moment) -> DeliveryJob:
+        # Nobody takes it over for `rescue_after` from then on. Half of it leaves time to send.
         owned_for = self.delivering[job.task_name] / 2
         return DeliveryJob.of(job, owned_at=owned_at, owned_for=owned_for)
 
@@ -80,14 +106,14 @@ class Jobs(Liveness):
             job_id: Which one.
             worker_id: Who wants it.
         """
-        owned_at = self._signs_of_life.get(worker_id) or Moment()
+        owned_at = self._alive_at(worker_id)
         try:
             rows = await self._execute(sql.CLAIM, id=job_id, worker=worker_id)
         except UniqueViolation:
             return None  # another worker has fetched one of its contact in the same moment
         except BaseException:
             # It may have been claimed all the same, and nobody knows that it has to go back.
-            self._unsettled[job_id] = _Unsettled(sql.SETTLE, _back(job_id, worker_id))
+            self._unsettled[job_id] = _Unsettled.of(job_id, worker_id)
             raise
         return self._delivery_of(Job.from_row(rows[0]), owned_at) if rows else None
 
@@ -221,16 +247,14 @@ class Jobs(Liveness):
     ) -> None:
         """Write down what became of a delivery, if need be when the database is back."""
         until = time.monotonic() + _LONGEST_DATABASE_TROUBLE
-        unsettled = _Unsettled(
-            sql.DELETE if delete_job else sql.SETTLE,
-            {
-                "id": delivery.job_id,
-                "worker": delivery.worker_id,
-                "status": status.value,
-                "counts": int(delivery.state is not DeliveryState.EXCUSED),
-                "retry_at": retry_at,
-                "note": delivery.note,
-            },
+        unsettled = _Unsettled.of(
+            delivery.job_id,
+            delivery.worker_id,
+            status,
+            counts=delivery.state is not DeliveryState.EXCUSED,
+            retry_at=retry_at,
+            note=delivery.note,
+            delete_job=delete_job,
         )
         self._unsettled[delivery.job_id] = unsettled
         rows: list[dict[str, Any]] | None = None
@@ -262,15 +286,3 @@ class Jobs(Liveness):
             key: each for key, each in self._unsettled.items() if each is not unsettled
         }
         return rows
-
-
-def _back(job_id: int, worker_id: int) -> dict[str, Any]:
-    """Return what puts a job back as it was, as arguments of `sql.SETTLE`."""
-    return {
-        "id": job_id,
-        "worker": worker_id,
-        "status": Status.TODO.value,
-        "counts": 0,
-        "retry_at": None,
-        "note": {},
-    }

@@ -134,6 +134,7 @@ class Liveness(JobManager):
 
 @contextlib.contextmanager
 def logging_failures(text: str) -> Generator[None]:
+    """Log it if the database refuses or can't be reached, and go on."""
     try:
         yield
     except ConnectorException as error:

@@ -10,7 +10,7 @@ from sendx_async._core.errors import InvalidRequestError, OutboxError
 from sendx_async._core.operations import IDENTIFY, TRACK
 from sendx_async._core.protocol import operation_for
 from sendx_async._core.stored import from_stored
-from sendx_async._policy.admission import SECONDS_BETWEEN_EVENTS
+from sendx_async._policy.admission import SECONDS_BETWEEN_EVENTS, SECONDS_BETWEEN_LOOKS
 from sendx_async.procrastinate import _statements as sql
 from sendx_async.procrastinate._autocommit import execute
 from sendx_async.procrastinate._delivery_job import DeliveryJob
@@ -18,8 +18,7 @@ from sendx_async.procrastinate._job_manager import Jobs
 from sendx_async.procrastinate._liveness import UNCERTAIN
 
 _ROWS_AT_A_TIME = 50
-LONGEST_WAIT = 30.0  # seconds between two looks
-_SHORTEST_WAIT = 1.0
+_SHORTEST_WAIT = 1.0  # seconds between two looks
 _SHARE_OF_THE_TIME = 0.05  # that looking may take
 
 
@@ -50,7 +49,7 @@ class Probes:
         self._task_name = f"{queue}:deliver"
         self._last = 0  # the id of the last one, so that the next one is another
 
-    async def find(self, worker_id: int) -> Probe:
+    async def find(self, worker_id: int, *, wait_for_event: float) -> Probe:
         """Return a delivery that is safe to repeat, if there is any that nobody else has.
 
         It is claimed for the worker, so that nobody else sends it or what follows it. It has to be
@@ -58,6 +57,7 @@ class Probes:
 
         Args:
             worker_id: Who asks.
+            wait_for_event: Seconds until an event may be tried, as far as the worker itself knows.
         """
         begun = time.monotonic()
         claimed, is_elsewhere = await self._claim_first(worker_id, after=self._last)
@@ -70,8 +70,9 @@ class Probes:
             looked = time.monotonic() - begun
             wait = max(_SHORTEST_WAIT, looked / _SHARE_OF_THE_TIME)
         else:
-            wait = SECONDS_BETWEEN_EVENTS - await self._seconds_since_uncertain()
-        return Probe(None, min(LONGEST_WAIT, max(0.0, wait)))
+            others = SECONDS_BETWEEN_EVENTS - await self._seconds_since_uncertain()
+            wait = max(0.0, wait_for_event, others)
+        return Probe(None, min(SECONDS_BETWEEN_LOOKS, wait))
 
     async def _claim_first(self, worker_id: int, *, after: int) -> tuple[DeliveryJob | None, bool]:
         """Return the first one that can be claimed, and whether there is any that can't be."""

@@ -35,7 +35,6 @@ from sendx_async._policy.retry import backoff
 from sendx_async.procrastinate._delivery_job import DeliveryJob, DeliveryLostError, FailureKind
 from sendx_async.procrastinate._experience import Experience
 from sendx_async.procrastinate._job_manager import Jobs
-from sendx_async.procrastinate._probes import LONGEST_WAIT as LONGEST_WAIT_FOR_A_PROBE
 from sendx_async.procrastinate._probes import Probes
 from sendx_async.procrastinate._turns import StoppingError, Turn, Turns
 
@@ -177,18 +176,19 @@ class DeliverySender:
         Raises:
             _TurnLostError: It may not, or was tried with one that is safe to repeat.
         """
-        if self._experience.admission.prefers_event(time.monotonic()):
+        admission, now = self._experience.admission, time.monotonic()
+        if admission.prefers_event(now):
             return
-        probe = await self._probes.find(delivery.worker_id)
+        wait = admission.wait_for_event(now)
+        probe = await self._probes.find(delivery.worker_id, wait_for_event=wait)
         if probe.borrowed is not None:
             try:
                 await self._send_probe(probe.borrowed, turn)
             finally:
                 await self._jobs.give_back(probe.borrowed)
             raise _TurnLostError
-        wait = probe.seconds or self._experience.admission.wait_for_event(time.monotonic())
-        if wait > 0:
-            self._turns.put_off_events(min(wait, LONGEST_WAIT_FOR_A_PROBE))
+        if probe.seconds:
+            self._turns.put_off_events(probe.seconds)
             raise _TurnLostError
 
     async def _send_probe(self, borrowed: DeliveryJob, turn: Turn) -> None:

@@ -24,7 +24,7 @@ from sendx_async import (
     TrackRequest,
 )
 from sendx_async._cli import main as command
-from sendx_async.outbox import Outbox, OutboxEvent, _leader
+from sendx_async.outbox import Outbox, OutboxEvent, OutboxStats, _leader
 from sendx_async.testing import FakeSendX
 
 from .waiting import drain, until, until_empty
@@ -342,6 +342,29 @@ class TestCommand:
     def test_the_drain_command_needs_a_key(self, path: Path, say: Callable[..., str]) -> None:
         assert "SENDX_API_KEY" in say("drain", status=2)
         assert not path.exists()
+
+    def test_the_drain_command_begins_though_the_file_cannot_be_looked_at(
+        self,
+        path: Path,
+        fake_sendx: FakeSendX,
+        say: Callable[..., str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        with Outbox(path) as outbox:
+            outbox.put_sync(JANE)
+        stats, refused = Outbox.stats, [True]
+
+        def look(outbox: Outbox) -> OutboxStats:
+            if refused:
+                refused.clear()
+                raise OutboxError("the disk is full")
+            return stats(outbox)
+
+        monkeypatch.setattr(Outbox, "stats", look)
+        monkeypatch.setenv("SENDX_API_KEY", fake_sendx.api_key)
+        said = say("drain", "--until-empty", "--base-url", fake_sendx.url)
+        assert "0 wait, 0 are dead, 0 uncertain" in said
+        assert not refused
 
     def test_the_drain_command_reports_counts_as_json(
         self,

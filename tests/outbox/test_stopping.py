@@ -22,7 +22,7 @@ from sendx_async import (
 from sendx_async.outbox import Outbox, OutboxEvent, _drain, _leader
 from sendx_async.testing import FakeSendX
 
-from .waiting import drain, until, until_empty
+from .waiting import DRAINER, drain, until, until_empty
 
 pytestmark = pytest.mark.slow
 
@@ -296,21 +296,6 @@ def _trouble_in(path: Path) -> str:
     return found[0] or "" if found else ""
 
 
-KILLED = """
-import anyio, sys
-from sendx_async import AsyncTrackingClient
-from sendx_async.outbox import Outbox
-
-async def main():
-    async with AsyncTrackingClient(sys.argv[1], base_url=sys.argv[2]) as client:
-        with Outbox(sys.argv[3]) as outbox:
-            async with outbox.draining(client):
-                await anyio.sleep_forever()
-
-anyio.run(main)
-"""
-
-
 @pytest.mark.slow
 class TestKilled:
     def test_requests_of_a_killed_process_are_sent_again_or_put_aside(
@@ -329,7 +314,7 @@ class TestKilled:
         fake_sendx.respond(200, path="track")
         fake_sendx.black_hole(times=2)
         with subprocess.Popen(
-            [sys.executable, "-c", KILLED, fake_sendx.api_key, fake_sendx.url, str(path)]
+            [sys.executable, "-c", DRAINER, fake_sendx.api_key, fake_sendx.url, str(path)]
         ) as process:
             try:
                 fake_sendx.wait_for(lambda: len(fake_sendx.requests) == 3, 25)

@@ -22,7 +22,7 @@ from sendx_async._cli import main as command
 from sendx_async.outbox import Outbox, _leader, _maintenance, _outbox, _statements
 from sendx_async.testing import FakeSendX
 
-from .waiting import until, until_empty
+from .waiting import DRAINER, until, until_empty
 
 MakeClient = Callable[..., AsyncTrackingClient]
 JANE = IdentifyRequest("jane@example.com")
@@ -279,20 +279,10 @@ class TestSilence:
         assert set(fake_sendx.contacts) == {"jane@example.com"}
 
 
-DRAINER = """
-import anyio, sys
-from sendx_async import AsyncTrackingClient
-from sendx_async.outbox import Outbox, _leader
-
+QUICK_DRAINER = f"""
+from sendx_async.outbox import _leader
 _leader._SECONDS_BETWEEN_SIGNS = 0.02
-
-async def main():
-    async with AsyncTrackingClient(sys.argv[1], base_url=sys.argv[2]) as client:
-        with Outbox(sys.argv[3]) as outbox:
-            async with outbox.draining(client):
-                await anyio.sleep_forever()
-
-anyio.run(main)
+{DRAINER}
 """
 
 
@@ -303,7 +293,7 @@ def test_a_frozen_process_is_told_until_it_goes_on(
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     with subprocess.Popen(
-        [sys.executable, "-c", DRAINER, fake_sendx.api_key, fake_sendx.url, str(path)]
+        [sys.executable, "-c", QUICK_DRAINER, fake_sendx.api_key, fake_sendx.url, str(path)]
     ) as process:
         try:
             outbox.put_sync(JANE)

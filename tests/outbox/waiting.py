@@ -10,6 +10,21 @@ from sendx_async.outbox import Outbox
 
 _LIMIT = 120.0  # seconds
 
+DRAINER = """
+import anyio, sys
+from sendx_async import AsyncTrackingClient
+from sendx_async.outbox import Outbox
+
+async def main():
+    async with AsyncTrackingClient(sys.argv[1], base_url=sys.argv[2]) as client:
+        with Outbox(sys.argv[3]) as outbox:
+            async with outbox.draining(client):
+                await anyio.sleep_forever()
+
+anyio.run(main)
+"""
+"""A program that drains until it is ended; its arguments are the key, the URL and the file."""
+
 
 async def until(is_so: Callable[[], object]) -> None:
     """Wait until something is so."""
