@@ -4,9 +4,11 @@ from typing import cast
 
 import anyio
 import anyio.abc
+import anyio.lowlevel
 
 from sendx_async._core.errors import NotSentError, SendXError
 from sendx_async._policy.ordering import OrderedQueue
+from sendx_async._runtime.time_limit import TURNS
 from sendx_async._streams.outcomes import Outcome, OutcomeQueue, outcomes_of_the_unfinished
 from sendx_async._streams.reader import Reader
 from sendx_async._streams.report import StreamReport
@@ -79,8 +81,12 @@ class Ending:
             cast("anyio.Event", self._idle).set()
 
     async def _cancel_when_idle(self, finishing: anyio.CancelScope) -> None:
+        idle = cast("anyio.Event", self._idle)
         with finishing:
-            await cast("anyio.Event", self._idle).wait()
+            await idle.wait()
+        for _ in range(TURNS):  # answers may have arrived while the loop was blocked
+            if not idle.is_set():
+                await anyio.lowlevel.checkpoint()
         self.cancel()
 
     def cancel(self) -> None:

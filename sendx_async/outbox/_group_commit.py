@@ -97,7 +97,7 @@ class GroupCommit(Generic[ItemT, ResultT]):
         Raises:
             OutboxError: The outbox is closed, or no thread can be started.
         """
-        waiting = Waiting[ItemT, ResultT](item, tell)
+        waiting: Waiting[ItemT, ResultT] = Waiting(item, tell)
         with self._starting.current:
             if self._is_closed:
                 raise OutboxError(f"the outbox {self._path} is closed: make a new one")

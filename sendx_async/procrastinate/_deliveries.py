@@ -60,7 +60,8 @@ class Deliveries:
             rest don't matter. Default ``RetryPolicy(12, base=4, cap=3600)``, an hour and a half.
         rescue_after: Seconds without a sign of life after which a worker counts as dead, and
             others take over what it had. Each of them looks when it starts and whenever it gives a
-            sign of life itself, by default every 10 seconds. Default 60.
+            sign of life itself, by default every 10 seconds. It is never less than three of those.
+            Default 60.
 
     Attributes:
         INDEX_SQL: Makes the index that keeps workers fast while many deliveries wait for others of

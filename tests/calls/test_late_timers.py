@@ -17,12 +17,14 @@ import trustme
 from sendx_async import (
     AsyncTrackingClient,
     AttemptTimeout,
+    CustomEventRequest,
     DeadlineExceeded,
     Event,
     RetryPolicy,
     SendXError,
     Timeout,
 )
+from sendx_async.outbox import Outbox
 from sendx_async.testing import FakeSendX
 
 pytestmark = pytest.mark.slow
@@ -201,6 +203,43 @@ def test_so_is_one_that_callers_share(
 
     # With the first limit in which this machine sends both requests.
     assert [] in (failures(seconds) for seconds in (0.5, 3, 15))
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+@pytest.mark.parametrize("loop", LOOPS)
+def test_so_is_one_that_a_drainer_waits_for_when_it_is_stopped(
+    serve_raw: Callable[..., int],
+    authority: trustme.CA,
+    tmp_path: Path,
+    loop: str,
+    encrypted: bool,
+) -> None:
+    held = HeldAnswer(HEAD % len(LARGE), LARGE[:1], LARGE[1:])
+    port = serve_raw(held, tls=tls_of(authority) if encrypted else None)
+    url = f"{'https' if encrypted else 'http'}://localhost:{port}"
+
+    async def block() -> None:
+        for _ in range(10):  # turns, in which the drainer is told to stop
+            await anyio.lowlevel.checkpoint()
+        held.answer_while_blocked()
+
+    async def main() -> None:
+        async with (
+            AsyncTrackingClient("key", base_url=url, timeout=LIMIT) as client,
+            anyio.create_task_group() as tasks,
+            outbox.draining(client, grace=SHORT),
+        ):
+            with anyio.fail_after(LIMIT):
+                while not held.has_arrived:  # noqa: ASYNC110 - a thread tells
+                    await anyio.sleep(0.001)
+            tasks.start_soon(block)
+
+    with Outbox(tmp_path / "outbox.db") as outbox:
+        for _ in range(2):
+            outbox.put_sync(CustomEventRequest("jane@example.com", "seen"))
+        anyio.run(main, **LOOPS[loop])
+        assert outbox.failed() == []
+        assert outbox.stats().pending == 0
 
 
 @pytest.mark.parametrize("borrows", [False, True])
