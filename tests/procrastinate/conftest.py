@@ -180,11 +180,17 @@ async def working(app: procrastinate.App, **options: Any) -> AsyncGenerator["asy
                 await asyncio.wait_for(task, LIMIT)
 
 
-async def all_is_well(sendx: Deliveries, table: Table, fake: FakeSendX) -> None:
-    """Have a worker deliver something, so that it knows that SendX is well; leave no trace."""
-    job_id = await sendx.put({"email": "first@example.com"})
-    await table.until(f"id = {job_id} AND status = 'succeeded'", 1)
-    table.do("DELETE FROM procrastinate_jobs WHERE id = %s", job_id)
+async def all_is_well(
+    sendx: Deliveries, table: Table, fake: FakeSendX, *, answers: int = 1
+) -> None:
+    """Have a worker deliver something, so that it knows that SendX is well; leave no trace.
+
+    After its start each of these answers lets it send twice as many at once.
+    """
+    for number in range(answers):
+        await sendx.put({"email": f"first{number}@example.com"})
+    await table.until("status = 'succeeded'", answers)
+    table.do("DELETE FROM procrastinate_jobs")
     fake.reset()
 
 

@@ -63,11 +63,11 @@ async def test_different_contacts_are_served_at_once(
     make_app: MakeApp, table: Table, fake_sendx: FakeSendX
 ) -> None:
     app, sendx = make_app()
-    fake_sendx.black_hole(times=4)
-    async with app.open_async():
+    async with working(app, shutdown_graceful_timeout=0.01) as worker:
+        await all_is_well(sendx, table, fake_sendx, answers=3)
+        fake_sendx.black_hole(times=4)
         for number in range(5):
             await sendx.put({"email": f"visitor{number}@example.com"})
-    async with working(app, shutdown_graceful_timeout=0.01) as worker:
         await fake_sendx.until(lambda: len(fake_sendx.requests) == 4, LIMIT)
         assert table.statuses().count("doing") == 4
         worker.cancel()

@@ -9,7 +9,7 @@ import pytest
 from sendx_async import CustomEventRequest
 from sendx_async.procrastinate import Deliveries
 from sendx_async.testing import FakeSendX
-from tests.procrastinate.conftest import LIMIT, MakeApp, StartWorker, Table
+from tests.procrastinate.conftest import LIMIT, MakeApp, StartWorker, Table, all_is_well
 
 pytestmark = [
     pytest.mark.asyncio,
@@ -36,15 +36,16 @@ async def test_a_killed_worker_loses_nothing_keeps_the_order_and_sends_no_event_
     make_app: MakeApp, table: Table, fake_sendx: FakeSendX, start_worker: StartWorker
 ) -> None:
     contacts = [f"c{number}@example.com" for number in range(6)]
-    fake_sendx.black_hole(applied=True, path="events/custom")
-    fake_sendx.black_hole(applied=True, path="identify", times=3)
     app, sendx = make_app()
+    first = start_worker()
     async with app.open_async():
+        await all_is_well(sendx, table, fake_sendx, answers=3)
+        fake_sendx.black_hole(applied=True, path="events/custom")
+        fake_sendx.black_hole(applied=True, path="identify", times=3)
         event = await sendx.put(CustomEventRequest("c0@example.com", "visit"), key="event")
         for number in range(4):
             for contact in contacts:
                 await sendx.put({"email": contact, "first_name": str(number)})
-    first = start_worker()
     await fake_sendx.until(lambda: len(fake_sendx.requests) >= 4, LIMIT)
     start_worker()
     await table.until("status = 'succeeded'", 3 * 4)  # what the first one doesn't block

@@ -134,7 +134,7 @@ def test_what_something_else_answers_for_longer_than_the_patience_ends_the_strea
 ) -> None:
     fake_sendx.html(200, applied=False, times=None)
     events: list[Event] = []
-    stopped = stop(fake_sendx, backend, contacts(60), patience=30, client_on_event=events.append)
+    stopped = stop(fake_sendx, backend, contacts(60), patience=1, client_on_event=events.append)
     assert isinstance(stopped.error, OutageError)
     assert isinstance(stopped.error.last, ResponseDecodeError)
     assert "HTTP 200 can't be SendX" in str(stopped.error)
