@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import anyio
@@ -126,7 +127,7 @@ def test_events_alone_are_not_tried_again_by_each_process_that_starts(
         drain_until(outbox, make_client(), lambda seen=seen: looks[seen:])  # type: ignore[misc]
     assert len(events_of(fake_sendx)) == 1
     assert outbox.stats().uncertain == 1
-    with sqlite3.connect(path) as connection:  # as five minutes later
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:  # five minutes later
         connection.execute("UPDATE failed SET failed_at = failed_at - 300")
     drain_until(outbox, make_client(), lambda: outbox.stats().uncertain == 2)
     assert len(events_of(fake_sendx)) == 2

@@ -74,7 +74,8 @@ def sent(fake: FakeSendX) -> list[tuple[str, str]]:
 
 class TestOpening:
     def test_everything_in_it_is_indexed(self, path: Path, old: sqlite3.Connection) -> None:
-        Outbox(path).open()
+        with Outbox(path):
+            pass
         assert form_of(old) == 2
         rows = old.execute(
             "SELECT id, payload, contact, other_contact, is_safe FROM pending"
@@ -99,7 +100,8 @@ class TestOpening:
     def test_it_has_the_form_of_a_new_file(self, path: Path, old: sqlite3.Connection) -> None:
         new = path.with_name("new.db")
         for each in (path, new):
-            Outbox(each).open()
+            with Outbox(each):
+                pass
         with sqlite3.connect(new) as connection:
             schema = "SELECT type, name, sql FROM sqlite_master ORDER BY name"
             assert old.execute(schema).fetchall() == connection.execute(schema).fetchall()
@@ -113,7 +115,8 @@ class TestOpening:
         def let_another_be_first(connection: sqlite3.Connection) -> None:
             connection.execute("ROLLBACK")
             monkeypatch.setattr(_schema, "_upgrade", upgrade)
-            Outbox(path).open()
+            with Outbox(path):
+                pass
             connection.execute("BEGIN IMMEDIATE")
             upgrade(connection)
 
@@ -141,7 +144,8 @@ class TestOpening:
         assert done.returncode == -signal.SIGKILL
         assert form_of(old) == 1
         assert old.execute("SELECT * FROM pending").fetchall() == before
-        Outbox(path).open()
+        with Outbox(path):
+            pass
         assert form_of(old) == 2
 
 
