@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-import anyio.lowlevel
+import anyio
 import attrs
 
 from sendx_async._calls.call import Answer, Call, Earlier, deadline_exceeded
@@ -25,7 +25,7 @@ from sendx_async._core.operations import (
 )
 from sendx_async._policy.failures import FailureClass, classify, is_endpoint_missing
 from sendx_async._runtime.loops import current_loop
-from sendx_async._runtime.time_limit import TURNS
+from sendx_async._runtime.time_limit import read_what_arrived
 
 _FIRST_GUESS = 0.25  # seconds that an answer usually takes
 _SHORTEST_HOLD, _LONGEST_HOLD = 0.05, 1.0
@@ -167,10 +167,10 @@ class Batcher:
             self._leave(line)
         if ticket.outcome is None:
             await self._until(ticket.answered, ticket.ends)
-        turns = 2 * TURNS  # for the call that it shares to be over, too
-        while turns and ticket.outcome is None and ticket.earlier().maybe_delivered:
-            turns -= 1
-            await anyio.lowlevel.checkpoint()
+        await read_what_arrived(
+            lambda: ticket.outcome is None and ticket.earlier().maybe_delivered,
+            steps=2,  # the call that it shares has to be over, too
+        )
         if ticket.outcome is None:
             earlier = ticket.earlier()
             error = deadline_exceeded(ticket.ends - ticket.began, None)

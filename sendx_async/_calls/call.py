@@ -17,6 +17,7 @@ from sendx_async._core.errors import (
     DeadlineExceeded,
     ResponseDecodeError,
     SendXError,
+    status_code_of,
 )
 from sendx_async._core.events import Event, EventKind, logger, tell
 from sendx_async._core.models import ApiResponse
@@ -287,9 +288,7 @@ class Call(Generic[ResponseT]):
             return
         status_code = error = None
         if isinstance(outcome, BaseException):
-            error = type(outcome).__name__
-            if isinstance(outcome, (ApiError, ResponseDecodeError)):
-                status_code = outcome.status_code
+            error, status_code = type(outcome).__name__, status_code_of(outcome)
         elif outcome is not None:
             status_code = outcome.raw.status_code
         tell(

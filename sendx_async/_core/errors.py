@@ -304,6 +304,11 @@ def api_error_class(status_code: int) -> type[ApiError]:
     return _BY_STATUS.get(status_code, ApiError)
 
 
+def status_code_of(error: BaseException) -> int | None:
+    """Return the HTTP status of the answer that an error is about; None if there was none."""
+    return error.status_code if isinstance(error, _AnswerError) else None
+
+
 # Tracebacks, pickles and crash reporters name them as users import them.
 for _error in [kind for kind in globals().values() if isinstance(kind, type)]:
     if issubclass(_error, SendXError):

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, cast
 
+import anyio.lowlevel
+
 from sendx_async._runtime.loops import is_asyncio
 
 if TYPE_CHECKING:
@@ -17,11 +19,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 
-TURNS = 10
-"""How many turns of the loop an answer may take that has arrived in time.
-
-One is enough for most; five are the most that were seen, on trio with TLS.
-"""
+# How many turns of the loop an answer may take that has arrived in time. One is enough for most;
+# five are the most that were seen, on trio with TLS.
+_TURNS = 10
 
 
 def time_limit(
@@ -29,7 +29,7 @@ def time_limit(
 ) -> AbstractContextManager[object]:
     """Return what limits the time of its ``with`` statement, in either kind of event loop.
 
-    When the time is over the loop has `TURNS` more turns. They are counted, so nothing that goes on
+    When the time is over the loop has ten more turns. They are counted, so nothing that goes on
     arriving holds it up.
 
     Args:
@@ -43,6 +43,19 @@ def time_limit(
     if is_asyncio():
         return AsyncioTimeLimit(seconds, may_have_ended=may_have_ended)
     return _TrioTimeLimit(seconds, may_have_ended)
+
+
+async def read_what_arrived(is_missing: Callable[[], bool], *, steps: int = 1) -> None:
+    """Let the loop read what has arrived, as long as something is missing; ten turns at most.
+
+    Args:
+        is_missing: Whether there is anything to be waited for.
+        steps: How many tasks hand it on, each of which needs as many turns. Default 1.
+    """
+    for _ in range(steps * _TURNS):
+        if not is_missing():
+            return
+        await anyio.lowlevel.checkpoint()
 
 
 class AsyncioTimeLimit:
@@ -75,7 +88,7 @@ class AsyncioTimeLimit:
         loop = self._loop = asyncio.get_running_loop()
         task = self._task = cast("asyncio.Task[object]", asyncio.current_task(loop))
         self._cancelled_before = task.cancelling()
-        self._turns = TURNS
+        self._turns = _TURNS
         self._is_over = False
         self._handle = loop.call_at(loop.time() + self._seconds, self._turn)
 
@@ -128,9 +141,7 @@ class _TrioTimeLimit:
 
         with self._watching:
             await trio.sleep(max(0.0, self._seconds))
-            for _ in range(TURNS):
-                if self._may_have_ended():
-                    await trio.lowlevel.checkpoint()
+            await read_what_arrived(self._may_have_ended)
             self._limited.cancel()
 
     def __exit__(

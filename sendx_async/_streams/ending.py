@@ -4,11 +4,10 @@ from typing import cast
 
 import anyio
 import anyio.abc
-import anyio.lowlevel
 
 from sendx_async._core.errors import NotSentError, SendXError
 from sendx_async._policy.ordering import OrderedQueue
-from sendx_async._runtime.time_limit import TURNS
+from sendx_async._runtime.time_limit import read_what_arrived
 from sendx_async._streams.outcomes import Outcome, OutcomeQueue, outcomes_of_the_unfinished
 from sendx_async._streams.reader import Reader
 from sendx_async._streams.report import StreamReport
@@ -84,9 +83,7 @@ class Ending:
         idle = cast("anyio.Event", self._idle)
         with finishing:
             await idle.wait()
-        for _ in range(TURNS):  # answers may have arrived while the loop was blocked
-            if not idle.is_set():
-                await anyio.lowlevel.checkpoint()
+        await read_what_arrived(lambda: not idle.is_set())
         self.cancel()
 
     def cancel(self) -> None:

@@ -4,12 +4,11 @@ import random
 from collections.abc import Sequence
 
 from sendx_async._core.errors import (
-    ApiError,
     NotSentError,
     OutageError,
-    ResponseDecodeError,
     ResponseLost,
     SendXError,
+    status_code_of,
 )
 from sendx_async._core.events import Event, EventKind
 from sendx_async._runtime.clock import Clock
@@ -39,16 +38,13 @@ class StreamReport:
         self, kind: EventKind, error: SendXError | None = None, *, delay: float | None = None
     ) -> None:
         """Tell that everything pauses because of an error, or goes on."""
-        status_code = None
-        if isinstance(error, (ApiError, ResponseDecodeError)):
-            status_code = error.status_code
         event = Event(
             kind=kind,
             operation=self._rules.name,
             call_id=self._id,
             attempt=self.attempts,
             elapsed=self._clock.monotonic() - self._began,
-            status_code=status_code,
+            status_code=None if error is None else status_code_of(error),
             error=None if error is None else type(error).__name__,
             delay=delay,
         )

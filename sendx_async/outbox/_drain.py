@@ -2,7 +2,8 @@
 
 import logging
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 
 import anyio
 import anyio.abc
@@ -101,12 +102,24 @@ class DrainPass:
     async def _record_outcomes(self) -> None:
         outcomes = self._dispatcher.outcomes
         while await outcomes.arrival():
-            await self._record(self._take_outcomes())
+            await self._record(self._take_outcomes(), self._journal.write_down)
 
-    async def _record(self, outcomes: Iterable[Outcome]) -> None:
-        """Write down what became of requests."""
-        is_well = self._note(outcomes)
-        await self._journal.write_down()
+    async def _record(
+        self, outcomes: Iterable[Outcome], write: Callable[[], Awaitable[object]]
+    ) -> None:
+        """Note what became of requests, and write that down; it may show that SendX is well.
+
+        Args:
+            outcomes: Of the requests.
+            write: Writes down what is noted, and perhaps more.
+        """
+        is_well = False
+        for outcome in outcomes:
+            row = self._source.take_out(outcome.index)
+            failure = _failure_of(row, outcome)
+            self._journal.note_outcome(row, failure)
+            is_well = is_well or failure is None or failure.kind == "dead"
+        await write()
         if is_well:
             await self._journal.note_well()
 
@@ -118,16 +131,6 @@ class DrainPass:
         outcomes.make_room()
         return taken
 
-    def _note(self, outcomes: Iterable[Outcome]) -> bool:
-        """Have it noted what became of requests; tells whether that shows SendX to be well."""
-        is_well = False
-        for outcome in outcomes:
-            row = self._source.take_out(outcome.index)
-            failure = _failure_of(row, outcome)
-            self._journal.note_outcome(row, failure)
-            is_well = is_well or failure is None or failure.kind == "dead"
-        return is_well
-
     async def _settle(self) -> None:
         """Write down what is certain of the requests whose outcome nobody took."""
         unclaimed = self._dispatcher.unclaimed()
@@ -135,7 +138,8 @@ class DrainPass:
             if outcome.is_retryable:
                 self._journal.note_unsent(self._source.rows[outcome.index])
         try:
-            await self._record(each for each in unclaimed if not each.is_retryable)
+            known = (each for each in unclaimed if not each.is_retryable)
+            await self._record(known, self._journal.write_down)
         except OutboxError as error:
             # It stays noted for the next pass of this outbox. A process that ends leaves doubt.
             self._journal.tell("halted", error=described(error))
@@ -150,10 +154,7 @@ class DrainPass:
     async def find_probe(self) -> AnyRequest | None:
         """Return a stored request that is safe to repeat, another one each time, or None."""
         # What was delivered and still stands in the file would come after what followed it.
-        is_well = self._note(self._take_outcomes())
-        await self._journal.write_all_down()
-        if is_well:
-            await self._journal.note_well()
+        await self._record(self._take_outcomes(), self._journal.write_all_down)
         self._probe = await self._journal.find_safe(after=self._probe.id if self._probe else 0)
         return None if self._probe is None else self._probe.request
 
@@ -173,10 +174,7 @@ class DrainPass:
             self._journal.check([row.id for row in found])
         else:
             # What was delivered before is written with it: as few as may be under way are in doubt.
-            is_well = self._note(self._take_outcomes())
-            await self._journal.mark(found[0])
-            if is_well:
-                await self._journal.note_well()
+            await self._record(self._take_outcomes(), partial(self._journal.mark, found[0]))
 
     def note_unsent(self, messages: Sequence[Message]) -> None:
         """Note what was certainly not applied, and is sent again."""

@@ -5,12 +5,13 @@ import os
 import sqlite3
 import time
 import weakref
-from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager
 
 import anyio
 import anyio.to_thread
 
 from sendx_async._core.forks import ForkSafeLock, around_forks
+from sendx_async._runtime.background import in_background
 from sendx_async.outbox._schema import make_private
 
 _SECONDS_BETWEEN_SIGNS = 5.0
@@ -64,18 +65,9 @@ class LeaderLock:
             if connection is not None:
                 connection.close()
 
-    @contextlib.asynccontextmanager
-    async def signs_of_life(self) -> AsyncGenerator[None]:
-        """Give a sign of life every 5 seconds while this is open, as long as the loop runs."""
-        tasks = anyio.create_task_group()
-        await tasks.__aenter__()
-        tasks.start_soon(self._give_signs)
-        try:
-            yield
-        finally:
-            tasks.cancel_scope.cancel()
-            # Without the error, which the task group would wrap in a group.
-            await tasks.__aexit__(None, None, None)
+    def signs_of_life(self) -> AbstractAsyncContextManager[None]:
+        """Return what gives a sign of life every 5 seconds while it is open, if the loop runs."""
+        return in_background(self._give_signs)
 
     async def _give_signs(self) -> None:
         # In a thread, as a disk may take its time; in none that the application's jobs may use up.

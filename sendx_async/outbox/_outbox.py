@@ -8,6 +8,7 @@ import os
 import sqlite3
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, cast, get_args
 
@@ -22,6 +23,7 @@ from sendx_async._core.operations import MOST_IN_BULK
 from sendx_async._core.options import RetryPolicy
 from sendx_async._core.settings import make_listener
 from sendx_async._core.validation import type_name
+from sendx_async._runtime.background import in_background
 from sendx_async.outbox import _dead_letters as dead_letters
 from sendx_async.outbox import _statements as rows
 from sendx_async.outbox._capacity import Capacity
@@ -177,15 +179,8 @@ class Outbox:
         """
         grace = options.make_seconds("grace", grace)
         loop = self._drain_loop(client, concurrency, batch_size, retry, until_empty=False)
-        tasks = anyio.create_task_group()
-        await tasks.__aenter__()
-        tasks.start_soon(loop.run)
-        try:
+        async with in_background(loop.run, stop=partial(loop.stop, grace)):
             yield
-        finally:
-            loop.stop(grace)
-            # Without the error, which the task group would wrap in a group.
-            await tasks.__aexit__(None, None, None)
 
     async def drain(
         self,

@@ -17,7 +17,7 @@ from sendx_async._core.errors import ConfigurationError, OutboxError
 from sendx_async._core.models import AnyRequest
 from sendx_async._core.options import RetryPolicy
 from sendx_async.procrastinate import _statements as sql
-from sendx_async.procrastinate._delivery_job import store
+from sendx_async.procrastinate._delivery_job import store, task_name
 from sendx_async.procrastinate._job_manager import Jobs
 from sendx_async.procrastinate._tasks import DeliverySenders, make_tasks
 
@@ -99,7 +99,7 @@ class Deliveries:
         self._jobs = _careful_manager_of(app)
         senders = DeliverySenders(self._jobs, queue, client, retry)
         app.add_tasks_from(make_tasks(queue, senders), namespace=queue)
-        self._jobs.delivering[f"{queue}:deliver"] = rescue_after
+        self._jobs.delivering[task_name(queue)] = rescue_after
 
     async def put(
         self,
@@ -212,7 +212,7 @@ class Deliveries:
             queue=self._queue,
             lock=stored.lock,
             queueing_lock=None,
-            task_name=f"{self._queue}:deliver",
+            task_name=task_name(self._queue),
             task_kwargs=stored.args,
         )
 

@@ -19,6 +19,11 @@ from sendx_async.procrastinate._moment import Moment
 
 FailureKind = Literal["rejected", "exhausted", "uncertain"]
 
+UNCERTAIN = (
+    "the worker ended while this was being sent: SendX may have applied it, and it must not be "
+    "sent twice; look at SendX, then retry it or delete it"
+)
+
 _LONGEST_LOCK = 300  # characters; PostgreSQL's indexes take no more than 2,700 bytes
 _LARGEST = 2.0**1023  # jsonb gives a larger double back as an integer that fits no double
 _NUL = "has the character U+0000, which PostgreSQL can't store: remove it"
@@ -36,6 +41,11 @@ class Stored:
     # A tool that shows locals would print them.
     args: dict[str, Any] = attrs.field(repr=False)
     lock: str = attrs.field(repr=False)
+
+
+def task_name(queue: str) -> str:
+    """Return the name of the task that delivers what waits in a queue."""
+    return f"{queue}:deliver"
 
 
 def store(given: object, *, queue: str, key: str | None) -> Stored:

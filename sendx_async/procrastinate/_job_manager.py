@@ -16,9 +16,9 @@ from procrastinate.manager import NotificationCallback
 
 from sendx_async.procrastinate import _autocommit
 from sendx_async.procrastinate import _statements as sql
-from sendx_async.procrastinate._delivery_job import DeliveryJob, DeliveryState
+from sendx_async.procrastinate._delivery_job import UNCERTAIN, DeliveryJob, DeliveryState
 from sendx_async.procrastinate._fetching import JobFetcher
-from sendx_async.procrastinate._liveness import UNCERTAIN, Liveness, log_failure, logging_failures
+from sendx_async.procrastinate._liveness import Liveness, log_failure, logging_failures
 from sendx_async.procrastinate._moment import Moment
 
 _LONGEST_DATABASE_TROUBLE = 60.0  # seconds
@@ -281,8 +281,7 @@ class Jobs(Liveness):
             rows = await self._change(unsettled.statement, **unsettled.arguments)
         finally:
             unsettled.is_in_hand = False
-        # But not what has become of it since.
-        self._unsettled = {
-            key: each for key, each in self._unsettled.items() if each is not unsettled
-        }
+        job_id = unsettled.arguments["id"]
+        if self._unsettled.get(job_id) is unsettled:  # not what has become of it since
+            del self._unsettled[job_id]
         return rows

@@ -14,17 +14,12 @@ from procrastinate.testing import InMemoryConnector
 
 from sendx_async.procrastinate import _autocommit
 from sendx_async.procrastinate import _statements as sql
-from sendx_async.procrastinate._delivery_job import failure_note
+from sendx_async.procrastinate._delivery_job import UNCERTAIN, failure_note
 from sendx_async.procrastinate._moment import Moment
 
 _HEARTBEATS_MISSED = 3
 
 logger = logging.getLogger("sendx_async")
-
-UNCERTAIN = (
-    "the worker ended while this was being sent: SendX may have applied it, and it must not be "
-    "sent twice; look at SendX, then retry it or delete it"
-)
 
 
 class Liveness(JobManager):

@@ -13,9 +13,8 @@ from sendx_async._core.stored import from_stored
 from sendx_async._policy.admission import SECONDS_BETWEEN_EVENTS, SECONDS_BETWEEN_LOOKS
 from sendx_async.procrastinate import _statements as sql
 from sendx_async.procrastinate._autocommit import execute
-from sendx_async.procrastinate._delivery_job import DeliveryJob
+from sendx_async.procrastinate._delivery_job import UNCERTAIN, DeliveryJob, task_name
 from sendx_async.procrastinate._job_manager import Jobs
-from sendx_async.procrastinate._liveness import UNCERTAIN
 
 _ROWS_AT_A_TIME = 50
 _SHORTEST_WAIT = 1.0  # seconds between two looks
@@ -46,7 +45,7 @@ class Probes:
     def __init__(self, jobs: Jobs, queue: str) -> None:
         self._jobs = jobs
         self._queue = queue
-        self._task_name = f"{queue}:deliver"
+        self._task_name = task_name(queue)
         self._last = 0  # the id of the last one, so that the next one is another
 
     async def find(self, worker_id: int, *, wait_for_event: float) -> Probe:

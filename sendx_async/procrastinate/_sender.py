@@ -259,7 +259,7 @@ class DeliverySender:
         failure_class = classify(error, replay_safe=turn.replay_safe)
         if failure_class is FailureClass.UNCERTAIN:
             await self._note_trouble(failing, failure_class, error, turn)
-            raise self._failed(delivery, "uncertain", f"it may have been applied: {error}")
+            raise self._uncertain(delivery, error)
         delivery.end()
         if failure_class is FailureClass.REJECTED:
             self._experience.note_answer(turn)
@@ -267,7 +267,7 @@ class DeliverySender:
             if may_be_found_later(error) and delivery.attempts < tries:
                 raise _later(error, self._backoff(delivery))
             if error.maybe_delivered and not turn.replay_safe:
-                raise self._failed(delivery, "uncertain", f"it may have been applied: {error}")
+                raise self._uncertain(delivery, error)
             raise self._failed(delivery, "rejected", str(error))
         noted = await self._note_trouble(failing, failure_class, error, turn)
         if failing.failures > self._retry.max_retries:
@@ -290,6 +290,9 @@ class DeliverySender:
     def _backoff(self, delivery: DeliveryJob) -> float:
         jitter = random.random()  # noqa: S311 - jitter is no secret
         return backoff(self._retry, retries_done=delivery.attempts, jitter=jitter)
+
+    def _uncertain(self, delivery: DeliveryJob, error: SendXError) -> DeliveryFailedError:
+        return self._failed(delivery, "uncertain", f"it may have been applied: {error}")
 
     def _failed(self, delivery: DeliveryJob, kind: FailureKind, text: str) -> DeliveryFailedError:
         delivery.fail(kind, text)

@@ -52,9 +52,16 @@ class DeliverySenders:
             weakref.WeakKeyDictionary()
         )
 
-    def of(self, worker: Worker) -> DeliverySender:
-        """Return a worker's sender, a new one if it has none or runs anew."""
+    def of(self, worker: Worker) -> DeliverySender | None:
+        """Return a worker's sender, a new one if it has none or runs anew; None if it has stopped.
+
+        A worker that stops may fetch one more job, when its sender has given everything back.
+        """
+        # Nothing public tells a job in time that its worker has to stop.
+        stopping = worker._stop_event  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
         sender = self._by_worker.get(worker)
+        if sender is not None and sender.is_over and stopping.is_set():
+            return None
         if sender is None or sender.is_over:
             sender = self._by_worker[worker] = DeliverySender(
                 self._jobs,
@@ -62,8 +69,7 @@ class DeliverySenders:
                 self._make_client,
                 self._retry,
                 most_at_once=worker.concurrency,
-                # Nothing public tells a job in time that its worker has to stop.
-                stopping=worker._stop_event,  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+                stopping=stopping,
             )
         return sender
 
@@ -114,7 +120,11 @@ def make_tasks(queue: str, senders: DeliverySenders) -> procrastinate.Blueprint:
                 "the worker runs another app than the one that Deliveries was made with: this "
                 "delivery is kept for later"
             )
-        await senders.of(_worker_of(context)).deliver(delivery)
+        sender = senders.of(_worker_of(context))
+        if sender is None:
+            delivery.excuse()
+            raise LaterError("the worker has stopped")
+        await sender.deliver(delivery)
 
     # Earlier versions looked for dead workers with jobs of this name, and may have left some.
     @blueprint.task(name="rescue", queue=queue)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 import httpx
 import pytest
 import trustme
@@ -84,9 +85,13 @@ class HeldAnswer:
         """Whether the second request has."""
         return self._arrived.is_set()
 
+    def wait(self) -> None:
+        """Wait until the second request is here."""
+        assert self._arrived.wait(LIMIT)
+
     def answer_while_blocked(self, seconds: float = SHORT) -> None:
         """Block the calling event loop until the answer is here and the time for it is over."""
-        assert self._arrived.wait(LIMIT)
+        self.wait()
         self._may_answer.set()
         assert self._answered.wait(LIMIT)
         spin(seconds + SHORT)
@@ -106,6 +111,15 @@ def tls_of(authority: trustme.CA) -> ssl.SSLContext:
     # trustme's annotation names a class of pyOpenSSL, which need not be installed.
     authority.issue_cert("localhost").configure_cert(context)  # pyright: ignore[reportUnknownMemberType]
     return context
+
+
+def serve_held(
+    serve_raw: Callable[..., int], authority: trustme.CA, *, encrypted: bool = True
+) -> tuple[HeldAnswer, str]:
+    """Start a server whose second answer is large and held back; give its URL, too."""
+    held = HeldAnswer(HEAD % len(LARGE), LARGE[:1], LARGE[1:])
+    port = serve_raw(held, tls=tls_of(authority) if encrypted else None)
+    return held, f"{'https' if encrypted else 'http'}://localhost:{port}"
 
 
 async def call_while_blocked(
@@ -134,9 +148,7 @@ def test_an_answer_that_came_while_the_loop_was_blocked_is_read(
     encrypted: bool,
     limit: Literal["timeout", "deadline", "read"],
 ) -> None:
-    held = HeldAnswer(HEAD % len(LARGE), LARGE[:1], LARGE[1:])
-    port = serve_raw(held, tls=tls_of(authority) if encrypted else None)
-    url = f"{'https' if encrypted else 'http'}://localhost:{port}"
+    held, url = serve_held(serve_raw, authority, encrypted=encrypted)
     options: dict[str, Any] = {limit: SHORT}
     if limit == "read":
         options = {"timeout": Timeout(LIMIT, read=SHORT)}
@@ -154,9 +166,7 @@ def test_an_answer_that_came_while_the_loop_was_blocked_is_read(
 def test_so_is_one_over_a_borrowed_client(
     serve_raw: Callable[..., int], authority: trustme.CA, loop: str, encrypted: bool, limit: str
 ) -> None:
-    held = HeldAnswer(HEAD % len(LARGE), LARGE[:1], LARGE[1:])
-    port = serve_raw(held, tls=tls_of(authority) if encrypted else None)
-    url = f"{'https' if encrypted else 'http'}://localhost:{port}"
+    held, url = serve_held(serve_raw, authority, encrypted=encrypted)
 
     async def main() -> None:
         async with (
@@ -176,7 +186,7 @@ def test_so_is_one_that_callers_share(
 ) -> None:
     def failures(seconds: float) -> list[SendXError]:
         """Call three times at once: the first goes alone, the others together after it."""
-        held = HeldAnswer(HEAD % len(LARGE), LARGE[:1], LARGE[1:])
+        held, url = serve_held(serve_raw, authority)
         failed: list[SendXError] = []
 
         async def call(client: AsyncTrackingClient, name: str) -> None:
@@ -186,7 +196,6 @@ def test_so_is_one_that_callers_share(
                 failed.append(error)
 
         async def main() -> None:
-            url = f"https://localhost:{serve_raw(held, tls=tls_of(authority))}"
             async with (
                 AsyncTrackingClient("key", base_url=url, batch_identify=True) as client,
                 anyio.create_task_group() as tasks,
@@ -214,9 +223,7 @@ def test_so_is_one_that_a_drainer_waits_for_when_it_is_stopped(
     loop: str,
     encrypted: bool,
 ) -> None:
-    held = HeldAnswer(HEAD % len(LARGE), LARGE[:1], LARGE[1:])
-    port = serve_raw(held, tls=tls_of(authority) if encrypted else None)
-    url = f"{'https' if encrypted else 'http'}://localhost:{port}"
+    held, url = serve_held(serve_raw, authority, encrypted=encrypted)
 
     async def block() -> None:
         for _ in range(10):  # turns, in which the drainer is told to stop
@@ -229,9 +236,7 @@ def test_so_is_one_that_a_drainer_waits_for_when_it_is_stopped(
             anyio.create_task_group() as tasks,
             outbox.draining(client, grace=SHORT),
         ):
-            with anyio.fail_after(LIMIT):
-                while not held.has_arrived:  # noqa: ASYNC110 - a thread tells
-                    await anyio.sleep(0.001)
+            await anyio.to_thread.run_sync(held.wait)
             tasks.start_soon(block)
 
     with Outbox(tmp_path / "outbox.db") as outbox:

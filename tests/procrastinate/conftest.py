@@ -25,6 +25,7 @@ from psycopg.rows import dict_row
 from sendx_async import AsyncTrackingClient, RetryPolicy
 from sendx_async.procrastinate import Deliveries
 from sendx_async.testing import FakeSendX
+from tests.faults.frozen_workers.run import wait_for
 
 LIMIT = 120.0  # seconds, for whatever is waited for; pytest ends a test after 300
 QUICK = RetryPolicy(12, base=0.01, cap=0.05)
@@ -71,14 +72,7 @@ def database(server: str) -> Iterator[str]:
 
 async def until(predicate: Callable[[], object]) -> None:
     """Wait until something is true."""
-
-    def wait() -> None:
-        end = time.monotonic() + LIMIT
-        while not predicate():
-            assert time.monotonic() < end
-            time.sleep(0.01)
-
-    await asyncio.to_thread(wait)
+    await asyncio.to_thread(wait_for, predicate)
 
 
 class Table:

@@ -3,9 +3,12 @@
 import asyncio
 
 import pytest
+from procrastinate.connector import BaseConnector
+from procrastinate.jobs import Job
 from procrastinate.worker import Worker
 
 from sendx_async import AsyncTrackingClient, CustomEventRequest, RetryPolicy
+from sendx_async.procrastinate._fetching import JobFetcher
 from sendx_async.testing import FakeSendX
 from tests.procrastinate.conftest import (
     LIMIT,
@@ -13,6 +16,7 @@ from tests.procrastinate.conftest import (
     Table,
     all_is_well,
     put_contacts,
+    until,
     work_off,
     working,
 )
@@ -39,6 +43,32 @@ async def test_deliveries_that_wait_for_an_outage_go_back_at_once(
     fake_sendx.recover()
     await work_off(make_app()[0])
     assert table.statuses() == ["succeeded"] * 6
+
+
+async def test_a_delivery_that_is_fetched_when_all_has_gone_back_goes_back_too(
+    make_app: MakeApp, table: Table, fake_sendx: FakeSendX, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be the first one of a sender that knows nothing of the outage."""
+    app, sendx = make_app()
+    fetch = JobFetcher.fetch
+    looks = 0
+
+    async def fetch_late(self: JobFetcher, connector: BaseConnector, worker_id: int) -> Job | None:
+        nonlocal looks
+        looks += 1
+        if looks > 1:
+            await table.until("status = 'todo'", 1)
+            await fake_sendx.until(lambda: fake_sendx.connections.open == 0, LIMIT)
+        return await fetch(self, connector, worker_id)
+
+    await put_contacts(app, sendx, 1)
+    fake_sendx.respond(503, retry_after=300, times=None)
+    monkeypatch.setattr(JobFetcher, "fetch", fetch_late)
+    async with working(app):
+        await fake_sendx.until(lambda: len(fake_sendx.requests) == 1, LIMIT)
+        await until(lambda: looks > 1)
+    assert [(row["status"], row["attempts"]) for row in table.rows()] == [("todo", 0)]
+    assert len(fake_sendx.requests) == 1
 
 
 async def test_a_delivery_that_is_cut_off_goes_back_if_that_is_safe_and_is_uncertain_if_not(
