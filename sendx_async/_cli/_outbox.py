@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sendx_async.outbox import FailedDelivery, Outbox, OutboxStats
 
 _FEW = 100
+_GRACE = 5.0  # seconds that requests under way may take to end
 _File = Annotated[str, typer.Argument(metavar="FILE", help="The outbox's file.")]
 
 
@@ -133,7 +134,7 @@ async def _drain_until_stopped(
 ) -> None:
     stopped = asyncio.Event()
     call_when_told_to_stop(lambda _: stopped.set())
-    async with client, outbox.draining(client, concurrency=concurrency):
+    async with client, outbox.draining(client, concurrency=concurrency, grace=_GRACE):
         await stopped.wait()
 
 
@@ -142,19 +143,16 @@ async def _drain_until_empty(
 ) -> signal.Signals | None:
     """Return the first signal that ended it early, or None."""
     signals: list[int] = []
+    loop = outbox._drain_loop(client, concurrency, until_empty=True)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+
+    def stop(number: int) -> None:
+        signals.append(number)
+        loop.stop(_GRACE)
+
+    call_when_told_to_stop(stop)
     async with client:
-        task = asyncio.create_task(outbox.drain(client, concurrency=concurrency))
-
-        def stop(number: int) -> None:
-            signals.append(number)
-            task.cancel()
-
-        call_when_told_to_stop(stop)
-        await asyncio.wait([task])
-        if task.cancelled():
-            return signal.Signals(signals[0])
-        task.result()
-        return None
+        await loop.run()
+    return signal.Signals(signals[0]) if signals else None
 
 
 def status(file: _File, *, json: Json = False) -> int:

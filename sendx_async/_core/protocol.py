@@ -16,6 +16,7 @@ from sendx_async._core.errors import (
     ResponseDecodeError,
     api_error_class,
 )
+from sendx_async._core.models import AnyRequest
 from sendx_async._core.operations import (
     CUSTOM_EVENT,
     IDENTIFY,
@@ -107,6 +108,11 @@ def operation_for(request: object) -> Operation[Any, Any]:
     names = ", ".join(operation.takes.__name__ for operation in SINGLE_OPERATIONS)
     problem = f"must be given one of {names} or a mapping, got {type_name(request)}"
     raise InvalidRequestError.of("send", [problem])
+
+
+def is_replay_safe(request: AnyRequest) -> bool:
+    """Return whether a request may be applied twice."""
+    return bool(operation_for(request).is_replay_safe(request))
 
 
 def encode(request: Any) -> bytes:

@@ -26,7 +26,7 @@ class Admission:
         policy: The longest waits between two tries of an outage.
         patience: Seconds that an outage may last; ``math.inf`` for no limit.
         most_at_once: How many requests may be under way when all is well.
-        starts_half_open: Whether the first request is a probe, since nobody knows how SendX is.
+        is_stored: Whether the requests are stored, so that nobody waits: see `CircuitBreaker`.
         now: The time.
     """
 
@@ -36,14 +36,14 @@ class Admission:
         *,
         patience: float,
         most_at_once: int,
-        starts_half_open: bool = False,
+        is_stored: bool = False,
         now: float,
     ) -> None:
         self._breaker = CircuitBreaker(
             policy,
             patience=patience,
             most_at_once=most_at_once,
-            starts_half_open=starts_half_open,
+            is_stored=is_stored,
         )
         self._adaptive_rate = AdaptiveRate(now)
         self._halts = 0

@@ -84,14 +84,17 @@ class CircuitBreaker:
         policy: The longest waits between two tries when SendX doesn't say how long to wait.
         patience: Seconds that an outage may last; ``math.inf`` for no limit.
         most_at_once: How many requests may be under way when all is well.
-        starts_half_open: Whether the first request is a probe, sent alone, since nobody knows yet
-            how SendX is. If it fails there is an outage.
+        is_stored: Whether the requests are stored, so that nobody waits for them. Then the first
+            one is a probe, sent alone, since nobody knows yet how SendX is: if it fails there is an
+            outage. There is one, too, when a request has failed as often as the policy allows, and
+            nothing has succeeded since its first failure.
 
     Attributes:
         is_open: Whether there is an outage.
         is_half_open: Whether nobody knows yet.
         is_certain: Whether an outage can't be the fault of the requests that failed. It can be
-            when it began with the first request of all, and fewer than three contacts have failed.
+            when it began with a probe or with a single request, and fewer than three contacts have
+            failed.
         since: When the outage began, without the time in which there was nothing to send.
         resumes_at: When an outage may be tried again.
     """
@@ -102,7 +105,7 @@ class CircuitBreaker:
         *,
         patience: float,
         most_at_once: int,
-        starts_half_open: bool = False,
+        is_stored: bool = False,
     ) -> None:
         self._policy = policy
         self._patience = patience
@@ -111,7 +114,7 @@ class CircuitBreaker:
         self._streak = 0
         self._waits = 0
         self.is_open = False
-        self.is_half_open = starts_half_open
+        self.is_half_open = self._is_stored = is_stored
         self.is_certain = False
         self._failed_contacts: set[str] = set()
         self.since = 0.0
@@ -126,8 +129,8 @@ class CircuitBreaker:
     def may_be_their_fault(self, now: float) -> bool:
         """Return whether it may be the few requests at which SendX fails, and no outage.
 
-        So it may when fewer than three contacts have failed since the start, over and over for five
-        minutes, and nothing has succeeded.
+        So it may when fewer than three contacts have failed, over and over for five minutes, and
+        nothing has succeeded.
         """
         return self.is_open and not self.is_certain and now >= self.since + _SECONDS_OF_DOUBT
 
@@ -176,14 +179,15 @@ class CircuitBreaker:
             failing.streak = self._streak
             failing.streaks += 1
         if not self.is_open:
-            if not self._makes_an_outage(failing, failure_class):
+            is_known = self.is_half_open or failure_class is FailureClass.OUTAGE
+            are_many = not is_known and self._is_one_too_many(failing)
+            if not (is_known or are_many or self._is_alone(failing)):
                 return NotedFailure(Effect.NONE)
             effect = Effect.BEGINS
             for each, count in self._failing.items():
                 each.failures -= count
             self._failing.clear()
-            self.is_certain = not self.is_half_open
-            self.is_open, self.is_half_open = True, False
+            self.is_open, self.is_half_open, self.is_certain = True, False, are_many
             self.since = now
             self._note_evidence(failing, failure_class)
         elif not self.is_too_early(begun):
@@ -220,12 +224,13 @@ class CircuitBreaker:
         # Whatever the policy says, or a server that keeps saying "at once": don't hammer.
         return max(wait, retry_after or 0.0, _SHORTEST_WAIT)
 
-    def _makes_an_outage(self, failing: FailingMessage, failure_class: FailureClass) -> bool:
-        return (
-            failure_class is FailureClass.OUTAGE
-            or self.is_half_open
-            or self._is_one_too_many(failing)
-        )
+    def _is_alone(self, failing: FailingMessage) -> bool:
+        """Return whether a request has failed all its tries, and nothing shows whose fault that is.
+
+        Nothing has succeeded since its first failure.
+        """
+        has_no_try_left = failing.failures > self._policy.max_retries
+        return self._is_stored and failing.streaks == 1 and has_no_try_left
 
     def _note_evidence(self, failing: FailingMessage, failure_class: FailureClass) -> None:
         if not self.is_certain:

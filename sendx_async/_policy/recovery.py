@@ -86,7 +86,7 @@ class Recovery:
             policy,
             patience=patience,
             most_at_once=most_at_once,
-            starts_half_open=is_outbox,
+            is_stored=is_outbox,
             now=now,
         )
         self._looks_at = -math.inf

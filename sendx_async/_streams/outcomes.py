@@ -9,7 +9,7 @@ import attrs
 
 from sendx_async._core.errors import InvalidRequestError, NotSentError, ResponseLost, SendXError
 from sendx_async._core.models import AnyRequest, AnyResponse
-from sendx_async._core.protocol import operation_for
+from sendx_async._core.protocol import is_replay_safe
 from sendx_async._policy.failures import FailureClass, classify
 from sendx_async._policy.ordering import Message
 
@@ -51,9 +51,7 @@ class Outcome:
         error = self.error
         if error is None or isinstance(error, InvalidRequestError):
             return False
-        replay_safe = isinstance(self.request, AnyRequest) and (
-            operation_for(self.request).is_replay_safe(self.request)
-        )
+        replay_safe = isinstance(self.request, AnyRequest) and is_replay_safe(self.request)
         if error.maybe_delivered and not replay_safe:
             return False
         failure_class = classify(error, replay_safe=replay_safe)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from sendx_async._core.models import AnyRequest
 from sendx_async._core.operations import contacts_of
-from sendx_async._core.protocol import operation_for
+from sendx_async._core.protocol import is_replay_safe
 from sendx_async._core.stored import from_stored
 
 # By adding columns, for a new file as for one of the form 1. `failed` gets none: a process that
@@ -64,7 +64,7 @@ def key_of(request: AnyRequest) -> IndexKey:
     """Return what a request is found by."""
     contact, *others = map(hash_of, contacts_of(request))
     other = next((each for each in others if each != contact), None)
-    return IndexKey(contact, other, operation_for(request).is_replay_safe(request))
+    return IndexKey(contact, other, is_replay_safe(request))
 
 
 def key_of_stored(stored: str) -> IndexKey | None:

@@ -95,7 +95,7 @@ def find(
         if not found:
             raise OutboxError(f"the outbox holds no dead or uncertain delivery {delivery_id!r}")
         places.append(found[0])
-    return sorted(places)
+    return sorted(set(places))
 
 
 def put_back(connection: sqlite3.Connection, places: Iterable[int]) -> None:

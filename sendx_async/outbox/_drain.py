@@ -15,7 +15,8 @@ from sendx_async._core.errors import OutboxError, SendXError
 from sendx_async._core.events import Event
 from sendx_async._core.models import AnyRequest
 from sendx_async._core.options import RetryPolicy
-from sendx_async._core.protocol import operation_for
+from sendx_async._core.protocol import is_replay_safe
+from sendx_async._policy.failures import FailureClass, classify
 from sendx_async._policy.ordering import PROBE, Message
 from sendx_async._streams.outcomes import Outcome
 from sendx_async.outbox._journal import ChangedError, Journal, described
@@ -116,9 +117,8 @@ class DrainPass:
         is_well = False
         for outcome in outcomes:
             row = self._source.take_out(outcome.index)
-            failure = _failure_of(row, outcome)
-            self._journal.note_outcome(row, failure)
-            is_well = is_well or failure is None or failure.kind == "dead"
+            self._journal.note_outcome(row, _failure_of(row, outcome))
+            is_well = is_well or _shows_sendx_well(outcome)
         await write()
         if is_well:
             await self._journal.note_well()
@@ -198,13 +198,20 @@ class DrainPass:
             self._tasks.start_soon(self._journal.note_trouble, f"SendX is in trouble: {text}")
 
 
+def _shows_sendx_well(outcome: Outcome) -> bool:
+    """Return whether SendX has answered as it should, if only to refuse the request."""
+    if outcome.error is None:
+        return True
+    failure_class = classify(outcome.error, replay_safe=is_replay_safe(outcome.request))
+    return failure_class is FailureClass.REJECTED
+
+
 def _failure_of(row: Row, outcome: Outcome) -> Failure | None:
     """Return how a delivery has failed; None if it has not."""
     error = outcome.error
     if error is None:
         return None
-    replay_safe = operation_for(outcome.request).is_replay_safe(outcome.request)
-    is_uncertain = error.maybe_delivered and not replay_safe
+    is_uncertain = error.maybe_delivered and not is_replay_safe(outcome.request)
     return Failure(row, "uncertain" if is_uncertain else "dead", described(error), error.attempts)
 
 
@@ -292,9 +299,9 @@ class DrainLoop:
         return True
 
     async def _after(self, error: Exception) -> None:
+        await self._journal.note_trouble(f"halted: {described(error)}")
         if self._until_empty:
             raise error
-        await self._journal.note_trouble(f"halted: {described(error)}")
         self._journal.tell("halted", error=described(error), delay=_SECONDS_HALTED)
         await self._pause(_SECONDS_HALTED)
 

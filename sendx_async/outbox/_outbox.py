@@ -193,7 +193,8 @@ class Outbox:
         """Drain the outbox until nothing waits, whoever has sent it; arguments as `draining`.
 
         It waits for the end of an outage, and takes its turn if another process drains. When the
-        file can't be written it tries for ``timeout`` seconds.
+        file can't be written it tries for ``timeout`` seconds. If this is cancelled, what is under
+        way is cut off: it stays in the file, or is *uncertain* if it must not be sent twice.
 
         Raises:
             AuthenticationError, PermissionDeniedError: The key isn't accepted; all is kept.
@@ -208,8 +209,8 @@ class Outbox:
         self,
         client: AsyncTrackingClient,
         concurrency: int,
-        batch_size: int,
-        retry: RetryPolicy,
+        batch_size: int = MOST_IN_BULK,
+        retry: RetryPolicy = _RETRY,
         *,
         until_empty: bool,
     ) -> DrainLoop:

@@ -41,7 +41,7 @@ class Experience:
             attrs.evolve(retry, cap=min(retry.cap, _LONGEST_WAIT_IN_OUTAGE)),
             patience=math.inf,
             most_at_once=most_at_once,
-            starts_half_open=True,
+            is_stored=True,
             now=time.monotonic(),
         )
         self._failing: dict[int, FailureHistory] = {}

@@ -8,7 +8,7 @@ from procrastinate.jobs import Status
 
 from sendx_async._core.errors import InvalidRequestError, OutboxError
 from sendx_async._core.operations import IDENTIFY, TRACK
-from sendx_async._core.protocol import operation_for
+from sendx_async._core.protocol import is_replay_safe
 from sendx_async._core.stored import from_stored
 from sendx_async._policy.admission import SECONDS_BETWEEN_EVENTS, SECONDS_BETWEEN_LOOKS
 from sendx_async.procrastinate import _statements as sql
@@ -115,4 +115,4 @@ def _is_safe(args: dict[str, Any]) -> bool:
         request = from_stored(args)
     except (InvalidRequestError, OutboxError):
         return False
-    return operation_for(request).is_replay_safe(request)
+    return is_replay_safe(request)

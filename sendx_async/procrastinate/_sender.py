@@ -22,7 +22,7 @@ from sendx_async._core.masking import mask_addresses
 from sendx_async._core.models import AnyRequest
 from sendx_async._core.operations import contacts_of
 from sendx_async._core.options import RetryPolicy
-from sendx_async._core.protocol import operation_for
+from sendx_async._core.protocol import is_replay_safe
 from sendx_async._core.stored import from_stored
 from sendx_async._policy.circuit_breaker import FailureHistory, NotedFailure
 from sendx_async._policy.failures import (
@@ -137,7 +137,7 @@ class DeliverySender:
 
     async def _deliver(self, delivery: DeliveryJob) -> None:
         request = self._read(delivery)
-        replay_safe = operation_for(request).is_replay_safe(request)
+        replay_safe = is_replay_safe(request)
         failing = self._experience.recall(delivery, contact=contacts_of(request)[0])
         turn = self._turns.hold(replay_safe=replay_safe)
         try:

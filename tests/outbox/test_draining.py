@@ -168,7 +168,7 @@ class TestFailures:
                 await outbox.put(TrackRequest("jane@example.com", add_tags=["vip"]))
                 with anyio.fail_after(120):
                     while not outbox.failed():
-                        await outbox.put(JANE)  # others succeed
+                        await outbox.put(IdentifyRequest("joe@example.com"))  # others succeed
                         await until(lambda: outbox.stats().pending <= 1)
 
         anyio.run(main)
@@ -176,6 +176,40 @@ class TestFailures:
         assert failed.kind == "dead"
         assert failed.attempts >= 3
         assert "HTTP 500" in failed.error
+
+    def test_a_request_that_fails_alone_waits_for_an_outage_of_minutes(
+        self, outbox: Outbox, fake_sendx: FakeSendX, make_client: MakeClient, backend: str
+    ) -> None:
+        """As on a quiet service, where nothing else is sent that could succeed."""
+        outbox.put_sync(JANE)
+        clock = InstantClock()
+        began = clock.monotonic()
+
+        async def main() -> None:
+            async with make_client(clock=clock) as client, outbox.draining(client):
+                await until_empty(outbox)  # so SendX is known to be well
+                fake_sendx.respond(500, times=None)
+                await outbox.put(TrackRequest("jane@example.com", add_tags=["vip"]))
+                await until(lambda: clock.monotonic() > began + 240)
+                assert "SendX is in trouble" in (outbox.stats().trouble or "")
+                fake_sendx.recover()
+                await until_empty(outbox)
+
+        anyio.run(main, backend=backend)
+        assert outbox.failed() == []
+        assert fake_sendx.contact("jane@example.com").tags == {"vip"}
+
+    def test_sendx_is_not_said_to_be_well_when_it_fails_at_a_request_for_good(
+        self, outbox: Outbox, fake_sendx: FakeSendX, make_client: MakeClient, backend: str
+    ) -> None:
+        kinds: list[str] = []
+        outbox._on_event = lambda event: kinds.append(event.kind)
+        outbox.put_sync(JANE)
+        outbox.put_sync(IdentifyRequest("joe@example.com"))
+        fake_sendx.respond(500, times=None)
+        drain(outbox, make_client(clock=InstantClock()), backend, batch_size=1)
+        first, second = (place for place, kind in enumerate(kinds) if kind == "dead")
+        assert "resumed" not in kinds[first:second]
 
     @pytest.mark.parametrize("fault", ["drop", "500"])
     def test_an_event_that_may_have_been_applied_is_uncertain(

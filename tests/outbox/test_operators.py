@@ -93,7 +93,7 @@ class TestRetry:
         self, outbox: Outbox, fail: Fail, fake_sendx: FakeSendX, make_client: MakeClient
     ) -> None:
         ids = fail(outbox)
-        assert outbox.retry([ids["uncertain"], ids["dead"]]) == 2
+        assert outbox.retry([ids["uncertain"], ids["dead"], ids["dead"]]) == 2
         drain(outbox, make_client())
         assert len(fake_sendx.events) == 1
         assert outbox.retry("hook-1") == 1
@@ -421,6 +421,25 @@ class TestDrainCommand:
         assert said == "Stopped. 0 wait, 0 are dead, 0 uncertain.\n"
         assert "INFO outbox" in logged
         assert len(fake_sendx.contacts) == 30
+
+    @pytest.mark.parametrize("options", [[], ["--until-empty"]])
+    def test_a_signal_lets_what_is_under_way_end(
+        self,
+        outbox: Outbox,
+        start: Callable[..., Any],
+        fake_sendx: FakeSendX,
+        options: list[str],
+    ) -> None:
+        fake_sendx.respond(200, path="custom", times=None)
+        fake_sendx.latency = 0.3
+        for _ in range(2):
+            outbox.put_sync(SIGNUP)
+        with start(*options) as process:
+            fake_sendx.wait_for(lambda: fake_sendx.requests, timeout=100)
+            process.send_signal(signal.SIGTERM)
+            _, logged = process.communicate(timeout=150)
+        assert outbox.failed() == [], logged
+        assert outbox.stats().pending == 1
 
     def test_the_drain_command_takes_a_base_url(
         self,

@@ -17,12 +17,12 @@ from sendx_async._policy.circuit_breaker import FailureHistory, NotedFailure
 from sendx_async._policy.failures import FailureClass, classify
 
 
-def admission(*, most_at_once: int = 4, starts_half_open: bool = False) -> Admission:
+def admission(*, most_at_once: int = 4, is_stored: bool = False) -> Admission:
     return Admission(
         RetryPolicy(base=8, cap=8),
         patience=math.inf,
         most_at_once=most_at_once,
-        starts_half_open=starts_half_open,
+        is_stored=is_stored,
         now=0.0,
     )
 
@@ -49,7 +49,7 @@ def test_when_all_is_well_so_many_may_be_under_way() -> None:
 
 
 def test_when_nothing_is_known_the_first_request_is_a_probe() -> None:
-    admitted = admission(starts_half_open=True)
+    admitted = admission(is_stored=True)
     assert admitted.needs_probe
     assert not admitted.is_in_outage
     assert admitted.allows(0.0) == 1
@@ -60,7 +60,7 @@ def test_when_nothing_is_known_the_first_request_is_a_probe() -> None:
 
 
 def test_a_first_request_that_fails_makes_an_outage_though_it_may_be_its_own_fault() -> None:
-    admitted = admission(starts_half_open=True)
+    admitted = admission(is_stored=True)
     assert fail(admitted, ServerError(status_code=500), now=1.0).pause == 8.0
     assert admitted.is_in_outage
     assert admitted.succeed(begun=9.0, now=9.5)
@@ -69,7 +69,7 @@ def test_a_first_request_that_fails_makes_an_outage_though_it_may_be_its_own_fau
 class TestEventAsProbe:
     @staticmethod
     def in_outage_since_the_start(contacts: int, *, until: float) -> Admission:
-        admitted = admission(starts_half_open=True)
+        admitted = admission(is_stored=True)
         now = 0.0
         while now < until:
             contact = FailureHistory(f"c{int(now) % contacts}")
@@ -79,7 +79,7 @@ class TestEventAsProbe:
         return admitted
 
     def test_one_that_was_in_vain_is_followed_by_the_next_after_five_minutes(self) -> None:
-        admitted = admission(starts_half_open=True)
+        admitted = admission(is_stored=True)
         assert admitted.wait_for_event(0.0) <= 0
         error = ServerError(status_code=500)
         contact = FailureHistory("jane")
@@ -105,7 +105,7 @@ class TestEventAsProbe:
         assert not self.in_outage_since_the_start(1, until=200.0).prefers_event(200.0)
 
     def test_it_is_not_preferred_where_it_is_certain_that_it_is_no_fault_of_a_request(self) -> None:
-        admitted = admission(starts_half_open=True)
+        admitted = admission(is_stored=True)
         fail(admitted, ConnectError(), now=0.0)
         assert not admitted.prefers_event(1000.0)
         well = admission()

@@ -12,9 +12,13 @@ from sendx_async._policy.failures import FailureClass
 class Watched:
     """A circuit breaker whose clock is set by the test."""
 
-    def __init__(self, *, patience: float = 100.0, most_at_once: int = 8) -> None:
+    def __init__(
+        self, *, patience: float = 100.0, most_at_once: int = 8, is_stored: bool = False
+    ) -> None:
         policy = RetryPolicy(base=1, cap=8)
-        self.breaker = CircuitBreaker(policy, patience=patience, most_at_once=most_at_once)
+        self.breaker = CircuitBreaker(
+            policy, patience=patience, most_at_once=most_at_once, is_stored=is_stored
+        )
         self.now = 1000.0
 
     def fail(
@@ -51,6 +55,25 @@ def test_one_contact_that_fails_again_and_again_is_no_outage() -> None:
         assert jane.failures == count
     assert not watched.breaker.is_open
     assert watched.allowed == 8
+
+
+def test_one_that_fails_alone_is_an_outage_where_requests_are_stored() -> None:
+    watched, jane = Watched(is_stored=True), FailureHistory("jane")
+    watched.succeed()
+    retries = RetryPolicy().max_retries
+    assert [watched.fail(jane) for _ in range(retries)] == [None] * retries
+    assert watched.fail(jane) is not None
+    assert watched.breaker.is_open
+    assert not watched.breaker.is_certain
+    assert jane.failures == 0
+
+
+def test_one_that_fails_while_others_succeed_is_none_though_requests_are_stored() -> None:
+    watched, jane = Watched(is_stored=True), FailureHistory("jane")
+    for _ in range(9):
+        watched.succeed()
+        assert watched.fail(jane) is None
+    assert jane.failures == 9
 
 
 def test_two_contacts_that_fail_again_and_again_are_no_outage() -> None:
