@@ -146,7 +146,7 @@ class Admission:
             retry_after = min(LONGEST_HALT, SHORTEST_HALT * 2.0 ** (self._halts - 1))
             failing, failure_class = FailureHistory(""), FailureClass.OUTAGE  # it is nobody's fault
         elif isinstance(error, ResponseDecodeError):
-            failure_class = FailureClass.OUTAGE  # whatever became of this request, as SendX is away
+            failure_class = FailureClass.ELSEWHERE  # whatever became of this request
         noted = self._breaker.fail(
             failing, failure_class, retry_after=retry_after, jitter=jitter, begun=begun, now=now
         )

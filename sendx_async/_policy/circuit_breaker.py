@@ -14,6 +14,8 @@ _CONTACTS_THAT_MAKE_AN_OUTAGE = 3
 _REQUESTS_THAT_MAKE_AN_OUTAGE = 10  # however few contacts they are about
 _SHORTEST_WAIT, _LONGEST_WAIT = 0.02, 300.0  # seconds between two tries of an outage
 _SECONDS_OF_DOUBT = 300.0
+# A failure of these says that it isn't about the request.
+_OF_ALL = frozenset({FailureClass.OUTAGE, FailureClass.ELSEWHERE})
 _MUCH_LONGER = 1.0  # seconds; what comes together is told to wait until about the same moment
 
 
@@ -92,9 +94,6 @@ class CircuitBreaker:
     Attributes:
         is_open: Whether there is an outage.
         is_half_open: Whether nobody knows yet.
-        is_certain: Whether an outage can't be the fault of the requests that failed. It can be
-            when it began with a probe or with a single request, and fewer than three contacts have
-            failed.
         since: When the outage began, without the time in which there was nothing to send.
         resumes_at: When an outage may be tried again.
     """
@@ -115,8 +114,8 @@ class CircuitBreaker:
         self._waits = 0
         self.is_open = False
         self.is_half_open = self._is_stored = is_stored
-        self.is_certain = False
         self._failed_contacts: set[str] = set()
+        self._doubted_at = math.inf  # since then nothing has shown that it is an outage
         self.since = 0.0
         self.resumes_at = -math.inf
 
@@ -130,9 +129,9 @@ class CircuitBreaker:
         """Return whether it may be the few requests at which SendX fails, and no outage.
 
         So it may when fewer than three contacts have failed, over and over for five minutes, and
-        nothing has succeeded.
+        nothing else has shown that it is an outage.
         """
-        return self.is_open and not self.is_certain and now >= self.since + _SECONDS_OF_DOUBT
+        return self.is_open and now >= self._doubted_at + _SECONDS_OF_DOUBT
 
     def is_too_early(self, begun: float) -> bool:
         """Return whether what began then is no trial of an outage that there is."""
@@ -148,7 +147,7 @@ class CircuitBreaker:
             return False
         self._streak += 1
         was_open, was_probed = self.is_open, self.is_open or self.is_half_open
-        self.is_open = self.is_half_open = self.is_certain = False
+        self.is_open = self.is_half_open = False
         self._failed_contacts.clear()
         self._failing.clear()
         self._waits = 0
@@ -179,7 +178,7 @@ class CircuitBreaker:
             failing.streak = self._streak
             failing.streaks += 1
         if not self.is_open:
-            is_known = self.is_half_open or failure_class is FailureClass.OUTAGE
+            is_known = self.is_half_open or failure_class in _OF_ALL
             are_many = not is_known and self._is_one_too_many(failing)
             if not (is_known or are_many or self._is_alone(failing)):
                 return NotedFailure(Effect.NONE)
@@ -187,16 +186,18 @@ class CircuitBreaker:
             for each, count in self._failing.items():
                 each.failures -= count
             self._failing.clear()
-            self.is_open, self.is_half_open, self.is_certain = True, False, are_many
-            self.since = now
-            self._note_evidence(failing, failure_class)
+            self.is_open, self.is_half_open = True, False
+            self.since, self._doubted_at = now, math.inf
+            self._note_evidence(failing, failure_class, now, is_certain=are_many)
         elif not self.is_too_early(begun):
             effect = Effect.PROLONGS
-            self._note_evidence(failing, failure_class)
             # While nobody had anything to send, nothing tried anybody's patience.
-            self.since += begun - self.resumes_at
+            idle = begun - self.resumes_at
+            self.since += idle
+            self._doubted_at += idle
+            self._note_evidence(failing, failure_class, now)
             is_suspect = failing.streaks > 1 or self.may_be_their_fault(now)
-            if failure_class is not FailureClass.OUTAGE and is_suspect:
+            if failure_class not in _OF_ALL and is_suspect:
                 failing.failures += 1
         elif retry_after is None or now + retry_after < self.resumes_at + _MUCH_LONGER:
             return NotedFailure(Effect.LATE)
@@ -232,13 +233,22 @@ class CircuitBreaker:
         has_no_try_left = failing.failures > self._policy.max_retries
         return self._is_stored and failing.streaks == 1 and has_no_try_left
 
-    def _note_evidence(self, failing: FailingMessage, failure_class: FailureClass) -> None:
-        if not self.is_certain:
-            self._failed_contacts.add(failing.contact)
-            self.is_certain = (
-                failure_class is FailureClass.OUTAGE
-                or len(self._failed_contacts) >= _CONTACTS_THAT_MAKE_AN_OUTAGE
-            )
+    def _note_evidence(
+        self,
+        failing: FailingMessage,
+        failure_class: FailureClass,
+        now: float,
+        *,
+        is_certain: bool = False,
+    ) -> None:
+        """Note whether this shows that the requests that fail aren't at fault."""
+        self._failed_contacts.add(failing.contact)
+        are_several = len(self._failed_contacts) >= _CONTACTS_THAT_MAKE_AN_OUTAGE
+        if is_certain or are_several or failure_class is FailureClass.OUTAGE:
+            self._doubted_at = math.inf
+            self._failed_contacts.clear()
+        else:
+            self._doubted_at = min(self._doubted_at, now)
 
     def _is_one_too_many(self, failing: FailingMessage) -> bool:
         """Count a failure; tell whether so many in a row can't be the requests' own fault."""

@@ -57,6 +57,7 @@ class FailureClass(enum.Enum):
     UNCERTAIN = "it may have been applied, and must not be sent twice"
     AGAIN = "send it again: this request, or all of SendX, is in trouble"
     OUTAGE = "send it again: all of SendX is in trouble"
+    ELSEWHERE = "something else has answered in the place of SendX, to all or to this request"
     HALT = "nothing can be sent before somebody acts"
 
 
@@ -80,7 +81,7 @@ def classify(error: SendXError, *, replay_safe: bool) -> FailureClass:
         return FailureClass.HALT
     if isinstance(error, ResponseDecodeError):
         # What has answered in SendX's place may have handed the request on to it.
-        return FailureClass.OUTAGE if replay_safe else FailureClass.UNCERTAIN
+        return FailureClass.ELSEWHERE if replay_safe else FailureClass.UNCERTAIN
     certainty = certainty_of(error)
     if certainty is Certainty.UNKNOWN:
         return FailureClass.AGAIN if replay_safe else FailureClass.UNCERTAIN
@@ -90,7 +91,7 @@ def classify(error: SendXError, *, replay_safe: bool) -> FailureClass:
     if certainty is Certainty.REFUSED:
         return FailureClass.AGAIN if status_code in _REFUSED_FOR_ITSELF else FailureClass.OUTAGE
     # A redirect comes from whatever stands in SendX's place: a maintenance page, a login.
-    return FailureClass.OUTAGE if 300 <= status_code < 400 else FailureClass.REJECTED  # noqa: PLR2004 - the definition of a 3xx
+    return FailureClass.ELSEWHERE if 300 <= status_code < 400 else FailureClass.REJECTED  # noqa: PLR2004 - the definition of a 3xx
 
 
 def is_endpoint_missing(error: SendXError) -> bool:

@@ -228,7 +228,8 @@ class Recovery:
             is_single and first.failures > self._policy.max_retries
         ):
             return Decision(NextStep.FINISH, pause=noted.pause)
-        may_be_batch = not is_single and failure_class is FailureClass.AGAIN
+        may_be_one = failure_class in {FailureClass.AGAIN, FailureClass.ELSEWHERE}
+        may_be_batch = not is_single and may_be_one
         if may_be_batch and noted.effect is not Effect.LATE:
             # One of them may be what the server fails at, or it fails at batches.
             self._batches_fail = noted.is_in_outage

@@ -13,7 +13,12 @@ from sendx_async._core.protocol import is_replay_safe
 from sendx_async._policy.failures import FailureClass, classify
 from sendx_async._policy.ordering import Message
 
-_PASSING = {FailureClass.AGAIN, FailureClass.OUTAGE, FailureClass.HALT}
+_PASSING = {
+    FailureClass.AGAIN,
+    FailureClass.OUTAGE,
+    FailureClass.ELSEWHERE,
+    FailureClass.HALT,
+}
 _NOT_SENT = "the stream ended before this request was sent"
 _UNKNOWN = "the stream ended before it was known whether this request was applied"
 

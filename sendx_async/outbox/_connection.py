@@ -119,10 +119,7 @@ class Database:
         """
         # The lock tells, too: a signal can keep a user from noting that it has ended.
         if self._user == threading.get_ident() and self.lock.locked():
-            raise OutboxError(
-                f"the outbox {self.file.path} is in use by the code that a signal handler has "
-                "interrupted: in a handler set a flag, and use the outbox elsewhere"
-            )
+            raise in_use_here(self.file.path)
 
     def _ready(self) -> sqlite3.Connection:
         """Return the connection, for whoever holds `lock`."""
@@ -184,6 +181,14 @@ class Database:
             self._connection = None
         self._user = self._held_by = 0
         self.lock = threading.Lock()
+
+
+def in_use_here(path: str) -> OutboxError:
+    """Return the error for a signal handler that would wait for the code it has interrupted."""
+    return OutboxError(
+        f"the outbox {path} is in use by the code that a signal handler has interrupted: in a "
+        "handler set a flag, and use the outbox elsewhere"
+    )
 
 
 def explained(error: sqlite3.Error) -> str:

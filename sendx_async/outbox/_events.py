@@ -1,5 +1,6 @@
 """What an outbox tells of its deliveries, to ``on_event`` and to the log: no address, no key."""
 
+import asyncio
 import logging
 from collections.abc import Callable
 from typing import Literal
@@ -55,5 +56,5 @@ def tell(listener: Callable[[OutboxEvent], object] | None, event: OutboxEvent) -
     if listener is not None:
         try:
             listener(event)
-        except Exception:
+        except (Exception, asyncio.CancelledError):  # as of a task whose result it has asked for
             logger.exception("on_event of the outbox raised; draining goes on")

@@ -10,6 +10,7 @@ from typing import Generic, TypeVar, cast
 
 from sendx_async._core.errors import InvalidRequestError, OutboxError, OutboxFullError
 from sendx_async._core.forks import ForkSafeLock
+from sendx_async.outbox._connection import in_use_here
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
@@ -20,6 +21,10 @@ _SECONDS_IDLE = 10.0
 
 class Waiting(Generic[ItemT, ResultT]):
     """What the group commit writes for someone who waits for it.
+
+    Args:
+        item: What is to be written.
+        tell: Called in the group commit's thread when its outcome is known.
 
     Attributes:
         item: What is to be written.
@@ -81,31 +86,35 @@ class GroupCommit(Generic[ItemT, ResultT]):
         self._runs_in: int | None = None
         self._is_writing = self._is_closed = False
         self._starting = ForkSafeLock()
+        self._submitting: set[int] = set()  # threads that hold the lock, or wait for it
 
     @property
     def is_busy(self) -> bool:
         """Whether anybody waits for it."""
         return self._is_writing or not self._queue.empty()
 
-    def submit(self, item: ItemT, tell: Callable[[], object]) -> Waiting[ItemT, ResultT]:
+    def submit(self, waiting: Waiting[ItemT, ResultT]) -> None:
         """Have something written, behind all that was submitted before.
 
-        Args:
-            item: What it is.
-            tell: Called in the thread when its outcome is known.
-
         Raises:
-            OutboxError: The outbox is closed, or no thread can be started.
+            OutboxError: The outbox is closed, no thread can be started, or this very thread was
+                interrupted here by a signal, whose handler calls this.
         """
-        waiting: Waiting[ItemT, ResultT] = Waiting(item, tell)
-        with self._starting.current:
-            if self._is_closed:
-                raise OutboxError(f"the outbox {self._path} is closed: make a new one")
-            # After a fork the parent's is none of ours, and neither is what it was given.
-            if self._runs_in != os.getpid():
-                self._start()
-            self._queue.put(waiting)
-        return waiting
+        thread = threading.get_ident()
+        # The lock tells, too: a signal can keep a thread from noting that it has ended.
+        if thread in self._submitting and self._starting.current.locked():
+            raise in_use_here(self._path)
+        try:
+            self._submitting.add(thread)
+            with self._starting.current:
+                if self._is_closed:
+                    raise OutboxError(f"the outbox {self._path} is closed: make a new one")
+                # After a fork the parent's is none of ours, and neither is what it was given.
+                if self._runs_in != os.getpid():
+                    self._start()
+                self._queue.put(waiting)
+        finally:
+            self._submitting.discard(thread)
 
     def _start(self) -> None:
         given: queue.SimpleQueue[Waiting[ItemT, ResultT] | None] = queue.SimpleQueue()

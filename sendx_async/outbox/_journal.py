@@ -20,7 +20,7 @@ from sendx_async.outbox import _older_copy as older_copy
 from sendx_async.outbox import _statements as rows
 from sendx_async.outbox._connection import Database
 from sendx_async.outbox._events import OutboxEvent, OutboxEventKind, tell
-from sendx_async.outbox._group_commit import GroupCommit
+from sendx_async.outbox._group_commit import GroupCommit, Waiting
 from sendx_async.outbox._notes import Change, Notes, nothing, write_changes
 from sendx_async.outbox._persistence import Persistence
 
@@ -264,17 +264,18 @@ class Journal:
         notes = self._notes.take()
 
         def finish() -> None:
+            done.set()  # first: a listener may raise whatever it likes
             if waiting.error is None:
                 self._tell_failures(notes.failures)
             else:
                 self._notes.give_back(notes, self._sending)
-            done.set()
 
         done = anyio.Event()
+        waiting: Waiting[Change, Any] = Waiting(
+            Change(notes, place, write), functools.partial(self._finish_soon, finish)
+        )
         try:
-            waiting = self._group.submit(
-                Change(notes, place, write), functools.partial(self._finish_soon, finish)
-            )
+            self._group.submit(waiting)
         except OutboxError:
             self._notes.give_back(notes, self._sending)
             raise

@@ -14,7 +14,7 @@ from sendx_async.outbox import _statements as rows
 from sendx_async.outbox._capacity import Capacity
 from sendx_async.outbox._connection import Database
 from sendx_async.outbox._entry import Entry
-from sendx_async.outbox._group_commit import GroupCommit
+from sendx_async.outbox._group_commit import GroupCommit, Waiting
 
 _PUTS_BEFORE_PATIENCE = 100  # then one may move what is in the log into the file proper
 
@@ -66,7 +66,8 @@ class Writer:
             # of an Event held, and that thread would wait for it for ever.
             is_done = threading.Lock()
             is_done.acquire()
-            waiting = self._group.submit(entry, is_done.release)
+            waiting: Waiting[Entry, str] = Waiting(entry, is_done.release)
+            self._group.submit(waiting)
             is_done.acquire()
             return waiting.outcome()
         return self._store(self._database, entry)
@@ -86,7 +87,8 @@ class Writer:
                 return result
         self._until_patience = _PUTS_BEFORE_PATIENCE
         done = anyio.Event()
-        waiting = self._group.submit(entry, partial(run_soon_in_this_loop(), done.set))
+        waiting: Waiting[Entry, str] = Waiting(entry, partial(run_soon_in_this_loop(), done.set))
+        self._group.submit(waiting)
         await done.wait()
         return waiting.outcome()
 

@@ -115,7 +115,10 @@ class Jobs(Liveness):
             # It may have been claimed all the same, and nobody knows that it has to go back.
             self._unsettled[job_id] = _Unsettled.of(job_id, worker_id)
             raise
-        return self._delivery_of(Job.from_row(rows[0]), owned_at) if rows else None
+        if not rows:
+            return None
+        self._unsettled.pop(job_id, None)  # as above
+        return self._delivery_of(Job.from_row(rows[0]), owned_at)
 
     async def update_heartbeat(self, worker_id: int) -> None:
         """Give a sign of life, and settle what could not be settled in time."""

@@ -95,7 +95,8 @@ DELETE FROM procrastinate_workers WHERE id IN (
 ) RETURNING id
 """
 # What is safe to repeat, and not behind anything else about its contact: what waits for one that a
-# worker has will not be sent before that, and that may be what asks.
+# worker has will not be sent before that, and that may be what asks. What somebody keeps locked may
+# be so for hours, so it counts for nothing.
 FIND_SAFE = """
 SELECT id, status, args FROM procrastinate_jobs AS job
 WHERE task_name = %(task)s AND status IN ('todo', 'doing') AND id > %(after)s
@@ -105,11 +106,14 @@ WHERE task_name = %(task)s AND status IN ('todo', 'doing') AND id > %(after)s
         WHERE other.lock = job.lock AND other.status IN ('todo', 'doing')
             AND (other.status = 'doing' OR other.id < job.id)
     ))
-ORDER BY id LIMIT %(most)s
+ORDER BY id LIMIT %(most)s FOR SHARE SKIP LOCKED
 """
 CLAIM = """
 UPDATE procrastinate_jobs AS job SET status = 'doing', worker_id = %(worker)s
-WHERE id = %(id)s AND status = 'todo' AND NOT EXISTS (
+WHERE id IN (
+    SELECT id FROM procrastinate_jobs WHERE id = %(id)s AND status = 'todo'
+    FOR NO KEY UPDATE SKIP LOCKED
+) AND NOT EXISTS (
     SELECT FROM procrastinate_jobs AS other
     WHERE other.lock = job.lock
         AND (other.status = 'doing' OR (other.status = 'todo' AND other.id < job.id))

@@ -87,8 +87,11 @@ class Turns:
                 if self._is_stopping and self._has_to_wait(turn):
                     raise StoppingError
                 wait = math.inf
-                if self._next() is turn:
+                first = self._next()
+                if first is turn:
                     wait = self._wait(turn)
+                elif first is not None:
+                    first.wake()  # whose turn it is may have changed with the time alone
                 if wait <= 0:
                     self._under_way += 1
                     return

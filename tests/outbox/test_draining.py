@@ -1,5 +1,6 @@
 """Draining: the order, what comes of each failure, and what everything waits for."""
 
+import asyncio
 import json
 import sqlite3
 import time
@@ -198,6 +199,20 @@ class TestFailures:
         anyio.run(main, backend=backend)
         assert outbox.failed() == []
         assert fake_sendx.contact("jane@example.com").tags == {"vip"}
+
+    def test_a_listener_that_asks_for_a_cancelled_result_stops_nothing(
+        self, outbox: Outbox, fake_sendx: FakeSendX, make_client: MakeClient
+    ) -> None:
+        def ask(event: OutboxEvent) -> None:
+            if event.kind == "dead":
+                raise asyncio.CancelledError
+
+        outbox._on_event = ask
+        for number in range(2):
+            outbox.put_sync(IdentifyRequest(f"c{number}@example.com"))
+        fake_sendx.respond(400, times=None)
+        drain(outbox, make_client(), batch_size=1)
+        assert [failed.kind for failed in outbox.failed()] == ["dead"] * 2
 
     def test_sendx_is_not_said_to_be_well_when_it_fails_at_a_request_for_good(
         self, outbox: Outbox, fake_sendx: FakeSendX, make_client: MakeClient, backend: str

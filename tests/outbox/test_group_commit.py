@@ -3,6 +3,9 @@
 import os
 import queue
 
+import pytest
+
+from sendx_async import OutboxError
 from sendx_async.outbox._group_commit import GroupCommit, Waiting
 
 
@@ -16,3 +19,22 @@ def test_a_thread_that_was_just_given_something_goes_on_though_it_was_idle() -> 
     given.get()
     group._retire_if_idle(given)
     assert group._runs_in is None
+
+
+def test_a_signal_handler_does_not_wait_for_what_it_has_interrupted() -> None:
+    group: GroupCommit[str, str] = GroupCommit(lambda items: items, "outbox.db")
+    refused: list[str] = []
+
+    class Interrupted(queue.SimpleQueue["Waiting[str, str] | None"]):
+        def put(self, item: "Waiting[str, str] | None", *_: object) -> None:
+            """Run a handler here, as a signal may."""
+            with pytest.raises(OutboxError) as caught:
+                group.submit(Waiting("of the handler", lambda: None))
+            refused.append(str(caught.value))
+            super().put(item)
+
+    group._queue, group._runs_in = Interrupted(), os.getpid()
+    group.submit(Waiting("put", lambda: None))
+    (text,) = refused
+    assert "in a handler set a flag" in text
+    assert group._queue.qsize() == 1

@@ -8,6 +8,7 @@ from sendx_async import (
     AuthenticationError,
     ConnectError,
     RateLimitError,
+    ResponseDecodeError,
     RetryPolicy,
     SendXError,
     ServerError,
@@ -115,6 +116,21 @@ class TestEventAsProbe:
             well.fail(contact, FailureClass.AGAIN, error, jitter=1.0, begun=0.0, now=0.0)
         assert well.is_in_outage
         assert not well.prefers_event(1000.0)
+
+    @pytest.mark.parametrize(
+        "error", [ServerError(status_code=500), ResponseDecodeError(status_code=200)]
+    )
+    def test_it_is_when_one_contact_goes_on_failing_though_it_was_certain_once(
+        self, error: SendXError
+    ) -> None:
+        admitted = admission(is_stored=True)
+        fail(admitted, ConnectError(), now=0.0)
+        failing, now = FailureHistory("jane"), 0.0
+        while not admitted.prefers_event(now):
+            now = admitted.resumes_at
+            failure_class = classify(error, replay_safe=True)
+            admitted.fail(failing, failure_class, error, jitter=1.0, begun=now, now=now)
+        assert 300.0 < now < 330.0
 
 
 def test_an_outage_is_tried_after_its_pause_by_one_when_none_is_under_way() -> None:

@@ -64,7 +64,7 @@ def test_one_that_fails_alone_is_an_outage_where_requests_are_stored() -> None:
     assert [watched.fail(jane) for _ in range(retries)] == [None] * retries
     assert watched.fail(jane) is not None
     assert watched.breaker.is_open
-    assert not watched.breaker.is_certain
+    assert watched.breaker.may_be_their_fault(watched.now + 300)
     assert jane.failures == 0
 
 

@@ -42,9 +42,11 @@ SURE: dict[str, tuple[FailureClass, list[SendXError]]] = {
             RateLimitError(status_code=429),
             RateLimitError(status_code=429, retry_after=3),
             ServerError(status_code=503, retry_after=0.0),
-            ApiError(status_code=302),
-            ApiError(status_code=308),
         ],
+    ),
+    "elsewhere": (
+        FailureClass.ELSEWHERE,
+        [ApiError(status_code=302), ApiError(status_code=308)],
     ),
     "again": (FailureClass.AGAIN, [ApiError(status_code=408), ApiError(status_code=425)]),
     "rejected": (
@@ -95,5 +97,5 @@ def test_what_may_have_been_applied_is_sent_again_only_if_that_is_safe(error: Se
 
 def test_what_sendx_cannot_have_written_is_an_outage_and_no_proof() -> None:
     error = ResponseDecodeError(status_code=200, maybe_delivered=True)
-    assert classify(error, replay_safe=True) is FailureClass.OUTAGE
+    assert classify(error, replay_safe=True) is FailureClass.ELSEWHERE
     assert classify(error, replay_safe=False) is FailureClass.UNCERTAIN

@@ -60,7 +60,7 @@ def contacts(count: int) -> list[IdentifyRequest]:
         (contacts(1), ReportedFailureError(status_code=200), NextStep.FINISH),
         (contacts(2), ReportedFailureError(status_code=200), NextStep.APART),
         (contacts(1), ResponseDecodeError(status_code=200), NextStep.AGAIN),
-        (contacts(2), ResponseDecodeError(status_code=200), NextStep.AGAIN),
+        (contacts(2), ResponseDecodeError(status_code=200), NextStep.APART),
         (contacts(1), AuthenticationError(status_code=401), NextStep.STOP),
         (contacts(2), AuthenticationError(status_code=401), NextStep.STOP),
         (contacts(1), ServerError(status_code=500), NextStep.LATER),
@@ -76,7 +76,8 @@ def test_what_becomes_of_messages_at_their_first_failure(
 ) -> None:
     decision = Stream(*requests).fails(error)
     assert decision.step is step
-    assert (decision.pause is not None) == (step is NextStep.AGAIN)
+    is_outage = step is NextStep.AGAIN or isinstance(error, ResponseDecodeError)
+    assert (decision.pause is not None) == is_outage
     assert decision.wait == (4.0 if step is NextStep.LATER else 0.0)
     assert not decision.ends_outage
 

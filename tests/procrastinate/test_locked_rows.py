@@ -56,6 +56,26 @@ async def test_a_row_that_a_dead_session_keeps_locked_holds_up_nothing_else(
         await table.until("status = 'succeeded'", 12)
 
 
+@pytest.mark.parametrize("status", ["todo", "doing"])
+async def test_no_event_waits_for_something_safe_to_repeat_that_is_locked(
+    make_app: MakeApp,
+    table: Table,
+    fake_sendx: FakeSendX,
+    dead_session: psycopg.Connection,
+    status: str,
+) -> None:
+    app, sendx = make_app()
+    await put_contacts(app, sendx, 1)
+    (row,) = table.rows()
+    if status == "doing":
+        give(table, row["id"], worker_of(table, 0))
+    dead_session.execute(LOCK, [row["id"]])
+    fake_sendx.respond(200, path="custom", times=None)
+    async with working(app):
+        event = await sendx.put(CustomEventRequest("joe@example.com", "visit"))
+        await table.until(f"id = {event} AND status = 'succeeded'", 1)
+
+
 async def test_what_became_of_a_delivery_is_written_down_when_its_row_is_free_again(  # noqa: PLR0917 - fixtures
     make_app: MakeApp,
     table: Table,

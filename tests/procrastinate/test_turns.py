@@ -194,3 +194,18 @@ async def test_a_worker_that_stops_lets_nobody_wait_for_the_end_of_an_outage(
 async def test_a_worker_that_stops_while_all_is_well_sends_what_it_has(worker: Worker) -> None:
     worker.turns.stop()
     assert (await worker.begin(worker.turns.hold(replay_safe=False))).done()
+
+
+async def test_whose_turn_it_is_by_the_time_alone_is_woken_by_whose_it_was(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After five minutes an event may be preferred, and nothing else wakes it."""
+    event, safe = (worker.turns.hold(replay_safe=is_safe) for is_safe in (False, True))
+    worker.fail()
+    trying_event, trying_safe = await worker.begin(event), await worker.begin(safe)
+    worker.pass_the_pause()
+    monkeypatch.setattr(Admission, "prefers_event", lambda *_: True)
+    safe.wake()
+    assert await is_begun(worker, trying_event)
+    assert not trying_safe.done()
+    trying_safe.cancel()
