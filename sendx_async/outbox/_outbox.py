@@ -160,9 +160,11 @@ class Outbox:
 
         Any number of processes may do so: one drains, and another one takes over when it ends,
         however it ends. Outages are waited out, for as long as they last, and so are locks of
-        others and a full disk: meanwhile nothing new is begun, and no answer is forgotten. When the
-        key isn't accepted (401, 403) everything is kept, ``on_event`` is told ``"halted"``, and one
-        more attempt is made every minute. Nothing that goes wrong is raised here: see `stats`.
+        others and a full disk: meanwhile nothing new is begun, and no answer is forgotten. Where
+        only one or two contacts fail, and nothing else is sent, they are dead after some minutes.
+        When the key isn't accepted (401, 403) everything is kept, ``on_event`` is told
+        ``"halted"``, and one more attempt is made every minute. Nothing that goes wrong while it is
+        open is raised here: see `stats`.
 
         Args:
             client: What sends; its rate, timeout and connections hold here, too.
@@ -176,6 +178,7 @@ class Outbox:
 
         Raises:
             ConfigurationError: An option is wrong.
+            OutboxError: The outbox is closed.
         """
         grace = options.make_seconds("grace", grace)
         loop = self._drain_loop(client, concurrency, batch_size, retry, until_empty=False)

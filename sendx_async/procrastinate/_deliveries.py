@@ -131,7 +131,7 @@ class Deliveries:
 
         Raises:
             InvalidRequestError: It can't be sent, or PostgreSQL can't store it; nothing was put.
-            OutboxError: The connection is not an asynchronous one.
+            OutboxError: The connection is not an asynchronous one of psycopg.
             procrastinate.exceptions.ProcrastinateException: The app isn't open, or the database
                 refuses; nothing was put.
         """
@@ -162,9 +162,12 @@ class Deliveries:
                 ``transaction.atomic()`` is part of that transaction.
             key: As for `put`.
 
+        Returns:
+            The id of the job.
+
         Raises:
             InvalidRequestError: As `put`.
-            OutboxError: The connection is an asynchronous one.
+            OutboxError: The connection is an asynchronous one, or none of psycopg.
             procrastinate.exceptions.ProcrastinateException: As `put`.
         """
         job = self._make_job(request, key)

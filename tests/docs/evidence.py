@@ -16,6 +16,7 @@ _AT_A_START = (
     "test_events_before_everything_else_try_no_outage_however_often_a_process_restarts"
 )
 _PERSISTENCE = "tests/outbox/test_persistence.py::"
+_BREAKER = "tests/policy/test_circuit_breaker.py::"
 _RECOVERY = "tests/policy/test_recovery.py::"
 _EVENT_AND_A_PAGE = "test_an_event_that_something_else_has_answered_is_uncertain_and_the_rest_waits"
 _OF_THREE = (
@@ -53,6 +54,10 @@ TABLES: Tables = {
         "5xx, 408, 425 or no answer": (
             f"{_FAILURES}test_a_request_that_keeps_failing_is_dead_in_the_end",
             f"{_ON_POSTGRESQL}test_a_delivery_that_fails_too_often_by_its_own_fault_is_given_up",
+        ),
+        "the same, and nothing has": (
+            f"{_FAILURES}test_a_request_that_fails_alone_waits_for_an_outage_of_minutes",
+            f"{_BREAKER}test_one_that_fails_alone_is_an_outage_where_requests_are_stored",
         ),
         "404": (
             f"{_FAILURES}test_a_contact_that_is_not_known_yet_is_asked_for_again",

@@ -438,8 +438,11 @@ class TestHalted:
             async with make_client() as client:
                 with pytest.raises(kind):
                     await outbox.drain(client)
-                assert not outbox.stats().is_draining
+                stats = outbox.stats()
+                assert not stats.is_draining
+                assert f"; halted: {kind.__name__}: " in (stats.trouble or "")
                 await outbox.drain(client)
+                assert outbox.stats().trouble is None
 
         run(backend, main)
         assert fake_sendx.contact("jane@example.com").first_name == "Jane"
