@@ -284,7 +284,8 @@ class Jobs(Liveness):
             rows = await self._change(unsettled.statement, **unsettled.arguments)
         finally:
             unsettled.is_in_hand = False
-        job_id = unsettled.arguments["id"]
-        if self._unsettled.get(job_id) is unsettled:  # not what has become of it since
-            del self._unsettled[job_id]
+        # But not what has become of it since.
+        self._unsettled = {
+            key: each for key, each in self._unsettled.items() if each is not unsettled
+        }
         return rows

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import procrastinate
 import psycopg
@@ -17,8 +17,17 @@ from sendx_async._policy.admission import Admission
 from sendx_async.procrastinate import Deliveries, _autocommit, _fetching, _job_manager
 from sendx_async.procrastinate import _statements as sql
 from sendx_async.procrastinate._delivery_job import DeliveryJob
+from sendx_async.procrastinate._job_manager import Jobs
 from sendx_async.testing import FakeSendX
-from tests.procrastinate.conftest import LIMIT, MakeApp, Table, all_is_well, until, working
+from tests.procrastinate.conftest import (
+    LIMIT,
+    MakeApp,
+    Table,
+    all_is_well,
+    until,
+    worker_of,
+    working,
+)
 
 WAITING_FOR_A_ROW = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 
@@ -268,3 +277,25 @@ async def test_a_sign_of_life_in_memory_is_procrastinates_own() -> None:
         await app.job_manager.update_heartbeat(worker)
         assert await app.job_manager.prune_stalled_workers(1000) == []
         await app.job_manager.unregister_worker(worker)
+
+
+async def test_a_probe_that_another_worker_fetches_in_the_same_moment_is_left_to_it(
+    make_app: MakeApp, table: Table, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one fetches a later one about the contact: both at once can't be."""
+    monkeypatch.setattr(_autocommit, "_LIMIT", f"SET LOCAL lock_timeout = '{LIMIT}s'; ")
+    app, sendx = make_app()
+    waiting = (
+        "SELECT pid FROM pg_stat_activity "
+        "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    async with app.open_async():
+        first, later = [await sendx.put({"email": "jane@example.com"}) for _ in range(2)]
+        jobs, worker = cast("Jobs", app.job_manager), worker_of(table, 0)
+        with psycopg.connect(database) as other:
+            fetch = "UPDATE procrastinate_jobs SET status = 'doing' WHERE id = %s"
+            other.execute(fetch, [later])
+            claiming = asyncio.create_task(jobs.claim(first, worker))
+            await until(lambda: table.do(waiting))
+        assert await claiming is None
+        assert await jobs.claim(later, worker) is None
