@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import procrastinate
 import psycopg
@@ -17,7 +17,6 @@ from sendx_async._policy.admission import Admission
 from sendx_async.procrastinate import Deliveries, _autocommit, _fetching, _job_manager
 from sendx_async.procrastinate import _statements as sql
 from sendx_async.procrastinate._delivery_job import DeliveryJob
-from sendx_async.procrastinate._job_manager import Jobs
 from sendx_async.testing import FakeSendX
 from tests.procrastinate.conftest import (
     LIMIT,
@@ -291,7 +290,8 @@ async def test_a_probe_that_another_worker_fetches_in_the_same_moment_is_left_to
     )
     async with app.open_async():
         first, later = [await sendx.put({"email": "jane@example.com"}) for _ in range(2)]
-        jobs, worker = cast("Jobs", app.job_manager), worker_of(table, 0)
+        jobs: Any = app.job_manager
+        worker = worker_of(table, 0)
         with psycopg.connect(database) as other:
             fetch = "UPDATE procrastinate_jobs SET status = 'doing' WHERE id = %s"
             other.execute(fetch, [later])
