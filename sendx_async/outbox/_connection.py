@@ -79,7 +79,7 @@ class Database:
         self._timeout = timeout
         self._checkpoints = checkpoints
         self._connection: sqlite3.Connection | None = None
-        self._user = 0
+        self._users: set[int] = set()  # threads that have the lock, or wait for it
         self._held_by = 0
         self.lock = threading.Lock()
         _DATABASES.add(self)
@@ -96,14 +96,16 @@ class Database:
             OutboxError: The file can't be used.
         """
         self.refuse_if_used_here()
-        with self.lock:
-            self._user = threading.get_ident()
-            try:
+        thread = threading.get_ident()
+        try:
+            # Before it has the lock: a signal that comes in between would not see whose it is.
+            self._users.add(thread)
+            with self.lock:
                 return function(self._ready())
-            except (sqlite3.Error, OSError) as error:
-                raise self._translated(error) from error
-            finally:
-                self._user = 0
+        except (sqlite3.Error, OSError) as error:
+            raise self._translated(error) from error
+        finally:
+            self._users.discard(thread)
 
     def write(self, function: Callable[[sqlite3.Connection], ResultT]) -> ResultT:
         """Use the connection for one transaction; errors as `read`."""
@@ -115,10 +117,10 @@ class Database:
         """Raise where waiting would be for ever.
 
         Raises:
-            OutboxError: This very thread uses it, and was interrupted by a signal.
+            OutboxError: This very thread uses it, or is about to, and was interrupted by a signal.
         """
         # The lock tells, too: a signal can keep a user from noting that it has ended.
-        if self._user == threading.get_ident() and self.lock.locked():
+        if threading.get_ident() in self._users and self.lock.locked():
             raise in_use_here(self.file.path)
 
     def _ready(self) -> sqlite3.Connection:
@@ -179,7 +181,8 @@ class Database:
             # Not to be closed: that would touch the parent's locks, or its log.
             _LOST.setdefault(self.file.path, []).append(self._connection)
             self._connection = None
-        self._user = self._held_by = 0
+        self._users.clear()
+        self._held_by = 0
         self.lock = threading.Lock()
 
 

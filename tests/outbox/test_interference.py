@@ -70,7 +70,7 @@ class TestSignals:
         with pytest.raises(OutboxError, match="a signal handler has interrupted: in a handler set"):
             used.read(lambda _: use())
         outbox.put_sync(JANE)
-        used._user = threading.get_ident()  # as if a signal had come before that was undone
+        used._users.add(threading.get_ident())  # as if a signal had come before that was undone
         use()
         assert outbox.stats().pending == (2 if what == "put" else 1)
 
