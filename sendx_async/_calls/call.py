@@ -1,6 +1,7 @@
 """Carries one call from its request to its response: attempts, waits, deadline, events."""
 
 import logging
+import math
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -89,6 +90,8 @@ class Call(Generic[ResponseT]):
         replay_safe: Whether applying the request twice is harmless; None if the operation is to
             say.
         earlier: What was done already for the same caller, if anything.
+        pauses_end: When a pause of the whole client has to be over, by the client's clock: a
+            longer one isn't waited for. Default: whenever the deadline allows.
         before_attempt: Awaited when an attempt is about to begin; what it raises ends the call.
         before_write: The same when its connection is there and its first byte is about to leave,
             unless a transport sends that isn't httpx's or the library's own.
@@ -104,6 +107,7 @@ class Call(Generic[ResponseT]):
         *,
         replay_safe: bool | None = None,
         earlier: Earlier | None = None,
+        pauses_end: float = math.inf,
         before_attempt: Callable[[], Awaitable[None]] | None = None,
         before_write: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
@@ -119,6 +123,7 @@ class Call(Generic[ResponseT]):
         self._now = shared.now
         self._began = self._now() if earlier is None else earlier.began
         self._ends = self._began + settings.deadline
+        self._pauses_end = pauses_end
         self._attempts = self._attempts_before = 0 if earlier is None else earlier.attempts
         self._maybe_delivered = earlier is not None and earlier.maybe_delivered
         self._before_attempt = before_attempt
@@ -197,7 +202,7 @@ class Call(Generic[ResponseT]):
         may_be_moved = True
         try:
             while (due := rate_limiter.due(place)) > now + _RESOLUTION:
-                if due > self._ends:
+                if due > self._ends or rate_limiter.paused_until > self._pauses_end:
                     raise self._too_late(last or rate_limiter.cause(now))  # noqa: TRY301 - its place is freed
                 await self._shared.clock.sleep(due - now)
                 now = self._now()

@@ -1,5 +1,6 @@
 """What begins the calls of a client: what all its calls have in common, in one object."""
 
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Self, TypeVar
 
@@ -52,6 +53,7 @@ class CallFactory:
         settings: Settings | None = None,
         replay_safe: bool | None = None,
         earlier: Earlier | None = None,
+        pauses_end: float = math.inf,
         before_attempt: Callable[[], Awaitable[None]] | None = None,
         before_write: Callable[[], Awaitable[None]] | None = None,
     ) -> Call[ResponseT]:
@@ -63,6 +65,7 @@ class CallFactory:
             settings: Those of this call, for the same address. Default: the factory's own.
             replay_safe: See there.
             earlier: See there.
+            pauses_end: See there.
             before_attempt: See there.
             before_write: See there.
         """
@@ -74,6 +77,7 @@ class CallFactory:
             self.targets[operation.path],
             replay_safe=replay_safe,
             earlier=earlier,
+            pauses_end=pauses_end,
             before_attempt=before_attempt,
             before_write=before_write,
         )

@@ -34,6 +34,11 @@ class RateLimiter:
         self._spread = 0.0
         self._cause: ApiError | None = None
 
+    @property
+    def paused_until(self) -> float:
+        """When the latest pause ends, or has ended, by the client's clock."""
+        return self._paused_until
+
     def cause(self, now: float) -> ApiError | None:
         """Return the error that began the pause that is going on, or None."""
         return self._cause if now < self._paused_until else None

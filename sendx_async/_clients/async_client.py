@@ -270,7 +270,8 @@ class AsyncTrackingClient:
             concurrency: How many requests may be under way at once. Default 8; more than
                 ``max_connections`` is taken for that.
             batch_size: How many contacts may share a request, 1 to 25. Default 25.
-            patience: Seconds that an outage may last; None for no limit. Default 300.
+            patience: Seconds that an outage may last; None for no limit. Default 300. A pause that
+                another call of the client was asked to make is one, too.
 
         Returns:
             An asynchronous context manager that gives an `AsyncOutcomeStream`; see there for the

@@ -85,6 +85,10 @@ class Admission:
         """When the next request may be tried in an outage."""
         return self._breaker.resumes_at
 
+    def patience_ends(self, now: float) -> float:
+        """Return when an outage has to be over that there is now, or that begins now."""
+        return self._breaker.patience_ends(now)
+
     def allows(self, now: float) -> int:
         """Return how many requests may be under way."""
         return self._breaker.allows(now)

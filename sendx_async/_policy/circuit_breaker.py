@@ -125,6 +125,12 @@ class CircuitBreaker:
             return int(now >= self.resumes_at)
         return 1 if self.is_half_open else self._allowed
 
+    def patience_ends(self, now: float) -> float:
+        """Return when an outage has to be over that there is now, or that begins now."""
+        if not self.is_open:
+            return now + self._patience
+        return self.since + self._patience + max(0.0, now - self.resumes_at)
+
     def may_be_their_fault(self, now: float) -> bool:
         """Return whether it may be the few requests at which SendX fails, and no outage.
 

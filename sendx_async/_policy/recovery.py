@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import attrs
 
-from sendx_async._core.errors import SendXError
+from sendx_async._core.errors import DeadlineExceeded, SendXError
 from sendx_async._core.options import RetryPolicy
 from sendx_async._policy.admission import SECONDS_BETWEEN_LOOKS, Admission
 from sendx_async._policy.circuit_breaker import Effect, FailureHistory
@@ -114,6 +114,10 @@ class Recovery:
         """Return the seconds until the next request may begin; if there are none, it begins now."""
         return self._admission.wait(now, under_way=0)  # whoever asks has counted them
 
+    def patience_ends(self, now: float) -> float:
+        """Return when an outage has to be over that there is now, or that begins now."""
+        return self._admission.patience_ends(now)
+
     def take(self, now: float) -> list[Message]:
         """Return the messages of the next request, out of the queue; none if none is ready.
 
@@ -190,6 +194,9 @@ class Recovery:
             begun: When the request began.
             now: The time.
         """
+        if isinstance(error, DeadlineExceeded):
+            # Its only limit is the patience, and another call's answer has paused the client.
+            return Decision(NextStep.AGAIN, pause=math.inf)
         failure_class = classify(error, replay_safe=messages[0].replay_safe)
         if failure_class is FailureClass.HALT:
             return Decision(NextStep.STOP)

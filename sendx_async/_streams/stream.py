@@ -151,13 +151,18 @@ def make_dispatcher(
     # A stream decides itself what is repeated, and how long it waits.
     once = attrs.evolve(calls.settings, deadline=math.inf, retry=attrs.evolve(retry, max_retries=0))
 
-    def begin_call(messages: Sequence[Message]) -> Call[Any]:
+    def begin_call(messages: Sequence[Message], pauses_end: float) -> Call[Any]:
         operation, request = messages[0].operation, messages[0].request
         if len(messages) > 1:
             operation, request = IDENTIFY_BULK, tuple(each.request for each in messages)
         before = None if outbox is None else functools.partial(outbox.before_attempt, messages)
         return calls.begin(
-            operation, request, settings=once, replay_safe=False, before_attempt=before
+            operation,
+            request,
+            settings=once,
+            replay_safe=False,
+            pauses_end=pauses_end,
+            before_attempt=before,
         )
 
     concurrency = options.make_count("concurrency", how["concurrency"])

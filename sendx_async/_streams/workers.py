@@ -9,7 +9,7 @@ from typing import Any, Protocol, cast
 import anyio.abc
 
 from sendx_async._calls.call import Call
-from sendx_async._core.errors import OutageError, SendXError
+from sendx_async._core.errors import DeadlineExceeded, OutageError, SendXError
 from sendx_async._policy.failures import retry_after_of
 from sendx_async._policy.ordering import PROBE, Message, OrderedQueue
 from sendx_async._policy.recovery import Decision, NextStep, Recovery
@@ -21,9 +21,13 @@ from sendx_async._streams.rules import DispatchRules
 
 
 class BeginCall(Protocol):
-    """Makes the call that sends messages once, however long it has to wait for its moment."""
+    """Makes the call that sends messages once, and waits for its moment.
 
-    def __call__(self, messages: Sequence[Message]) -> Call[Any]: ...
+    It waits however long that takes for the client's rate, but for no pause of the client that
+    ends later than `pauses_end`, by the client's clock.
+    """
+
+    def __call__(self, messages: Sequence[Message], pauses_end: float) -> Call[Any]: ...
 
 
 class Workers:
@@ -145,7 +149,7 @@ class Workers:
         begun = self._clock.monotonic()
         call: Call[Any] | None = None
         try:
-            call = self._begin_call(messages)
+            call = self._begin_call(messages, self._recovery.patience_ends(begun))
             answer = await call.run()
         except SendXError as error:
             # The frames hold the call with its body, and nobody needs them any more.
@@ -234,6 +238,8 @@ class Workers:
 
     def _outage(self, error: SendXError) -> OutageError:
         """Return the error of an outage that lasts too long, this being the last of its errors."""
+        if isinstance(error, DeadlineExceeded) and error.last is not None:
+            error = error.last  # another call has met it
         patience = self._rules.patience
         retry_after = retry_after_of(error)
         text = f"SendX failed for longer than the patience of {patience:g} s"

@@ -269,6 +269,15 @@ def test_time_in_which_there_was_nothing_to_send_uses_no_patience() -> None:
     assert watched.fail(FailureHistory("joe")) == math.inf
 
 
+def test_when_the_patience_ends_is_known_before_a_trial() -> None:
+    watched = Watched(patience=20)
+    assert watched.breaker.patience_ends(watched.now) == 1020  # of an outage that begins now
+    watched.fail(FailureHistory("a@example.com"), FailureClass.OUTAGE, retry_after=5)
+    assert watched.breaker.patience_ends(1003) == 1020
+    assert watched.breaker.patience_ends(1005) == 1020
+    assert watched.breaker.patience_ends(1105) == 1120  # there was nothing to send
+
+
 def test_a_pause_is_cut_where_patience_ends_but_not_one_that_the_server_asks_for() -> None:
     watched = Watched(patience=5)
     assert watched.fail(FailureHistory("jane"), FailureClass.OUTAGE, retry_after=4.5) == 4.5

@@ -326,6 +326,66 @@ def test_a_wait_longer_than_patience_is_not_begun(fake_sendx: FakeSendX, backend
     assert len(stopped.unsent) == 30
 
 
+@pytest.mark.parametrize("seconds,is_too_long", [(19, False), (60, True)])
+def test_a_pause_that_another_call_has_met_is_waited_out_as_long_as_the_patience(
+    fake_sendx: FakeSendX, backend: str, seconds: float, is_too_long: bool
+) -> None:
+    fake_sendx.respond(429, retry_after=seconds)
+    stopped, clock = Stopped(), StoppedClock()
+
+    async def main() -> None:
+        async with AsyncTrackingClient(
+            fake_sendx.api_key, base_url=fake_sendx.url, retry=RetryPolicy(0), clock=clock
+        ) as client:
+            with pytest.raises(RateLimitError):
+                await client.identify_contact({"email": "first@example.com"})
+            await stopped.run(client, contacts(30), patience=20)
+
+    began = clock.time
+    anyio.run(main, backend=backend)
+    if not is_too_long:
+        assert stopped.error is None
+        assert len(fake_sendx.contacts) == 30
+        return
+    assert isinstance(stopped.error, OutageError)
+    assert isinstance(stopped.error.last, RateLimitError)
+    text = "asks to wait 60 s, longer than what is left of the patience of 20 s: SendX answered"
+    assert text in str(stopped.error)
+    assert clock.time == began
+    assert len(fake_sendx.requests) == 1
+    assert len(stopped.unsent) == 30
+
+
+def test_pauses_that_other_calls_make_longer_do_not_outlast_the_patience(
+    fake_sendx: FakeSendX, backend: str
+) -> None:
+    fake_sendx.respond(429, retry_after=15)
+    stopped = Stopped()
+
+    class ALongerPause(StoppedClock):
+        """When somebody has waited out a pause another answer has made it longer."""
+
+        async def sleep(self, seconds: float) -> None:
+            await super().sleep(seconds)
+            limiter = client._calls.shared.rate_limiter
+            limiter.pause(15, RateLimitError(status_code=429, retry_after=15), now=self.time)
+
+    clock = ALongerPause()
+    client = AsyncTrackingClient(
+        fake_sendx.api_key, base_url=fake_sendx.url, retry=RetryPolicy(0), clock=clock
+    )
+
+    async def main() -> None:
+        async with client:
+            with pytest.raises(RateLimitError):
+                await client.identify_contact({"email": "first@example.com"})
+            await stopped.run(client, contacts(30), patience=20)
+
+    anyio.run(main, backend=backend)
+    assert isinstance(stopped.error, OutageError)
+    assert len(fake_sendx.requests) == 1
+
+
 @pytest.mark.parametrize("status,kind", [(401, AuthenticationError), (403, PermissionDeniedError)])
 def test_a_bad_key_ends_the_stream_at_once(
     fake_sendx: FakeSendX, backend: str, status: int, kind: type[Exception]

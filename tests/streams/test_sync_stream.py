@@ -24,6 +24,7 @@ from sendx_async import (
     OutageError,
     Outcome,
     OutcomeStream,
+    RateLimitError,
     ResponseLost,
     RetryPolicy,
     TrackingClient,
@@ -256,6 +257,18 @@ def test_a_bad_key_and_an_outage_end_the_stream(
     fake_sendx.respond(500, times=None)
     with client.send_many(contacts(100), patience=0.1) as outcomes, pytest.raises(OutageError):
         list(outcomes)
+
+
+def test_a_pause_that_is_longer_than_the_patience_ends_the_stream(
+    fake_sendx: FakeSendX, client: TrackingClient
+) -> None:
+    fake_sendx.respond(429, retry_after=60)
+    with pytest.raises(RateLimitError):
+        client.with_options(retry=RetryPolicy(0)).identify_contact({"email": "jane@example.com"})
+    with client.send_many(contacts(10), patience=1) as outcomes, pytest.raises(OutageError):
+        next(outcomes)
+    assert len(outcomes.unsent) >= 1
+    assert len(fake_sendx.requests) == 1
 
 
 def test_a_stream_is_opened_once_and_before_it_is_read(client: TrackingClient) -> None:
