@@ -1,11 +1,14 @@
 """What the tests of the client have in common: a clean environment, and a client in process."""
 
+import contextlib
 import gc
 import os
 from collections.abc import Callable
 from random import randrange
+from typing import Any
 
 import httpx
+import httpx2
 import pytest
 
 from sendx_async import AsyncTrackingClient, RetryPolicy
@@ -94,6 +97,25 @@ def children_unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     for name in [name for name in os.environ if name.startswith("COVERAGE_")]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture(params=[httpx, httpx2], ids=["httpx", "httpx2"])
+def library(request: pytest.FixtureRequest) -> Any:
+    """What a borrowed client is made with: each of the two that are taken."""
+    return request.param
+
+
+@pytest.fixture(
+    params=[contextlib.nullcontext, httpx.AsyncClient, httpx2.AsyncClient],
+    ids=["own", "httpx", "httpx2"],
+)
+def lend(request: pytest.FixtureRequest) -> Any:
+    """Make the context of a client to borrow, or of None for the library's own."""
+
+    def make(**options: Any) -> Any:
+        return request.param(**({} if request.param is contextlib.nullcontext else options))
+
+    return make
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from sendx_async._core.errors import (
 )
 from sendx_async._core.settings import Settings
 from sendx_async._runtime.time_limit import time_limit
-from sendx_async._transport.borrowed import read_response
+from sendx_async._transport.borrowed import BorrowedClient, read_response
 from sendx_async._transport.exchange import EXCHANGE, Exchange, RawAnswer, Target
 
 _NOTHING_SENT = (
@@ -27,7 +27,7 @@ _NOTHING_SENT = (
 
 
 async def attempt(
-    http: httpx.AsyncClient,
+    http: httpx.AsyncClient | BorrowedClient,
     request: httpx.Request,
     *,
     limit: float,
@@ -62,7 +62,7 @@ async def attempt(
     except OSError as error:
         return ResponseLost(f"the connection broke: {error}", maybe_delivered=exchange.sent)
     except SendXError as error:
-        return error
+        return error.with_traceback(None)  # its frames hold the request, too
 
 
 def build_request(
@@ -77,7 +77,6 @@ def build_request(
         is_borrowed: Whether the application's own httpx client will send it.
     """
     timeout = settings.timeout
-    exchange = Exchange(target, sent=is_borrowed)
     extensions: dict[str, Any] = {
         "timeout": {
             "connect": timeout.connect,
@@ -85,10 +84,8 @@ def build_request(
             "write": timeout.write,
             "pool": timeout.total,
         },
-        EXCHANGE: exchange,
+        EXCHANGE: Exchange(target, sent=is_borrowed),
     }
-    if is_borrowed:
-        extensions["trace"] = exchange.trace
     return httpx.Request(
         "POST",
         target.url,
@@ -104,19 +101,13 @@ def build_request(
 
 
 async def _send(
-    http: httpx.AsyncClient, request: httpx.Request, exchange: Exchange
-) -> RawAnswer | SendXError:
-    try:
-        response = await http.send(request, stream=True, auth=None, follow_redirects=False)
-    except httpx.HTTPStatusError as error:
-        # A hook of the application's client calls raise_for_status.
-        answer = error.response
-        content = answer.content if answer.is_stream_consumed else None
-        return RawAnswer(answer.status_code, answer.headers.raw, content)
-    if exchange.answer is not None:
-        return exchange.answer
-    # Not our transport but the application's, or a mock.
-    return await read_response(response)
+    http: httpx.AsyncClient | BorrowedClient, request: httpx.Request, exchange: Exchange
+) -> RawAnswer:
+    if isinstance(http, BorrowedClient):
+        return await http.send(request)
+    response = await http.send(request, stream=True, auth=None, follow_redirects=False)
+    # Without an answer of our transport somebody has put a mock in its place.
+    return exchange.answer or await read_response(response)
 
 
 def _timed_out(exchange: Exchange, when: str) -> AttemptTimeout:

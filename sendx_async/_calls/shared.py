@@ -5,14 +5,14 @@ import httpx
 from sendx_async._calls.rate_limiter import RateLimiter
 from sendx_async._policy.retry import RetryBudget
 from sendx_async._runtime.clock import Clock
+from sendx_async._transport.borrowed import BorrowedClient
 
 
 class Shared:
     """What a client and its copies have in common.
 
     Args:
-        http: The httpx client that sends.
-        is_borrowed: Whether the application owns ``http``.
+        http: What sends: the library's own httpx client, or the application's.
         rate_limiter: When requests may begin.
         clock: What all its waits go by.
         most_at_once: How many requests can be under way in one event loop.
@@ -20,15 +20,14 @@ class Shared:
 
     def __init__(
         self,
-        http: httpx.AsyncClient,
+        http: httpx.AsyncClient | BorrowedClient,
         *,
-        is_borrowed: bool,
         rate_limiter: RateLimiter,
         clock: Clock,
         most_at_once: float,
     ) -> None:
         self.http = http
-        self.is_borrowed = is_borrowed
+        self.is_borrowed: bool = isinstance(http, BorrowedClient)
         self.rate_limiter = rate_limiter
         self.clock = clock
         self.now = clock.monotonic  # bound once, since every call asks several times

@@ -57,6 +57,7 @@ from sendx_async._runtime.clock import Clock
 from sendx_async._streams.dispatcher import Dispatcher
 from sendx_async._streams.source import Source, check_source
 from sendx_async._streams.stream import AsyncOutcomeStream, DispatchOptions, make_dispatcher
+from sendx_async._transport.borrowed import BorrowedClient, Httpx2Client
 from sendx_async._transport.pool import new_http_client
 
 ResponseT = TypeVar("ResponseT")
@@ -84,8 +85,9 @@ class AsyncTrackingClient:
             wait. Default 20.
         rate: How many requests may begin in a second. Default: no limit.
         headers: Headers to add to every request, or to replace ``User-Agent``.
-        http_client: An `httpx.AsyncClient` to use instead of an own one; it is never closed, and
-            its own limits count instead of ``max_connections``.
+        http_client: An `httpx.AsyncClient` or `httpx2.AsyncClient` to use instead of an own one. It
+            is never closed, belongs to one event loop, and its own limits count instead of
+            ``max_connections``.
         on_event: Called with an `Event` for each thing that happens to a call;
             `sendx_async.otel.Telemetry` is one that makes traces. It is called in
             the event loop, so it must not block.
@@ -119,7 +121,7 @@ class AsyncTrackingClient:
         max_connections: int = 20,
         rate: Rate | None = None,
         headers: Mapping[str, str] | None = None,
-        http_client: httpx.AsyncClient | None = None,
+        http_client: httpx.AsyncClient | Httpx2Client | None = None,
         on_event: Callable[[Event], object] | None = None,
         batch_identify: bool = False,
         clock: Clock | None = None,
@@ -143,18 +145,14 @@ class AsyncTrackingClient:
         )
         max_connections = options.make_count("max_connections", max_connections)
         rate_limiter = RateLimiter(options.make_rate(rate))
-        if http_client is not None and not isinstance(http_client, httpx.AsyncClient):
-            raise ConfigurationError(
-                f"http_client must be an httpx.AsyncClient, got {type(http_client).__name__}"
-            )
+        borrowed = None if http_client is None else BorrowedClient(http_client)
         if clock is not None and not isinstance(clock, Clock):
             raise ConfigurationError(f"clock must be a Clock, got {type(clock).__name__}")
         self._shared = Shared(
-            http_client or new_http_client(max_connections=max_connections),
-            is_borrowed=http_client is not None,
+            borrowed or new_http_client(max_connections=max_connections),
             rate_limiter=rate_limiter,
             clock=Clock() if clock is None else clock,
-            most_at_once=max_connections if http_client is None else math.inf,
+            most_at_once=max_connections if borrowed is None else math.inf,
         )
         self._go_by(CallFactory(self._shared, settings))
         self._is_owner = True
@@ -401,8 +399,9 @@ class AsyncTrackingClient:
         """
         if self._is_owner:
             self._close_without_a_loop()
-            if not self._shared.is_borrowed:
-                await self._shared.http.aclose()
+            http = self._shared.http
+            if not isinstance(http, BorrowedClient):
+                await http.aclose()
 
     def _close_without_a_loop(self) -> None:
         """Refuse further calls; enough where there is no event loop that could hold sockets."""

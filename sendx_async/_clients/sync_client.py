@@ -33,6 +33,7 @@ from sendx_async._core.settings import ClientOptions, PerCall
 from sendx_async._runtime.clock import Clock
 from sendx_async._runtime.loop_thread import shared_loop
 from sendx_async._streams.source import ThreadedSource, check_source
+from sendx_async._transport.borrowed import Httpx2Client
 
 ResultT = TypeVar("ResultT")
 
@@ -80,7 +81,7 @@ class TrackingClient:
         max_connections: int = 20,
         rate: Rate | None = None,
         headers: Mapping[str, str] | None = None,
-        http_client: httpx.AsyncClient | None = None,
+        http_client: httpx.AsyncClient | Httpx2Client | None = None,
         on_event: Callable[[Event], object] | None = None,
         batch_identify: bool = False,
         clock: Clock | None = None,

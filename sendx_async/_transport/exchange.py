@@ -6,9 +6,12 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, cast
 
+import anyio
 import attrs
 import httpcore
 import httpx
+
+from sendx_async._core.errors import AttemptTimeout
 
 MOST_OF_A_BODY = 1024 * 1024
 """Bytes of an answer's body that are read; SendX's own answers have some hundreds."""
@@ -54,7 +57,7 @@ class RawAnswer:
     Attributes:
         status_code: The HTTP status.
         headers: Names and values as they came.
-        body: The body, at most one MiB of it; None if it could not be decompressed.
+        body: The body, at most one MiB of it; None if it is compressed and can't be read.
     """
 
     status_code: int
@@ -111,14 +114,14 @@ class Exchange:
         """Note that the request leaves now, if it may.
 
         Raises:
-            httpcore.ConnectTimeout: Its time is over, since the event loop was blocked, so nobody
-                would wait for the answer.
+            AttemptTimeout: Its time is over, since the event loop was blocked, so nobody would
+                wait for the answer.
         """
         self.sent = False
         if self.before_write is not None:
             await self.before_write()
         if time.monotonic() > self.ends:
-            raise httpcore.ConnectTimeout("the event loop was blocked")
+            raise AttemptTimeout("the event loop was blocked, so nothing was sent in time")
         self.sent = True
 
     def complete(self, answer: RawAnswer) -> httpx.Response:
@@ -144,7 +147,16 @@ class Exchange:
 async def read_body(pieces: AsyncIterator[bytes]) -> bytes:
     """Read a body piece by piece, but not without end: an answer must not fill the memory."""
     body = bytearray()
-    async with contextlib.aclosing(cast("AsyncGenerator[bytes, None]", pieces)) as open_pieces:
-        async for piece in open_pieces:
-            body += piece[: MOST_OF_A_BODY - len(body)]
+    came = 0
+    # httpx's and httpcore's generators end properly when a read is cancelled. When they are left
+    # in the middle they don't, and trio says so.
+    with anyio.CancelScope() as rest:
+        async with contextlib.aclosing(cast("AsyncGenerator[bytes, None]", pieces)) as open_pieces:
+            async for piece in open_pieces:
+                body += piece[: MOST_OF_A_BODY - len(body)]
+                came += len(piece)
+                if came > MOST_OF_A_BODY:
+                    rest.cancel()
+                if came > 2 * MOST_OF_A_BODY:
+                    break  # it comes out of memory, where nothing waits and can be cancelled
     return bytes(body)

@@ -15,6 +15,7 @@ from sendx_async._core.events import Event
 from sendx_async._core.options import Rate, RetryPolicy, Timeout
 from sendx_async._core.validation import type_name
 from sendx_async._runtime.clock import Clock
+from sendx_async._transport.borrowed import Httpx2Client
 from sendx_async.outbox import Outbox
 
 
@@ -48,7 +49,7 @@ class NewClientOptions(TypedDict, total=False):
     max_connections: int
     rate: Rate | None
     headers: Mapping[str, str] | None
-    http_client: httpx.AsyncClient | None
+    http_client: httpx.AsyncClient | Httpx2Client | None
     on_event: Callable[[Event], object] | None
     batch_identify: bool
     clock: Clock | None

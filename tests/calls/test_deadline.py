@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import anyio
-import httpx
 import pytest
 
 from sendx_async import (
@@ -261,11 +260,11 @@ def test_an_event_that_timed_out_is_not_repeated(fake_sendx: FakeSendX, backend:
     "limit,kind", [("timeout", AttemptTimeout), ("deadline", DeadlineExceeded)]
 )
 async def test_an_event_over_a_borrowed_client_that_timed_out_is_not_repeated(
-    fake_sendx: FakeSendX, limit: str, kind: type[SendXError]
+    fake_sendx: FakeSendX, library: Any, limit: str, kind: type[SendXError]
 ) -> None:
     errors: list[SendXError] = []
     async with (
-        httpx.AsyncClient() as borrowed,
+        library.AsyncClient() as borrowed,
         AsyncTrackingClient(
             fake_sendx.api_key, base_url=fake_sendx.url, http_client=borrowed
         ) as client,

@@ -202,14 +202,14 @@ async def test_respx_intercepts_at_the_level_of_httpx_too() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_mock_transport_answers_for_the_server() -> None:
-    seen: list[httpx.Request] = []
+async def test_a_mock_transport_answers_for_the_server(library: Any) -> None:
+    seen: list[Any] = []
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def answer(request: Any) -> Any:
         seen.append(request)
-        return httpx.Response(200, json={"status": "200", "message": "OK"})
+        return library.Response(200, json={"status": "200", "message": "OK"})
 
-    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http_client:
+    async with library.AsyncClient(transport=library.MockTransport(answer)) as http_client:
         client = AsyncTrackingClient("team-key", base_url=BASE_URL, http_client=http_client)
         response = await client.identify_contact({"email": "jane@example.com"})
     assert (response.status, response.message) == ("200", "OK")

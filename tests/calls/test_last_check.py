@@ -1,8 +1,8 @@
 """A check that is made at the last moment: the connection is there, and nothing was sent yet."""
 
 import contextlib
+from typing import Any
 
-import httpx
 import pytest
 
 from sendx_async import AsyncTrackingClient, IdentifyRequest
@@ -12,10 +12,9 @@ pytestmark = pytest.mark.asyncio
 JANE = IdentifyRequest("jane@example.com")
 
 
-@pytest.mark.parametrize("is_borrowed", [False, True])
 @pytest.mark.parametrize("allowed", [0, 1, 2])
 async def test_what_a_check_forbids_is_not_sent_though_the_connection_is_there(
-    fake_sendx: FakeSendX, is_borrowed: bool, allowed: int
+    fake_sendx: FakeSendX, lend: Any, allowed: int
 ) -> None:
     checks = 0
 
@@ -28,11 +27,11 @@ async def test_what_a_check_forbids_is_not_sent_though_the_connection_is_there(
         if checks > allowed:
             raise LookupError
 
-    async with httpx.AsyncClient() as http:
+    async with lend() as http:
         client = AsyncTrackingClient(
             fake_sendx.api_key,
             base_url=fake_sendx.url,
-            http_client=http if is_borrowed else None,
+            http_client=http,
         )
         async with client:
             with contextlib.nullcontext() if allowed == 2 else pytest.raises(LookupError):

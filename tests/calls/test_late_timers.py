@@ -11,7 +11,6 @@ from typing import Any, Literal
 import anyio
 import anyio.lowlevel
 import anyio.to_thread
-import httpx
 import pytest
 import trustme
 
@@ -164,13 +163,19 @@ def test_an_answer_that_came_while_the_loop_was_blocked_is_read(
 @pytest.mark.parametrize("encrypted", [False, True])
 @pytest.mark.parametrize("loop", LOOPS)
 def test_so_is_one_over_a_borrowed_client(
-    serve_raw: Callable[..., int], authority: trustme.CA, loop: str, encrypted: bool, limit: str
+    serve_raw: Callable[..., int],
+    authority: trustme.CA,
+    library: Any,
+    *,
+    loop: str,
+    encrypted: bool,
+    limit: str,
 ) -> None:
     held, url = serve_held(serve_raw, authority, encrypted=encrypted)
 
     async def main() -> None:
         async with (
-            httpx.AsyncClient() as borrowed,
+            library.AsyncClient() as borrowed,
             AsyncTrackingClient(
                 "key", base_url=url, timeout=LIMIT, deadline=None, http_client=borrowed
             ) as client,
@@ -247,10 +252,9 @@ def test_so_is_one_that_a_drainer_waits_for_when_it_is_stopped(
         assert outbox.stats().pending == 0
 
 
-@pytest.mark.parametrize("borrows", [False, True])
 @pytest.mark.parametrize("loop", LOOPS)
 def test_nothing_is_sent_when_its_time_was_over_before(
-    fake_sendx: FakeSendX, loop: str, borrows: bool
+    fake_sendx: FakeSendX, loop: str, lend: Any
 ) -> None:
     def block(event: Event) -> None:
         if event.kind == "call_started":
@@ -258,13 +262,13 @@ def test_nothing_is_sent_when_its_time_was_over_before(
 
     async def main() -> None:
         async with (
-            httpx.AsyncClient() as borrowed,
+            lend() as borrowed,
             AsyncTrackingClient(
                 fake_sendx.api_key,
                 base_url=fake_sendx.url,
                 timeout=LIMIT,
                 on_event=block,
-                http_client=borrowed if borrows else None,
+                http_client=borrowed,
             ) as client,
         ):
             await client.identify_contact(JANE)

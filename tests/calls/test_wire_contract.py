@@ -5,7 +5,6 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-import httpx
 import pytest
 
 import sendx_async
@@ -213,13 +212,13 @@ def test_parameters_are_named_as_in_the_official_documentation(case: Case) -> No
 @operations
 @pytest.mark.asyncio
 async def test_exactly_these_headers_arrive_over_a_socket(
-    fake_sendx: FakeSendX, case: Case
+    fake_sendx: FakeSendX, library: Any, case: Case
 ) -> None:
     fake_sendx.respond(200, times=None)
     options: dict[str, Any] = {"base_url": fake_sendx.url}
     async with AsyncTrackingClient(fake_sendx.api_key, **options) as own:
         await getattr(own, case.method)(case.request)
-    async with httpx.AsyncClient(headers={"X-Of-The-App": "1"}, http2=False) as borrowed:
+    async with library.AsyncClient(headers={"X-Of-The-App": "1"}) as borrowed:
         client = AsyncTrackingClient(fake_sendx.api_key, http_client=borrowed, **options)
         await getattr(client, case.method)(case.request)
     for request in fake_sendx.requests:

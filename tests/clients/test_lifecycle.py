@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import httpx2
 import pytest
 
 from sendx_async import (
@@ -184,8 +185,10 @@ async def test_copies_share_the_retry_budget(
 
 
 @pytest.mark.asyncio
-async def test_a_borrowed_client_is_used_and_never_closed(fake_sendx: FakeSendX) -> None:
-    async with httpx.AsyncClient() as http_client:
+async def test_a_borrowed_client_is_used_and_never_closed(
+    fake_sendx: FakeSendX, library: Any
+) -> None:
+    async with library.AsyncClient() as http_client:
         async with client_of(fake_sendx, http_client=http_client) as client:
             await client.identify_contact(JANE)
         assert client.is_closed
@@ -198,9 +201,11 @@ async def test_a_borrowed_client_is_used_and_never_closed(fake_sendx: FakeSendX)
 
 
 @pytest.mark.asyncio
-async def test_settings_of_a_borrowed_client_do_not_interfere(fake_sendx: FakeSendX) -> None:
+async def test_settings_of_a_borrowed_client_do_not_interfere(
+    fake_sendx: FakeSendX, library: Any
+) -> None:
     fake_sendx.respond(200, headers={"Set-Cookie": "session=1"})
-    async with httpx.AsyncClient(
+    async with library.AsyncClient(
         auth=("user", "password"),
         cookies={"of": "the-app"},
         headers={"X-Of-The-App": "1", "Accept": "text/html"},
@@ -221,35 +226,56 @@ async def test_settings_of_a_borrowed_client_do_not_interfere(fake_sendx: FakeSe
 
 
 @pytest.mark.asyncio
-async def test_a_borrowed_client_that_the_application_closed(fake_sendx: FakeSendX) -> None:
-    async with httpx.AsyncClient() as http_client:
+async def test_a_borrowed_client_that_the_application_closed(
+    fake_sendx: FakeSendX, library: Any
+) -> None:
+    async with library.AsyncClient() as http_client:
         client = client_of(fake_sendx, http_client=http_client)
     with pytest.raises(ClientClosedError, match="http_client"):
         await client.identify_contact(JANE)
 
 
 @pytest.mark.asyncio
-async def test_a_hook_of_a_borrowed_client_that_raises_for_a_status(fake_sendx: FakeSendX) -> None:
-    async def raise_for_status(response: httpx.Response) -> None:
+async def test_a_hook_of_a_borrowed_client_that_raises_for_a_status(
+    fake_sendx: FakeSendX, library: Any
+) -> None:
+    async def raise_for_status(response: Any) -> None:
         response.raise_for_status()
 
     fake_sendx.respond(422)
-    async with httpx.AsyncClient(event_hooks={"response": [raise_for_status]}) as http_client:
+    async with library.AsyncClient(event_hooks={"response": [raise_for_status]}) as http_client:
         client = client_of(fake_sendx, http_client=http_client)
         with pytest.raises(SendXError, match="422"):
             await client.identify_contact(JANE)
 
 
+class AsyncClient:
+    """Another library's client of the same name."""
+
+
 @pytest.mark.parametrize(
-    "wrong", [httpx.Client, object(), "http", httpx.AsyncClient, httpx.AsyncHTTPTransport()]
+    "wrong,name",
+    [
+        (httpx.Client, "httpx.Client"),
+        (httpx2.Client, "httpx2.Client"),
+        (AsyncClient, f"{__name__}.AsyncClient"),
+        (httpx2.AsyncHTTPTransport, "httpx2.AsyncHTTPTransport"),
+        (object, "builtins.object"),
+        (lambda: "http", "builtins.str"),
+        (lambda: httpx.AsyncClient, "builtins.type"),
+    ],
 )
-def test_a_wrong_http_client_is_refused(wrong: Any) -> None:
+def test_a_wrong_http_client_is_refused_by_its_full_name(
+    wrong: Callable[[], Any], name: str
+) -> None:
     with contextlib.ExitStack() as stack:
-        if wrong is httpx.Client:
-            wrong = stack.enter_context(httpx.Client())
-        with pytest.raises(ConfigurationError, match=r"httpx\.AsyncClient") as caught:
-            AsyncTrackingClient("team-key", http_client=wrong)
-    assert type(wrong).__name__ in str(caught.value)
+        http_client = wrong()
+        if isinstance(http_client, (httpx.Client, httpx2.Client)):
+            stack.enter_context(http_client)
+        with pytest.raises(ConfigurationError) as caught:
+            AsyncTrackingClient("team-key", http_client=http_client)
+    expected = "http_client must be an httpx.AsyncClient or an httpx2.AsyncClient, got "
+    assert str(caught.value) == expected + name
 
 
 @pytest.mark.asyncio

@@ -315,9 +315,10 @@ def test_an_address_that_only_httpx_refuses_is_a_wrong_setting(base_url: str) ->
 @pytest.mark.asyncio
 async def test_the_own_http_client_takes_no_cookies() -> None:
     async with AsyncTrackingClient("team-key") as client:
+        http: Any = client._shared.http
         with pytest.raises(AttributeError, match="keeps no cookies"):
-            client._shared.http.cookies = httpx.Cookies({"a": "b"})
-        assert not client._shared.http.cookies
+            http.cookies = httpx.Cookies({"a": "b"})
+        assert not http.cookies
 
 
 def test_closing_a_copy_that_was_never_used_leaves_the_client_open() -> None:

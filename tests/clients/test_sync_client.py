@@ -6,6 +6,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import anyio
 import httpx
@@ -248,11 +249,11 @@ def test_a_forgotten_client_warns(fake_sendx: FakeSendX) -> None:
         clients.clear()
 
 
-def test_a_borrowed_client_is_used_and_stays_open(make: MakeClient) -> None:
-    async def answer(request: httpx.Request) -> httpx.Response:
-        return httpx.Response(200, json={"status": "200", "message": "from the borrowed one"})
+def test_a_borrowed_client_is_used_and_stays_open(make: MakeClient, library: Any) -> None:
+    async def answer(request: Any) -> Any:
+        return library.Response(200, json={"status": "200", "message": "from the borrowed one"})
 
-    borrowed = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    borrowed = library.AsyncClient(transport=library.MockTransport(answer))
     with make(http_client=borrowed) as client:
         for _ in range(2):
             assert client.identify_contact(JANE).message == "from the borrowed one"

@@ -3,6 +3,7 @@
 import datetime as dt
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -114,18 +115,17 @@ async def test_row_02_what_may_count_twice_is_not_retried(fake_sendx: FakeSendX)
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-@pytest.mark.parametrize("is_borrowed", [False, True])
 @pytest.mark.asyncio
 async def test_row_03_redirects_are_never_followed(
-    fake_sendx: FakeSendX, elsewhere: FakeSendX, status: int, is_borrowed: bool
+    fake_sendx: FakeSendX, elsewhere: FakeSendX, status: int, lend: Any
 ) -> None:
     fake_sendx.redirect(elsewhere.url + "/contact/identify", status=status)
     async with (
-        httpx.AsyncClient(follow_redirects=True) as borrowed,
+        lend(follow_redirects=True) as borrowed,
         AsyncTrackingClient(
             fake_sendx.api_key,
             base_url=fake_sendx.url,
-            http_client=borrowed if is_borrowed else None,
+            http_client=borrowed,
         ) as client,
     ):
         with pytest.raises(ApiError, match="never followed") as caught:
@@ -139,18 +139,17 @@ async def test_row_03_redirects_are_never_followed(
 
 
 @pytest.mark.parametrize("location", ["http://[bad", "http://host:port/", "mailto:a@b.co", "", "/"])
-@pytest.mark.parametrize("is_borrowed", [False, True])
 @pytest.mark.asyncio
 async def test_row_03_a_bad_location_is_a_redirect_all_the_same(
-    fake_sendx: FakeSendX, location: str, is_borrowed: bool
+    fake_sendx: FakeSendX, location: str, lend: Any
 ) -> None:
     fake_sendx.redirect(location, times=None)
     async with (
-        httpx.AsyncClient(follow_redirects=True) as borrowed,
+        lend(follow_redirects=True) as borrowed,
         AsyncTrackingClient(
             fake_sendx.api_key,
             base_url=fake_sendx.url,
-            http_client=borrowed if is_borrowed else None,
+            http_client=borrowed,
         ) as client,
     ):
         with pytest.raises(ApiError) as caught:
@@ -200,19 +199,18 @@ async def test_row_05_odd_successes_are_successes(fake_sendx: FakeSendX) -> None
         assert (await client.identify_contact(JANE)).status is None
 
 
-@pytest.mark.parametrize("is_borrowed", [False, True])
 @pytest.mark.asyncio
 async def test_row_05_an_unreadable_success_is_no_proof_of_anything(
-    fake_sendx: FakeSendX, is_borrowed: bool
+    fake_sendx: FakeSendX, lend: Any
 ) -> None:
     fake_sendx.html(200)
     fake_sendx.respond(200, body=b"\x1f\x8bnot gzip", headers={"Content-Encoding": "gzip"})
     async with (
-        httpx.AsyncClient() as borrowed,
+        lend() as borrowed,
         AsyncTrackingClient(
             fake_sendx.api_key,
             base_url=fake_sendx.url,
-            http_client=borrowed if is_borrowed else None,
+            http_client=borrowed,
         ) as client,
     ):
         for _ in range(2):
@@ -253,18 +251,15 @@ async def test_row_08_data_and_unknown_answer_fields_are_kept(fake_sendx: FakeSe
     assert response.extra == {"requestId": "r1", "new": None}
 
 
-@pytest.mark.parametrize("is_borrowed", [False, True])
 @pytest.mark.asyncio
-async def test_row_10_network_failures_are_one_hierarchy(
-    fake_sendx: FakeSendX, is_borrowed: bool
-) -> None:
+async def test_row_10_network_failures_are_one_hierarchy(fake_sendx: FakeSendX, lend: Any) -> None:
     options = {"retry": RetryPolicy(max_retries=0)}
     async with (
-        httpx.AsyncClient() as borrowed,
+        lend() as borrowed,
         AsyncTrackingClient(
             fake_sendx.api_key,
             base_url=fake_sendx.url,
-            http_client=borrowed if is_borrowed else None,
+            http_client=borrowed,
             **options,  # type: ignore[arg-type]
         ) as client,
     ):

@@ -1,67 +1,201 @@
-"""An application's own httpx client, whatever protocol it speaks: what it says of a request."""
+"""An application's own client of httpx or httpx2, whatever protocol it speaks: what it says."""
 
+import subprocess
+import sys
 from types import SimpleNamespace
 from typing import Any
 
-import httpx
 import pytest
 
-from sendx_async import ApiError, AsyncTrackingClient, ResponseLost, RetryPolicy
+from sendx_async import (
+    ApiError,
+    AsyncTrackingClient,
+    AttemptTimeout,
+    ConnectError,
+    ResponseDecodeError,
+    ResponseLost,
+    RetryPolicy,
+    TransportError,
+)
+from sendx_async.testing import FakeSendX
 
 REVENUE = {"identifier": "jane@example.com", "amount": 1}
+KEY = "team-key-5d1f"
 
 
-class Http2(httpx.AsyncBaseTransport):
-    """Tells by httpcore's trace what an HTTP/2 connection tells, without the package h2."""
+def transport_of(library: Any, *answers: Any, tells: bool = True) -> Any:
+    """Make a transport of a library that gives these answers, or raises them.
 
-    def __init__(self, *answers: httpx.Response | Exception) -> None:
-        self.answers = list(answers)
-        self.requests = 0
+    It may tell by httpcore's trace what an HTTP/2 connection tells, without the package h2.
+    """
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        self.requests += 1
-        trace: Any = request.extensions["trace"]
-        post = SimpleNamespace(method=b"POST")
-        await trace("connection.connect_tcp.started", {"host": "sendx.test"})
-        await trace("http2.send_request_headers.started", {"request": post})
-        answer = self.answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        headers = [(b"retry-after", b"0"), (b"x-server", b"h2")]
-        told = {"return_value": (answer.status_code, headers)}
-        await trace("http2.receive_response_headers.complete", told)
-        return answer
+    class Transport(library.AsyncBaseTransport):  # type: ignore[misc]  # it may be either's
+        requests = 0
+
+        async def handle_async_request(self, request: Any) -> Any:
+            self.requests += 1
+            answer = waiting.pop(0)
+            trace: Any = request.extensions["trace"]
+            if tells:
+                post = SimpleNamespace(method=b"POST")
+                await trace("connection.connect_tcp.started", {"host": "sendx.test"})
+                await trace("http2.send_request_headers.started", {"request": post})
+            if isinstance(answer, Exception):
+                raise answer
+            if tells:
+                headers = [(b"retry-after", b"0"), (b"x-server", b"h2")]
+                told = {"return_value": (answer.status_code, headers)}
+                await trace("http2.receive_response_headers.complete", told)
+            return answer
+
+    waiting = list(answers)
+    return Transport()
 
 
-def client_of(transport: httpx.AsyncBaseTransport) -> AsyncTrackingClient:
+def client_of(library: Any, transport: Any) -> AsyncTrackingClient:
     return AsyncTrackingClient(
-        "team-key",
+        KEY,
         base_url="https://sendx.test",
-        http_client=httpx.AsyncClient(transport=transport),
-        retry=RetryPolicy(base=0, cap=0),
+        http_client=library.AsyncClient(transport=transport),
+        retry=RetryPolicy(max_retries=1, base=0, cap=0),
     )
 
 
 @pytest.mark.asyncio
-async def test_an_answer_over_http2_is_read() -> None:
-    transport = Http2(httpx.Response(200, json={"status": "success"}))
-    response = await client_of(transport).track_revenue_event(REVENUE)
+async def test_an_answer_over_http2_is_read(library: Any) -> None:
+    transport = transport_of(library, library.Response(200, json={"status": "success"}))
+    response = await client_of(library, transport).track_revenue_event(REVENUE)
     assert response.status == "success"
 
 
 @pytest.mark.asyncio
-async def test_a_redirect_over_http2_is_told() -> None:
-    transport = Http2(httpx.Response(302, headers={"location": "mailto:jane@example.com"}))
+async def test_a_redirect_over_http2_is_told(library: Any) -> None:
+    location = {"location": "mailto:jane@example.com"}
+    transport = transport_of(library, library.Response(302, headers=location))
     with pytest.raises(ApiError, match="302") as caught:
-        await client_of(transport).track_revenue_event(REVENUE)
-    assert caught.value.headers["x-server"] == "h2"
+        await client_of(library, transport).track_revenue_event(REVENUE)
+    # httpx fails on such a redirect, and the trace knows; httpx2 gives the response.
+    assert caught.value.headers in ({"retry-after": "0", "x-server": "h2"}, location)
 
 
 @pytest.mark.asyncio
-async def test_an_event_is_not_repeated_after_a_protocol_error_on_this_side() -> None:
+async def test_an_event_is_not_repeated_after_a_protocol_error_on_this_side(library: Any) -> None:
     # h2 calls a server's bad frame a local error when it meets it while it is sending.
-    transport = Http2(httpx.LocalProtocolError("received data on a closed stream"))
+    error = library.LocalProtocolError("received data on a closed stream")
+    transport = transport_of(library, error)
     with pytest.raises(ResponseLost) as caught:
-        await client_of(transport).track_revenue_event(REVENUE)
+        await client_of(library, transport).track_revenue_event(REVENUE)
     assert caught.value.maybe_delivered
     assert transport.requests == 1
+
+
+@pytest.mark.parametrize(
+    "name,expected,maybe_delivered",
+    [
+        ("ConnectError", ConnectError, False),
+        ("UnsupportedProtocol", ConnectError, False),
+        ("ProxyError", ConnectError, False),
+        ("ConnectTimeout", AttemptTimeout, False),
+        ("PoolTimeout", AttemptTimeout, False),
+        ("ReadTimeout", AttemptTimeout, True),
+        ("WriteTimeout", AttemptTimeout, True),
+        ("ReadError", ResponseLost, True),
+        ("WriteError", ResponseLost, True),
+        ("CloseError", ResponseLost, True),
+        ("RemoteProtocolError", ResponseLost, True),
+        ("DecodingError", ResponseLost, True),
+        ("TooManyRedirects", ResponseLost, True),
+        ("InvalidURL", ResponseLost, True),
+    ],
+)
+@pytest.mark.parametrize("is_subclass", [False, True])
+@pytest.mark.asyncio
+async def test_what_the_library_raises_means_the_same_in_either(
+    library: Any,
+    name: str,
+    expected: type[TransportError],
+    *,
+    maybe_delivered: bool,
+    is_subclass: bool,
+) -> None:
+    kind = getattr(library, name)
+    if is_subclass:  # of an application's transport, with a name that means something else
+        kind = type("Timeout", (kind,), {})
+    transport = transport_of(library, *[kind("the reason")] * 2, tells=False)
+    with pytest.raises(expected) as caught:
+        await client_of(library, transport).track_revenue_event(REVENUE)
+    assert caught.value.maybe_delivered is maybe_delivered
+    assert transport.requests == (1 if maybe_delivered else 2)
+    # These may quote the answer, which may quote the request.
+    is_quoted = name in {"RemoteProtocolError", "InvalidURL"}
+    assert ("the reason" in str(caught.value)) is not is_quoted
+
+
+@pytest.mark.asyncio
+async def test_a_foreign_error_of_a_hook_is_the_applications_own(
+    fake_sendx: FakeSendX, library: Any
+) -> None:
+    async def hook(request: Any) -> None:
+        raise RuntimeError("of the application")
+
+    async with library.AsyncClient(event_hooks={"request": [hook]}) as http_client:
+        client = AsyncTrackingClient(
+            fake_sendx.api_key, base_url=fake_sendx.url, http_client=http_client
+        )
+        with pytest.raises(RuntimeError, match="of the application"):
+            await client.identify_contact({"email": "jane@example.com"})
+
+
+@pytest.mark.parametrize("reads", ["aread", "aiter_bytes", "aclose"])
+@pytest.mark.asyncio
+async def test_a_hook_may_have_read_the_answer(
+    fake_sendx: FakeSendX, library: Any, reads: str
+) -> None:
+    async def hook(response: Any) -> None:
+        if reads == "aiter_bytes":
+            [piece async for piece in response.aiter_bytes()]
+        else:
+            await getattr(response, reads)()
+
+    async with library.AsyncClient(event_hooks={"response": [hook]}) as http_client:
+        client = AsyncTrackingClient(
+            fake_sendx.api_key, base_url=fake_sendx.url, http_client=http_client
+        )
+        if reads == "aread":
+            assert (await client.identify_contact({"email": "jane@example.com"})).status == "200"
+        else:
+            with pytest.raises(ResponseDecodeError):
+                await client.identify_contact({"email": "jane@example.com"})
+    assert len(fake_sendx.requests) == 1
+
+
+@pytest.mark.asyncio
+async def test_a_server_in_process_is_reached(fake: FakeSendX, library: Any) -> None:
+    transport = library.ASGITransport(app=fake)
+    async with library.AsyncClient(transport=transport) as http_client:
+        client = AsyncTrackingClient(
+            fake.api_key, base_url="https://sendx.test/api/v1/rest", http_client=http_client
+        )
+        async with client.send_many({"email": f"{n}@example.com"} for n in range(30)) as outcomes:
+            assert [outcome.error async for outcome in outcomes] == [None] * 30
+    assert len(fake.contacts) == 30
+
+
+@pytest.mark.slow
+def test_httpx2_is_imported_by_nobody_but_the_application() -> None:
+    script = """
+import asyncio, sys, httpx
+from sendx_async import *
+def answer(request):
+    return httpx.Response(200, json={})
+async def main():
+    http_client = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    await AsyncTrackingClient("key", http_client=http_client).identify_contact({"email": "a@b.co"})
+    try:
+        AsyncTrackingClient("key", http_client=object())
+    except ConfigurationError:
+        pass
+asyncio.run(main())
+assert "httpx2" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=100)

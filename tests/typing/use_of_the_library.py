@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any, assert_type
 
 import httpx
+import httpx2
 import procrastinate
 import psycopg
 
@@ -36,6 +37,7 @@ from sendx_async import (
     TrackRequest,
     TrackResponse,
 )
+from sendx_async.fastapi import sendx_lifespan
 from sendx_async.otel import Telemetry
 from sendx_async.outbox import FailedDelivery, Outbox, OutboxEvent
 from sendx_async.procrastinate import Deliveries
@@ -72,6 +74,17 @@ def models() -> None:
     CustomEventRequest("jane@example.com", "bought", time="today")  # type: ignore[arg-type]
     RevenueEventRequest("jane@example.com", "19.90")  # type: ignore[arg-type]
     request.email = "other@example.com"  # type: ignore[misc]
+
+
+def clients_to_borrow(either: httpx.AsyncClient | httpx2.AsyncClient | None) -> None:
+    AsyncTrackingClient(http_client=httpx2.AsyncClient())
+    TrackingClient(http_client=httpx2.AsyncClient())
+    AsyncTrackingClient(http_client=either)
+    sendx_lifespan(http_client=either)
+
+    AsyncTrackingClient(http_client=httpx.Client())  # type: ignore[arg-type]
+    AsyncTrackingClient(http_client=httpx2.Client())  # type: ignore[arg-type]
+    TrackingClient(http_client=httpx2.AsyncHTTPTransport())  # type: ignore[arg-type]
 
 
 async def asynchronously(api_key: str, http_client: httpx.AsyncClient) -> None:
