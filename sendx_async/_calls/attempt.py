@@ -1,6 +1,5 @@
 """One attempt of a call: the HTTP request, and what came of it as an answer or as an error."""
 
-import time
 from typing import Any
 
 import httpx
@@ -13,6 +12,7 @@ from sendx_async._core.errors import (
     TransportError,
 )
 from sendx_async._core.settings import Settings
+from sendx_async._runtime.real_time import monotonic
 from sendx_async._runtime.time_limit import time_limit
 from sendx_async._transport.borrowed import BorrowedClient, read_response
 from sendx_async._transport.exchange import EXCHANGE, Exchange, RawAnswer, Target
@@ -44,7 +44,7 @@ async def attempt(
             left nothing is sent.
     """
     exchange: Exchange = request.extensions[EXCHANGE]
-    exchange.ends = time.monotonic() + limit
+    exchange.ends = monotonic() + limit
     if limit <= 0:
         exchange.sent = False
         return _timed_out(exchange, "in time")

@@ -1,8 +1,8 @@
 """The clock that a client goes by, so that tests can bring one that doesn't make them wait."""
 
-import time
-
 import anyio
+
+from sendx_async._runtime.real_time import monotonic
 
 
 class Clock:
@@ -17,8 +17,8 @@ class Clock:
     __module__ = "sendx_async"
 
     def monotonic(self) -> float:
-        """Return the time in seconds since some moment in the past."""
-        return time.monotonic()
+        """Return the time in seconds since some moment in the past, whatever a test has frozen."""
+        return monotonic()
 
     async def sleep(self, seconds: float) -> None:
         """Wait until `monotonic` has grown by so many seconds, and let others run meanwhile.

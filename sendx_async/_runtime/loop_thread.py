@@ -6,6 +6,7 @@ listener that blocks the loop keeps the interpreter from exiting. Here the loop 
 and a caller only for the result; that also costs a quarter less CPU for each call.
 """
 
+import asyncio
 import atexit
 import contextlib
 import contextvars
@@ -21,7 +22,7 @@ import anyio.abc
 
 from sendx_async._core.errors import ClientClosedError, ConnectError, ResponseLost
 from sendx_async._core.forks import around_forks
-from sendx_async._runtime.loops import run_soon_in_this_loop
+from sendx_async._runtime.loops import keep_real_time, run_soon_in_this_loop
 
 ResultT = TypeVar("ResultT")
 
@@ -71,6 +72,7 @@ class LoopThread:
             self.is_running = False
 
     async def _serve(self) -> None:
+        keep_real_time(asyncio.get_running_loop())
         self._run_soon = run_soon_in_this_loop()
         try:
             async with anyio.create_task_group() as tasks:

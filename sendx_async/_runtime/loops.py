@@ -5,6 +5,8 @@ import contextvars
 from collections.abc import Callable
 from typing import Any
 
+from sendx_async._runtime.real_time import monotonic
+
 
 def is_asyncio() -> bool:
     """Return whether the running event loop is asyncio's."""
@@ -22,6 +24,15 @@ def current_loop() -> Any:
     import trio.lowlevel  # noqa: PLC0415 - an optional dependency
 
     return trio.lowlevel.current_trio_token()
+
+
+def keep_real_time(loop: asyncio.AbstractEventLoop) -> None:
+    """Let a loop's timers end also where a test has frozen the time, by which asyncio's own go.
+
+    uvloop's go by a clock that nobody can freeze.
+    """
+    if isinstance(loop, asyncio.BaseEventLoop):
+        vars(loop)["time"] = monotonic
 
 
 def run_soon_in_this_loop() -> Callable[..., object]:

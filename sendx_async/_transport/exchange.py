@@ -2,7 +2,6 @@
 
 import contextlib
 import math
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, cast
 
@@ -12,6 +11,7 @@ import httpcore
 import httpx
 
 from sendx_async._core.errors import AttemptTimeout
+from sendx_async._runtime.real_time import monotonic
 
 MOST_OF_A_BODY = 1024 * 1024
 """Bytes of an answer's body that are read; SendX's own answers have some hundreds."""
@@ -94,7 +94,7 @@ class Exchange:
 
     Attributes:
         target: Where the request goes.
-        ends: When the time for it is over, by `time.monotonic`.
+        ends: When the time for it is over, by `monotonic`.
         sent: Whether any byte of the request may have left.
         answer: The complete answer, from our own transport. Another transport leaves it None: then
             httpx's response is the answer.
@@ -120,7 +120,7 @@ class Exchange:
         self.sent = False
         if self.before_write is not None:
             await self.before_write()
-        if time.monotonic() > self.ends:
+        if monotonic() > self.ends:
             raise AttemptTimeout("the event loop was blocked, so nothing was sent in time")
         self.sent = True
 

@@ -6,7 +6,6 @@ traces and streams for the general case, while here a request is one write and a
 
 import contextlib
 import ssl
-import time
 from typing import cast
 
 import anyio.lowlevel
@@ -14,6 +13,7 @@ import h11
 import httpcore
 import httpx
 
+from sendx_async._runtime.real_time import monotonic
 from sendx_async._transport.exchange import MOST_OF_A_BODY, Exchange, RawAnswer, Target
 
 KEEP_ALIVE = 15.0
@@ -68,7 +68,7 @@ class Connection:
             raise httpcore.RemoteProtocolError("the answer is not valid HTTP") from error
 
     async def _connect(self, timeout: float | None) -> httpcore.AsyncNetworkStream:
-        began = time.monotonic()
+        began = monotonic()
         url = self._target.url
         port = url.port or (443 if self._ssl_context else 80)
         # As it stands in the Host header: httpx and the socket module disagree on some names.
@@ -77,7 +77,7 @@ class Connection:
         self._stream = stream
         if self._ssl_context is not None:
             if timeout is not None:
-                timeout = max(0.001, timeout - (time.monotonic() - began))
+                timeout = max(0.001, timeout - (monotonic() - began))
             self._stream = stream = await stream.start_tls(
                 self._ssl_context, server_hostname=host, timeout=timeout
             )
@@ -126,12 +126,12 @@ class Connection:
         if self._http.trailing_data[0]:
             return False  # whatever that is, it must not be taken for the next answer
         self._http.start_next_cycle()
-        self._idle_since = time.monotonic()
+        self._idle_since = monotonic()
         return True
 
     def has_expired(self) -> bool:
         """Return whether the connection was idle for too long, or was closed by the server."""
-        if time.monotonic() - self._idle_since > KEEP_ALIVE:
+        if monotonic() - self._idle_since > KEEP_ALIVE:
             return True
         # An idle connection has nothing to say: what can be read is the end of it.
         stream = cast("httpcore.AsyncNetworkStream", self._stream)

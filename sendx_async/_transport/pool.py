@@ -7,7 +7,6 @@ is complete; one whose request failed or was cancelled is thrown away.
 
 import asyncio
 import ssl
-import time
 from collections.abc import AsyncGenerator
 from typing import NoReturn
 
@@ -17,6 +16,7 @@ import httpx
 
 from sendx_async._core.errors import ConfigurationError
 from sendx_async._runtime.loops import current_loop
+from sendx_async._runtime.real_time import monotonic
 from sendx_async._transport.borrowed import is_intercepted, send_intercepted
 from sendx_async._transport.exchange import EXCHANGE, Exchange, OriginKey, RawAnswer, Target
 from sendx_async._transport.http1 import Connection
@@ -41,7 +41,7 @@ class _LoopState:
     def __init__(self, max_connections: int) -> None:
         self.gate = anyio.Semaphore(max_connections, fast_acquire=True)
         self.idle: dict[OriginKey, list[AnyConnection]] = {}
-        self.swept_at = time.monotonic()
+        self.swept_at = monotonic()
         self.guard: AsyncGenerator[None, None] | None = None
 
     async def take(self, origin: OriginKey) -> AnyConnection | None:
@@ -58,7 +58,7 @@ class _LoopState:
         """Keep a connection for the next request, and close the coldest if they have expired."""
         connections = self.idle.setdefault(origin, [])
         connections.append(connection)
-        now = time.monotonic()
+        now = monotonic()
         if now - self.swept_at > _SECONDS_BETWEEN_SWEEPS:
             self.swept_at = now
             while len(connections) > 1 and connections[0].has_expired():

@@ -3,7 +3,6 @@
 import os
 import sqlite3
 import threading
-import time
 import weakref
 from collections.abc import Callable
 from typing import TypeVar
@@ -11,6 +10,7 @@ from typing import TypeVar
 from sendx_async._core.errors import OutboxError
 from sendx_async._core.forks import around_forks
 from sendx_async._core.masking import mask_addresses
+from sendx_async._runtime.real_time import monotonic
 from sendx_async.outbox._schema import Synchronous, in_transaction, open_outbox, undo
 
 ResultT = TypeVar("ResultT")
@@ -165,7 +165,7 @@ class Database:
 
     def before_fork(self, *, until: float) -> None:
         """Let nobody use the connection, and close it; it isn't waited for after ``until``."""
-        if self.lock.acquire(timeout=max(0.0, until - time.monotonic())):
+        if self.lock.acquire(timeout=max(0.0, until - monotonic())):
             self._held_by = threading.get_ident()
             self._close()
 
@@ -215,7 +215,7 @@ _LOST: dict[str, list[sqlite3.Connection]] = {}
 
 
 def _before() -> None:
-    until = time.monotonic() + _SECONDS_BEFORE_A_FORK
+    until = monotonic() + _SECONDS_BEFORE_A_FORK
     for database in list(_DATABASES):
         database.before_fork(until=until)
 

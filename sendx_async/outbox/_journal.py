@@ -15,6 +15,7 @@ import anyio.to_thread
 from sendx_async._core.errors import OutboxError
 from sendx_async._core.protocol import operation_for
 from sendx_async._runtime.loops import run_soon_in_this_loop
+from sendx_async._runtime.real_time import monotonic
 from sendx_async.outbox import _backlog as backlog
 from sendx_async.outbox import _older_copy as older_copy
 from sendx_async.outbox import _statements as rows
@@ -283,7 +284,7 @@ class Journal:
         return waiting.outcome()
 
     def _write(self, changes: list[Change]) -> list[Any]:
-        is_to_remember = time.monotonic() >= self._remembers_at and any(
+        is_to_remember = monotonic() >= self._remembers_at and any(
             change.notes.delivered or change.notes.failures for change in changes
         )
 
@@ -296,7 +297,7 @@ class Journal:
         results, recorded = self._writing.run(lambda: self._database.write(write))
         if recorded is not None:
             older_copy.remember(self._database.file.path, recorded)
-            self._remembers_at = time.monotonic() + _SECONDS_BETWEEN_REMEMBERING
+            self._remembers_at = monotonic() + _SECONDS_BETWEEN_REMEMBERING
         return results
 
     def _finish_soon(self, finish: Callable[[], object]) -> None:

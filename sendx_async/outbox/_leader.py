@@ -3,7 +3,6 @@
 import contextlib
 import os
 import sqlite3
-import time
 import weakref
 from contextlib import AbstractAsyncContextManager
 
@@ -12,6 +11,7 @@ import anyio.to_thread
 
 from sendx_async._core.forks import ForkSafeLock, around_forks
 from sendx_async._runtime.background import in_background
+from sendx_async._runtime.real_time import system_time
 from sendx_async.outbox._schema import make_private
 
 _SECONDS_BETWEEN_SIGNS = 5.0
@@ -101,7 +101,7 @@ def silence_of_leader(path: str) -> float | None:
         except sqlite3.Error as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
                 raise
-            return max(0.0, time.time() - os.stat(lock_file).st_mtime)  # noqa: PTH116 - likewise
+            return max(0.0, system_time() - os.stat(lock_file).st_mtime)  # noqa: PTH116 - likewise
         finally:
             connection.close()
     return None

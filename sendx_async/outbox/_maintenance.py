@@ -8,6 +8,7 @@ from functools import partial
 import attrs
 
 from sendx_async._core.errors import OutboxError
+from sendx_async._runtime.real_time import monotonic
 from sendx_async.outbox import _contact_index as index
 from sendx_async.outbox import _statements as rows
 from sendx_async.outbox._connection import Database, explained
@@ -103,7 +104,7 @@ def _troubles(
 
 def _write_problem(connection: sqlite3.Connection, patience: float) -> str | None:
     """Return why the file can't be written, or None if it can be."""
-    until = time.monotonic() + patience
+    until = monotonic() + patience
     version = rows.version(connection)
     while True:
         try:
@@ -112,7 +113,7 @@ def _write_problem(connection: sqlite3.Connection, patience: float) -> str | Non
             is_locked = error.sqlite_errorcode == sqlite3.SQLITE_BUSY
             if is_locked and rows.version(connection) != version:
                 return None  # by others, who write all the time
-            if not is_locked or time.monotonic() > until:
+            if not is_locked or monotonic() > until:
                 return explained(error)
         else:
             return None

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from sendx_async._core.errors import OutboxError
+from sendx_async._runtime.real_time import monotonic
 
 ResultT = TypeVar("ResultT")
 
@@ -35,7 +36,7 @@ class Persistence:
 
     def hurry(self, seconds: float) -> None:
         """Give up after so many seconds from now at the latest."""
-        self._ends = time.monotonic() + seconds
+        self._ends = monotonic() + seconds
 
     def run(self, function: Callable[[], ResultT]) -> ResultT:
         """Return what a function returns, in a thread that may be kept waiting.
@@ -48,7 +49,7 @@ class Persistence:
                 result = function()
             except OutboxError as error:
                 code = getattr(error.__cause__, "sqlite_errorcode", 0) & 0xFF  # the kind of error
-                now = time.monotonic()
+                now = monotonic()
                 since = self._failing_since = self._failing_since or now
                 if code not in _PASSING or now >= min(since + self._timeout, self._ends):
                     raise

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal, TypeVar
 
 from sendx_async._core.errors import OutboxError
+from sendx_async._runtime.real_time import monotonic
 from sendx_async.outbox._contact_index import add_index
 
 Synchronous = Literal["FULL", "NORMAL"]
@@ -193,13 +194,13 @@ def _upgrade(connection: sqlite3.Connection) -> None:
 
 def _use_a_log(connection: sqlite3.Connection, path: str, timeout: float) -> None:
     """Turn on write-ahead logging, for which SQLite doesn't wait for others by itself."""
-    until = time.monotonic() + timeout
+    until = monotonic() + timeout
     mode = None
     while mode is None:
         try:
             (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
         except sqlite3.OperationalError:
-            if time.monotonic() > until:
+            if monotonic() > until:
                 raise
             time.sleep(0.005)
     if mode != "wal":

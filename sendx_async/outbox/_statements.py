@@ -12,6 +12,7 @@ import attrs
 from sendx_async._core.errors import InvalidRequestError, OutboxError
 from sendx_async._core.models import AnyRequest
 from sendx_async._core.stored import from_stored
+from sendx_async._runtime.real_time import monotonic
 from sendx_async.outbox._capacity import Capacity
 from sendx_async.outbox._contact_index import key_of
 from sendx_async.outbox._entry import Entry
@@ -69,7 +70,7 @@ def insert(connection: sqlite3.Connection, entry: Entry, capacity: Capacity, pat
         if _is_known(connection, entry.given_id, entry.digest):
             return entry.given_id
     if not capacity.has_room:
-        capacity.refresh(connection, path, now=time.monotonic())
+        capacity.refresh(connection, path, now=monotonic())
     done = connection.execute(
         "INSERT INTO pending(put_at, payload, given_id, digest, contact, other_contact, is_safe) "
         "VALUES(?, ?, ?, ?, ?, ?, ?)",

@@ -3,7 +3,6 @@
 import logging
 import math
 import random
-import time
 from collections import Counter
 
 import attrs
@@ -13,6 +12,7 @@ from sendx_async._core.options import RetryPolicy
 from sendx_async._policy.admission import Admission
 from sendx_async._policy.circuit_breaker import Effect, FailureHistory, NotedFailure
 from sendx_async._policy.failures import FailureClass
+from sendx_async._runtime.real_time import monotonic
 from sendx_async.procrastinate._delivery_job import DeliveryJob
 from sendx_async.procrastinate._job_manager import Jobs
 from sendx_async.procrastinate._turns import Turn
@@ -42,7 +42,7 @@ class Experience:
             patience=math.inf,
             most_at_once=most_at_once,
             is_stored=True,
-            now=time.monotonic(),
+            now=monotonic(),
         )
         self._failing: dict[int, FailureHistory] = {}
         self._counted: list[int] = []  # since the last answer: they don't count in an outage
@@ -63,7 +63,7 @@ class Experience:
     def note_answer(self, turn: Turn) -> None:
         """Note that SendX has answered as it should."""
         self._counted.clear()
-        if self.admission.succeed(begun=turn.begun, now=time.monotonic()):
+        if self.admission.succeed(begun=turn.begun, now=monotonic()):
             logger.warning("SendX answers again, deliveries go on")
 
     async def note_trouble(
@@ -83,7 +83,7 @@ class Experience:
             error,
             jitter=random.random(),  # noqa: S311 - jitter is no secret
             begun=turn.begun,
-            now=time.monotonic(),
+            now=monotonic(),
         )
         if noted.pause is None:
             return noted

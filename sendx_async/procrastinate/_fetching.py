@@ -7,7 +7,6 @@ ended. Jobs with locks of which more wait are looked up by their lock, every fou
 left over: before a worker is told that there is no job, all are looked at.
 """
 
-import time
 from collections.abc import Iterable
 from typing import LiteralString, cast
 
@@ -18,6 +17,7 @@ from procrastinate.jobs import Job
 from procrastinate.manager import JobManager
 from procrastinate.testing import InMemoryConnector
 
+from sendx_async._runtime.real_time import monotonic
 from sendx_async.procrastinate import _autocommit
 
 SLOW = 0.02  # seconds; while looks from the head end sooner, there are no others
@@ -109,7 +109,7 @@ class JobFetcher:
         if isinstance(connector, InMemoryConnector):  # it knows no other statement
             return await JobManager(connector).fetch_job(self._queues, worker_id)
         job = None
-        if time.monotonic() < self._head_due_at:
+        if monotonic() < self._head_due_at:
             job = await self._fetch_ahead(connector, worker_id)
         if job is None:
             job = await self._fetch_from_head(connector, worker_id)
@@ -119,12 +119,12 @@ class JobFetcher:
         return job
 
     async def _fetch_from_head(self, connector: BaseConnector, worker_id: int) -> Job | None:
-        begun = time.monotonic()
+        begun = monotonic()
         if self._reached is None:
             job = await self._fetch_as_procrastinate_does(connector, worker_id)
         else:
             job = await self._take(connector, worker_id, _TAKE_FROM_HEAD)
-        seconds = time.monotonic() - begun
+        seconds = monotonic() - begun
         self._head_looked_at = self._head_due_at = begun
         if seconds >= SLOW or job is None:
             if job is not None and self._reached is None:
@@ -160,9 +160,9 @@ class JobFetcher:
         is_turn_of_known = self._turn == 0
         for is_known in (is_turn_of_known, not is_turn_of_known):
             if not is_known:
-                begun = time.monotonic()
+                begun = monotonic()
                 job = await self._take(connector, worker_id, _TAKE_AHEAD, priority=priority, id=id_)
-                self._note_scan(job, time.monotonic() - begun)
+                self._note_scan(job, monotonic() - begun)
             elif self._known:
                 job = await self._take(connector, worker_id, _TAKE_KNOWN)
             else:

@@ -3,7 +3,6 @@
 import asyncio
 import datetime as dt
 import logging
-import time
 from collections.abc import Iterable, Mapping
 from typing import Any, LiteralString, cast
 
@@ -14,6 +13,7 @@ from procrastinate.exceptions import ConnectorException, UniqueViolation
 from procrastinate.jobs import Job, Status
 from procrastinate.manager import NotificationCallback
 
+from sendx_async._runtime.real_time import monotonic
 from sendx_async.procrastinate import _autocommit
 from sendx_async.procrastinate import _statements as sql
 from sendx_async.procrastinate._delivery_job import UNCERTAIN, DeliveryJob, DeliveryState
@@ -249,7 +249,7 @@ class Jobs(Liveness):
         delete_job: bool,
     ) -> None:
         """Write down what became of a delivery, if need be when the database is back."""
-        until = time.monotonic() + _LONGEST_DATABASE_TROUBLE
+        until = monotonic() + _LONGEST_DATABASE_TROUBLE
         unsettled = _Unsettled.of(
             delivery.job_id,
             delivery.worker_id,
@@ -268,7 +268,7 @@ class Jobs(Liveness):
             except ConnectorException as error:
                 # Given up, it would stay this worker's for as long as the worker lives.
                 is_unreachable = isinstance(error.__cause__, _UNREACHABLE)
-                is_too_late = time.monotonic() > until and not _autocommit.is_locked(error)
+                is_too_late = monotonic() > until and not _autocommit.is_locked(error)
                 if not is_unreachable:
                     self._unsettled.pop(delivery.job_id, None)
                 if not is_unreachable or is_too_late:

@@ -4,12 +4,14 @@ import time
 
 import attrs
 
+from sendx_async._runtime.real_time import monotonic, system_time
+
 _BOOTTIME = getattr(time, "CLOCK_BOOTTIME", None)  # of Linux; it goes on while the machine sleeps
 
 
 def _read_clocks() -> tuple[float, ...]:
     since_boot = () if _BOOTTIME is None else (time.clock_gettime(_BOOTTIME),)
-    return (time.monotonic(), time.time(), *since_boot)
+    return (monotonic(), system_time(), *since_boot)
 
 
 @attrs.frozen

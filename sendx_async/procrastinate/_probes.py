@@ -1,6 +1,5 @@
 """Finds what SendX can be tried with in an outage: a delivery that is safe to repeat."""
 
-import time
 from typing import Any
 
 import attrs
@@ -11,6 +10,7 @@ from sendx_async._core.operations import IDENTIFY, TRACK
 from sendx_async._core.protocol import is_replay_safe
 from sendx_async._core.stored import from_stored
 from sendx_async._policy.admission import SECONDS_BETWEEN_EVENTS, SECONDS_BETWEEN_LOOKS
+from sendx_async._runtime.real_time import monotonic
 from sendx_async.procrastinate import _statements as sql
 from sendx_async.procrastinate._autocommit import execute
 from sendx_async.procrastinate._delivery_job import UNCERTAIN, DeliveryJob, task_name
@@ -58,7 +58,7 @@ class Probes:
             worker_id: Who asks.
             wait_for_event: Seconds until an event may be tried, as far as the worker itself knows.
         """
-        begun = time.monotonic()
+        begun = monotonic()
         claimed, is_elsewhere = await self._claim_first(worker_id, after=self._last)
         if claimed is None and self._last:
             claimed, is_elsewhere = await self._claim_first(worker_id, after=0)
@@ -66,7 +66,7 @@ class Probes:
             self._last = claimed.job_id
             return Probe(claimed)
         if is_elsewhere:
-            looked = time.monotonic() - begun
+            looked = monotonic() - begun
             wait = max(_SHORTEST_WAIT, looked / _SHARE_OF_THE_TIME)
         else:
             others = SECONDS_BETWEEN_EVENTS - await self._seconds_since_uncertain()

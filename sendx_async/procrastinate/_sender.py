@@ -5,7 +5,6 @@ import datetime as dt
 import functools
 import logging
 import random
-import time
 from collections.abc import Callable
 
 from procrastinate.exceptions import ConnectorException
@@ -32,6 +31,7 @@ from sendx_async._policy.failures import (
     retry_after_of,
 )
 from sendx_async._policy.retry import backoff
+from sendx_async._runtime.real_time import monotonic
 from sendx_async.procrastinate._delivery_job import DeliveryJob, DeliveryLostError, FailureKind
 from sendx_async.procrastinate._experience import Experience
 from sendx_async.procrastinate._job_manager import Jobs
@@ -176,7 +176,7 @@ class DeliverySender:
         Raises:
             _TurnLostError: It may not, or was tried with one that is safe to repeat.
         """
-        admission, now = self._experience.admission, time.monotonic()
+        admission, now = self._experience.admission, monotonic()
         if admission.prefers_event(now):
             return
         wait = admission.wait_for_event(now)

@@ -2,12 +2,12 @@
 
 import asyncio
 import math
-import time
 from collections.abc import Callable
 
 import attrs
 
 from sendx_async._policy.admission import Admission
+from sendx_async._runtime.real_time import monotonic
 
 
 class StoppingError(Exception):
@@ -52,9 +52,7 @@ class Turns:
         clock: Returns the time in seconds.
     """
 
-    def __init__(
-        self, admission: Admission, *, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, admission: Admission, *, clock: Callable[[], float] = monotonic) -> None:
         self._admission = admission
         self._clock = clock
         self._in_hand: set[Turn] = set()

@@ -1,12 +1,12 @@
 """One HTTP exchange over ASGI: read the request, decide, wait, and answer well or badly."""
 
-import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from email.utils import formatdate
 from typing import Any, TypeAlias
 
 import attrs
 
+from sendx_async._runtime.real_time import monotonic
 from sendx_async.testing._body import parse_json
 from sendx_async.testing._endpoints import Answer
 from sendx_async.testing._faults import Act
@@ -59,7 +59,7 @@ async def receive_request(scope: Mapping[str, Any], receive: Receive) -> Receive
         raw=raw,
         json=json,
         disconnected=disconnected,
-        at=time.monotonic(),
+        at=monotonic(),
     )
 
 

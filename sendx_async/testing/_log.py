@@ -2,11 +2,12 @@
 
 import collections
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import attrs
+
+from sendx_async._runtime.real_time import monotonic
 
 T = TypeVar("T")
 _SHOWN = 10
@@ -120,7 +121,7 @@ class RequestLog:
 
     def wait_for(self, predicate: Callable[[], T], timeout: float) -> T:
         """Waits until the predicate is true; ``FakeSendX.wait_for`` documents it."""
-        until = time.monotonic() + timeout
+        until = monotonic() + timeout
         with self.changed:
             while True:
                 cause: LookupError | None = None
@@ -131,7 +132,7 @@ class RequestLog:
                 else:
                     if result:
                         return result
-                left = until - time.monotonic()
+                left = until - monotonic()
                 if left <= 0:
                     raise TimeoutError(
                         f"The fake server didn't come to the awaited state within {timeout:g} s. "

@@ -3,11 +3,11 @@
 import datetime as dt
 import json as jsonlib
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from email.utils import format_datetime
 from typing import TypeAlias
 
+from sendx_async._runtime.real_time import monotonic
 from sendx_async.testing._endpoints import Answer, error_answer, json_answer
 from sendx_async.testing._faults import Act, Fault, FaultQueue, RateLimit
 from sendx_async.testing._log import RequestLog
@@ -261,7 +261,7 @@ class Misbehaviour:
         """The fault that this request meets; a refusal of the rate limit counts as one."""
         fault = self._faults.take(path)
         if fault is None and self._rate_limit is not None:
-            refusal = self._rate_limit.refuse(time.monotonic())
+            refusal = self._rate_limit.refuse(monotonic())
             if refusal is not None:
                 return Fault(act=Act.ANSWER, applied=False, answer=refusal, path=None, times=1)
         return fault

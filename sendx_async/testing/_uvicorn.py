@@ -17,6 +17,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
+from sendx_async._runtime.loops import keep_real_time
 from sendx_async.testing._exchange import ABORT, Message, Receive, Send
 
 App = Callable[[Message, Receive, Send], Awaitable[None]]
@@ -108,6 +109,7 @@ class LoopbackServer:
         self._closed = closed
         # One known kind of loop, whatever policy the application under test has set.
         self._loop = asyncio.SelectorEventLoop()
+        keep_real_time(self._loop)
         self._stopping = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="FakeSendX", daemon=True)
         self._thread.start()

@@ -47,8 +47,6 @@ class Clock:
     def time(self) -> float:
         return self.now
 
-    monotonic = time
-
 
 def run(backend: str, main: Callable[[], Any]) -> None:
     anyio.run(main, backend=backend)
@@ -515,6 +513,7 @@ class TestClock:
         clock = Clock()
         for module in (_journal, _notes):
             monkeypatch.setattr(module, "time", clock)
+        monkeypatch.setattr(_journal, "monotonic", clock.time)
         return clock
 
     @staticmethod

@@ -7,7 +7,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -186,7 +185,7 @@ class TestSilence:
         age: float, silent_for: float, rows: list[str],
     ) -> None:  # fmt: skip
         os.utime(lock_file, (1e9, 1e9))
-        monkeypatch.setattr(time, "time", lambda: 1e9 + age)
+        monkeypatch.setattr(_leader, "system_time", lambda: 1e9 + age)
         stats = outbox.stats()
         assert (stats.is_draining, stats.silent_for) == (True, silent_for)
         assert is_told(stats.trouble, *rows)

@@ -5,7 +5,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from socket import socket
-from types import SimpleNamespace
 
 import anyio
 import pytest
@@ -165,9 +164,8 @@ def test_cold_connections_are_closed_while_a_warm_one_is_used(
 ) -> None:
     # Only the pool's own clock: how old a connection gets must not depend on the machine.
     now = 1000.0
-    clock = SimpleNamespace(monotonic=lambda: now)
-    monkeypatch.setattr(http1, "time", clock)
-    monkeypatch.setattr(pool, "time", clock)
+    monkeypatch.setattr(http1, "monotonic", lambda: now)
+    monkeypatch.setattr(pool, "monotonic", lambda: now)
     five = threading.Barrier(5)
     hung_up: list[int] = []
 

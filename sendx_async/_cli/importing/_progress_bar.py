@@ -1,6 +1,5 @@
 """What a person at a terminal sees of an import while it runs."""
 
-import time
 from typing import Any, Self
 
 from rich.console import Console
@@ -15,6 +14,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.text import Text
+
+from sendx_async._runtime.real_time import monotonic
 
 _SECONDS_BETWEEN_UPDATES = 0.1
 
@@ -80,7 +81,7 @@ class ProgressBar:
             "rejected": rejected,
             "rows": good + rejected - self._before,
         }
-        now = time.monotonic()
+        now = monotonic()
         if now - self._updated >= _SECONDS_BETWEEN_UPDATES:
             self._updated = now
             self._progress.update(self._task, **self._news)

@@ -2,7 +2,6 @@
 
 import contextlib
 import signal
-import time
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from sendx_async._cli.importing._rows import OtherFileError, SourceRows
 from sendx_async._cli.importing._summary import ImportReport
 from sendx_async._cli.importing._text import SourceText
 from sendx_async._core.errors import ConfigurationError, SendXError
+from sendx_async._runtime.real_time import monotonic
 
 if TYPE_CHECKING:
     from sendx_async._cli.importing._progress_bar import ProgressBar
@@ -44,7 +44,7 @@ def run(options: ImportOptions, remark: Callable[[str], None]) -> ImportReport:
 def _check(options: ImportOptions, text: SourceText, remark: Callable[[str], None]) -> ImportReport:
     """Look whether each row could be sent; rejected rows are written only if it is said where."""
     good = rejected = 0
-    began = time.monotonic()
+    began = monotonic()
     with contextlib.ExitStack() as later:
         rows = SourceRows(text, options.source)
         rejects = None if options.rejects is None else _rejects_file(options.rejects, text, rows)
@@ -69,14 +69,14 @@ def _check(options: ImportOptions, text: SourceText, remark: Callable[[str], Non
         rejected=rejected,
         rejects=None if rejects is None or not rejected else str(rejects.path),
         rows=good + rejected,
-        seconds=time.monotonic() - began,
+        seconds=monotonic() - began,
     )
 
 
 def _import(options: ImportOptions, text: SourceText) -> ImportReport:
     with contextlib.ExitStack() as later:
         rows, log = later.enter_context(_opened(options, text))
-        before, began = log.delivered + log.rejected, time.monotonic()
+        before, began = log.delivered + log.rejected, monotonic()
         # The key is asked for when the file is found to be in order.
         client = make_client(base_url=options.base_url, rate=options.rate)
         bar = later.enter_context(_progress_bar(options, text, "delivered", before=before))
@@ -89,7 +89,7 @@ def _import(options: ImportOptions, text: SourceText) -> ImportReport:
             rejected=log.rejected,
             rejects=log.rejects,
             rows=log.delivered + log.rejected - before,
-            seconds=time.monotonic() - began,
+            seconds=monotonic() - began,
             stopped_at=None if log.is_complete else log.stopped_at,
             stopped_by=stopped_by,
             can_resume=not log.is_complete and log.is_kept,
