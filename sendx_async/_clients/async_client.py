@@ -53,6 +53,7 @@ from sendx_async._core.settings import (
     make_headers,
     make_listener,
 )
+from sendx_async._core.wrong_types import type_name
 from sendx_async._runtime.clock import Clock
 from sendx_async._streams.dispatcher import Dispatcher
 from sendx_async._streams.source import Source, check_source
@@ -147,7 +148,7 @@ class AsyncTrackingClient:
         rate_limiter = RateLimiter(options.make_rate(rate))
         borrowed = None if http_client is None else BorrowedClient(http_client)
         if clock is not None and not isinstance(clock, Clock):
-            raise ConfigurationError(f"clock must be a Clock, got {type(clock).__name__}")
+            raise ConfigurationError(f"clock must be a Clock, got {type_name(clock)}")
         self._shared = Shared(
             borrowed or new_http_client(max_connections=max_connections),
             rate_limiter=rate_limiter,

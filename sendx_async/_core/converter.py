@@ -9,6 +9,7 @@ import attrs
 import cattrs
 from cattrs.gen import make_dict_unstructure_fn, override
 
+from sendx_async._core.addresses import is_mistyped
 from sendx_async._core.errors import InvalidRequestError
 from sendx_async._core.masking import mask_addresses
 from sendx_async._core.models import (
@@ -26,6 +27,10 @@ ModelT = TypeVar("ModelT")
 
 _REQUESTS = (IdentifyRequest, TrackRequest, CustomEventRequest, RevenueEventRequest)
 _RESPONSES = (IdentifyResponse, TrackResponse, EventResponse)
+_ADDRESSES = {wire_name(name): name for name in ("email", "new_email", "identifier")}
+_STAND_IN = "a@b.c"
+_COLUMNS = 512  # as many names that no model has are remembered, with what is said of them
+_LONGEST_NAME = 40  # of which a likeness is looked for
 
 
 @functools.cache
@@ -59,7 +64,12 @@ def request_from_wire(wire: Mapping[str, Any], kind: type[ModelT]) -> ModelT:
     extra = {key: value for key, value in wire.items() if key not in known}
     if kind is TrackRequest:
         own.setdefault("email", None)
-    return converter().structure({**own, "extra": extra}, kind)
+    # What an earlier version took is delivered, whatever this one would say to it today.
+    kept = {key: own[key] for key in _ADDRESSES if is_mistyped(own.get(key))}
+    made = converter().structure({**own, **dict.fromkeys(kept, _STAND_IN), "extra": extra}, kind)
+    for key, address in kept.items():
+        object.__setattr__(made, _ADDRESSES[key], address)
+    return made
 
 
 def _own_fields(kind: type) -> list[str]:
@@ -98,7 +108,7 @@ def _from_mapping(mapping: Any, kind: type[ModelT]) -> ModelT:
     for key, value in mapping.items():
         name = names.get(key)
         if name is None:
-            problems.append(_unknown(key, set(names.values())))
+            problems.append(_unknown(str(key), cast("Any", kind)))
         elif name in values:
             problems.append(f"{name} is given twice, as {name!r} and {wire_name(name)!r}")
         else:
@@ -130,12 +140,16 @@ def _required_fields(kind: type[attrs.AttrsInstance]) -> list[str]:
     return [field.name for field in attrs.fields(kind) if field.default is attrs.NOTHING]
 
 
-_GOOD: Mapping[str, Any] = {"email": "a@b.c", "identifier": "a", "name": "a", "amount": 0}
+_GOOD: Mapping[str, Any] = {"email": _STAND_IN, "identifier": "a", "name": "a", "amount": 0}
 
 
-def _unknown(key: object, fields: set[str]) -> str:
-    shown = mask_addresses(str(key))
-    near = difflib.get_close_matches(str(key), fields | {wire_name(name) for name in fields}, n=1)
+@functools.lru_cache(maxsize=_COLUMNS)
+def _unknown(key: str, kind: type) -> str:
+    """Say it of a key, once for all rows of a table that has a column of this name."""
+    shown = mask_addresses(key)
+    names = _names_of(kind)
+    fields = set(names.values())
+    near = difflib.get_close_matches(key[:_LONGEST_NAME], map(str, names), n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"the fields are {', '.join(sorted(fields))};"
     return f"{shown!r} is not a field: {hint} fields that this version doesn't know go in extra"
 

@@ -2,6 +2,8 @@
 
 `None` means *not set* and is not sent; an empty string, list or mapping is sent as given, since
 SendX documents nothing about what empty values do.
+
+It is longer than other files because a third of it is the documentation of what is public.
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,7 +11,7 @@ from typing import Any, ClassVar, Generic, TypeVar, cast, final
 
 import attrs
 
-from sendx_async._core import validation
+from sendx_async._core import addresses, validation
 from sendx_async._core.errors import InvalidRequestError
 from sendx_async._core.masking import mask_address, mask_addresses
 
@@ -98,15 +100,19 @@ class IdentifyRequest(_Request):
     A later request is additive: it never removes tags or fields, and what it carries overwrites.
 
     Args:
-        email: The contact's address, the key of the update.
+        email: The contact's address, the key of the update. Typing errors that are never right are
+            refused: ``mailto:``, quotes around it, a comma, two dots or a dot at the end behind the
+            @. SendX judges the rest: an address with an apostrophe or a tag, in a foreign alphabet
+            or of a host without a dot passes, white space doesn't.
         first_name: First name.
         last_name: Last name.
         company: Company.
         tags: Names of tags to add; SendX creates those it doesn't know.
         custom_fields: Values by the field's human name, such as ``"Role"``; SendX creates fields
             it doesn't know. Numbers, truth values and dates become strings (``27``, ``true``,
-            ``2026-11-23``). A string that begins with ``++`` or ``--`` adds to, or subtracts from,
-            a number field, so such a request isn't safe to repeat.
+            ``2026-11-23``). A field that is None is not set, and not sent. A string that begins
+            with ``++`` or ``--`` adds to, or subtracts from, a number field, so such a request
+            isn't safe to repeat.
         lists: Identifiers of lists (``list_...``) to put the contact on.
         new_email: Renames the contact found under ``email``; not safe to repeat.
         extra: Fields of the API that this version doesn't know, by their wire names.
@@ -115,10 +121,16 @@ class IdentifyRequest(_Request):
         InvalidRequestError: A value can't be sent; ``problems`` names each of them.
     """
 
-    email: str
-    first_name: str | None = attrs.field(kw_only=True, default=None)
-    last_name: str | None = attrs.field(kw_only=True, default=None)
-    company: str | None = attrs.field(kw_only=True, default=None)
+    email: str = attrs.field(converter=validation.to_text)
+    first_name: str | None = attrs.field(
+        kw_only=True, default=None, converter=validation.to_optional_text
+    )
+    last_name: str | None = attrs.field(
+        kw_only=True, default=None, converter=validation.to_optional_text
+    )
+    company: str | None = attrs.field(
+        kw_only=True, default=None, converter=validation.to_optional_text
+    )
     tags: tuple[str, ...] | None = attrs.field(
         kw_only=True, default=None, converter=validation.to_strings
     )
@@ -128,17 +140,19 @@ class IdentifyRequest(_Request):
     lists: tuple[str, ...] | None = attrs.field(
         kw_only=True, default=None, converter=validation.to_strings
     )
-    new_email: str | None = attrs.field(kw_only=True, default=None)
+    new_email: str | None = attrs.field(
+        kw_only=True, default=None, converter=validation.to_optional_text
+    )
 
     _checks: ClassVar[Mapping[str, validation.Check]] = {
-        "email": validation.check_address,
+        "email": addresses.check_address,
         "first_name": validation.check_text,
         "last_name": validation.check_text,
         "company": validation.check_text,
         "tags": validation.check_strings,
         "custom_fields": validation.check_field_texts,
         "lists": validation.check_strings,
-        "new_email": validation.check_optional_address,
+        "new_email": addresses.check_optional_address,
     }
     _may_be_none: ClassVar[frozenset[str]] = frozenset(_checks) - {"email"}
 
@@ -159,7 +173,7 @@ class TrackRequest(_Request):
         InvalidRequestError: A value can't be sent; ``problems`` names each of them.
     """
 
-    email: str | None
+    email: str | None = attrs.field(converter=validation.to_optional_text)
     add_tags: tuple[str, ...] | None = attrs.field(
         kw_only=True, default=None, converter=validation.to_strings
     )
@@ -168,7 +182,7 @@ class TrackRequest(_Request):
     )
 
     _checks: ClassVar[Mapping[str, validation.Check]] = {
-        "email": validation.check_address,
+        "email": addresses.check_address,
         "add_tags": validation.check_strings,
         "remove_tags": validation.check_strings,
     }
@@ -181,7 +195,8 @@ class CustomEventRequest(_Request):
     """Record that something happened to a contact. Sent twice, it counts twice.
 
     Args:
-        identifier: The contact's id or address; the contact must exist.
+        identifier: The contact's id or address; the contact must exist. What has an @ is an
+            address, and refused for typing errors as in `IdentifyRequest`.
         name: The event's name.
         data: What else is known of the event. The documentation shows string values only.
         time: When it happened: an aware datetime, or Unix seconds. Default: when SendX gets it.
@@ -191,15 +206,15 @@ class CustomEventRequest(_Request):
         InvalidRequestError: A value can't be sent; ``problems`` names each of them.
     """
 
-    identifier: str
-    name: str
+    identifier: str = attrs.field(converter=validation.to_text)
+    name: str = attrs.field(converter=validation.to_text)
     data: Mapping[str, Any] | None = attrs.field(
         kw_only=True, default=None, converter=validation.to_json_object
     )
     time: int | None = attrs.field(kw_only=True, default=None, converter=validation.to_unix_seconds)
 
     _checks: ClassVar[Mapping[str, validation.Check]] = {
-        "identifier": validation.check_identifier,
+        "identifier": addresses.check_identifier,
         "name": validation.check_name,
         "data": validation.check_json_object,
         "time": validation.check_unix_seconds,
@@ -223,13 +238,15 @@ class RevenueEventRequest(_Request):
         InvalidRequestError: A value can't be sent; ``problems`` names each of them.
     """
 
-    identifier: str
+    identifier: str = attrs.field(converter=validation.to_text)
     amount: int | float = attrs.field(converter=validation.to_number)
-    source: str | None = attrs.field(kw_only=True, default=None)
+    source: str | None = attrs.field(
+        kw_only=True, default=None, converter=validation.to_optional_text
+    )
     time: int | None = attrs.field(kw_only=True, default=None, converter=validation.to_unix_seconds)
 
     _checks: ClassVar[Mapping[str, validation.Check]] = {
-        "identifier": validation.check_identifier,
+        "identifier": addresses.check_identifier,
         "amount": validation.check_number,
         "source": validation.check_text,
         "time": validation.check_unix_seconds,

@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 import attrs
 
 from sendx_async._core.errors import ConfigurationError
-from sendx_async._core.validation import described, type_name
+from sendx_async._core.wrong_types import described, type_name
 
 PRODUCTION = "https://api.sendx.io/api/v1/rest"
 """The base URL of the production server (OpenAPI document of SendX)."""

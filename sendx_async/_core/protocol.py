@@ -26,7 +26,7 @@ from sendx_async._core.operations import (
     TRACK,
     Operation,
 )
-from sendx_async._core.validation import type_name
+from sendx_async._core.wrong_types import rows_of_frame, type_name, wrong_type
 
 RequestT = TypeVar("RequestT")
 ResponseT = TypeVar("ResponseT")
@@ -57,9 +57,12 @@ def make_request(operation: Operation[RequestT, Any], given: Any) -> RequestT:
     """
     if not operation.takes_several:
         return cast("RequestT", _make_one(operation, given))
-    if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
+    rows = rows_of_frame(given)
+    if rows or isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
         problem = f"must be given an iterable of requests, got {type_name(cast('object', given))}"
-        raise InvalidRequestError.of(operation.name, [problem])
+        raise InvalidRequestError.of(
+            operation.name, [f"{problem}: give {rows}" if rows else problem]
+        )
     made: list[Any] = []
     problems: list[str] = []
     # One too many is enough to refuse them: the iterable may have no end.
@@ -82,8 +85,7 @@ def _make_one(operation: Operation[Any, Any], given: Any) -> Any:
     if isinstance(given, Mapping):
         return converter().structure(given, operation.takes)
     name = operation.takes.__name__
-    problem = f"must be given one {name} or a mapping, got {type_name(given)}"
-    raise InvalidRequestError.of(operation.name, [problem])
+    raise InvalidRequestError.of(operation.name, [_wrong_request(f"one {name}", given)])
 
 
 def operation_for(request: object) -> Operation[Any, Any]:
@@ -106,8 +108,14 @@ def operation_for(request: object) -> Operation[Any, Any]:
             return CUSTOM_EVENT
         return IDENTIFY if keys.isdisjoint(_KEYS_OF_TRACK) else TRACK
     names = ", ".join(operation.takes.__name__ for operation in SINGLE_OPERATIONS)
-    problem = f"must be given one of {names} or a mapping, got {type_name(request)}"
-    raise InvalidRequestError.of("send", [problem])
+    raise InvalidRequestError.of("send", [_wrong_request(f"one of {names}", request)])
+
+
+def _wrong_request(wanted: str, given: object) -> str:
+    problem = wrong_type(f"given {wanted} or a mapping", given, has_parts=True)
+    if type(given) is tuple:  # as cursors give them, and csv.reader and itertuples
+        problem += ": pass dict(zip(names, row))"
+    return problem
 
 
 def is_replay_safe(request: AnyRequest) -> bool:

@@ -5,7 +5,7 @@ import os
 from typing import NoReturn
 
 from sendx_async._core.errors import ConfigurationError
-from sendx_async._core.validation import type_name
+from sendx_async._core.wrong_types import type_name
 
 KEY_HEADER = "X-Team-ApiKey"
 _SHORTEST_TO_REDACT = 8

@@ -13,7 +13,7 @@ from sendx_async._core.errors import ConfigurationError
 from sendx_async._core.events import Event
 from sendx_async._core.options import RetryPolicy, Timeout
 from sendx_async._core.secret import KEY_HEADER, Secret, header_text
-from sendx_async._core.validation import type_name
+from sendx_async._core.wrong_types import type_name
 from sendx_async._version import __version__
 
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")

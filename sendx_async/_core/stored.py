@@ -10,7 +10,7 @@ from sendx_async._core.errors import InvalidRequestError, OutboxError
 from sendx_async._core.models import AnyRequest, CustomEventRequest, RevenueEventRequest
 from sendx_async._core.operations import SINGLE_OPERATIONS
 from sendx_async._core.protocol import operation_for
-from sendx_async._core.validation import type_name
+from sendx_async._core.wrong_types import type_name
 
 _VERSION = 1
 _BY_NAME = {operation.name: operation for operation in SINGLE_OPERATIONS}

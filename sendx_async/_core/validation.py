@@ -13,31 +13,20 @@ from decimal import Decimal
 from typing import Any, TypeGuard, cast
 
 from sendx_async._core.masking import mask_addresses
+from sendx_async._core.scalars import to_scalar
+from sendx_async._core.wrong_types import bad_number, wrong_type
 
 _FIELD_TYPES = "a str, int, float, Decimal, bool, date or datetime"
-_BAD_NUMBER = "must be a finite number that fits a double"
+_ANY_NUMBER = "a finite number that fits a double"
 
 Check = Callable[[Any], str | list[str] | None]
 
-_LONGEST_ADDRESS = 254
 _LATEST_SECOND = 253_402_300_799  # the end of the year 9999; milliseconds are far beyond it
 _DEEPEST_NESTING = 32
 _MOST_BITS = 1023  # what a double holds; far longer numbers would also take for ever to write
 _MOST_DIGITS = 308
 _MOST_VALUES = 100_000
-_MOST_SHOWN = 1e9
-
-
-def type_name(value: object) -> str:
-    """Name the type of a value for an error's text."""
-    return "None" if value is None else type(value).__name__
-
-
-def described(value: object) -> str:
-    """Name the type of a setting for an error's text, and show it if it is a plain number."""
-    if isinstance(value, (int, float)) and abs(value) < _MOST_SHOWN:
-        return f"{type_name(value)} {value}"
-    return type_name(value)
+_STR = frozenset({str})
 
 
 def _encodable(value: str) -> bool:
@@ -51,7 +40,7 @@ def _encodable(value: str) -> bool:
 def check_text(value: Any) -> str | None:
     """Any string that UTF-8 can carry."""
     if not isinstance(value, str):
-        return f"must be a str, got {type_name(value)}"
+        return wrong_type("a str", value)
     if not value.isascii() and not _encodable(value):
         return "has half of a surrogate pair, which UTF-8 can't carry: decode the text again"
     return None
@@ -62,46 +51,30 @@ def check_name(value: Any) -> str | None:
     return check_text(value) or (None if value else "must not be empty")
 
 
-def check_identifier(value: Any) -> str | None:
-    """A contact's id or address: not empty, nothing unprintable, no white space."""
-    if problem := check_name(value):
-        return problem
-    # The plain blank is the only white space that counts as printable.
-    if " " in value or not value.isprintable():
-        return "must not have white space or control characters: strip them"
-    return None
+def to_text(value: str) -> str:
+    """Keep a string without what a subclass adds to it."""
+    return value if type(value) is str else _text_of(value)
 
 
-def check_address(value: Any) -> str | None:
-    """What looks enough like an e-mail address for the server to classify the rest."""
-    if problem := check_identifier(value):
-        return problem
-    if len(value) > _LONGEST_ADDRESS:
-        return f"must have at most {_LONGEST_ADDRESS} characters, has {len(value)}"
-    if "<" in value or ">" in value:
-        return "must be the address alone, without a name and without < and >"
-    local, at, domain = value.partition("@")
-    if not (local and at and domain) or "@" in domain:
-        return "must be one e-mail address, with text on both sides of exactly one @"
-    return None
+def to_optional_text(value: str | None) -> str | None:
+    """Keep a string likewise, or None."""
+    return value if value is None or type(value) is str else _text_of(value)
 
 
-def check_optional_address(value: Any) -> str | None:
-    """An address, or the empty string, which is sent as given."""
-    return None if isinstance(value, str) and not value else check_address(value)
+def _text_of(value: object) -> Any:
+    return to_scalar(value) if isinstance(value, str) else value
 
 
 def to_strings(value: Iterable[str] | None) -> tuple[str, ...] | None:
     """Keep any iterable of strings as a tuple."""
-    if type(value) is list:  # as nearly always, and to ask whether it is a Mapping is slow
-        return tuple(cast("list[str]", value))
-    if (
-        value is None
-        or isinstance(value, (tuple, str, bytes, Mapping))
-        or not isinstance(value, Iterable)
+    if type(value) is not list and (  # as nearly always, and to ask for a Mapping is slow
+        value is None or isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable)
     ):
         return cast("tuple[str, ...] | None", value)
-    return tuple(value)
+    items: tuple[Any, ...] = tuple(cast("Iterable[Any]", value))
+    if _STR.issuperset(map(type, items)):
+        return items  # as nearly always
+    return tuple(map(_text_of, items))
 
 
 def check_strings(value: Any) -> str | list[str] | None:
@@ -109,7 +82,7 @@ def check_strings(value: Any) -> str | list[str] | None:
     if isinstance(value, str):
         return "must be an iterable of str, got a bare str: put it in a list"
     if not isinstance(value, tuple):
-        return f"must be an iterable of str, got {type_name(value)}"
+        return wrong_type("an iterable of str", value)
     items = cast("tuple[object, ...]", value)
     for item in items:
         if type(item) is not str or not item.isascii():
@@ -129,13 +102,15 @@ def _is_writable_number(value: object) -> TypeGuard[int | float | Decimal]:
 
 def _scalar_text(value: object) -> object:
     """Write a number, a truth value or a date the way a person would; leave others alone."""
+    value = to_scalar(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if _is_writable_number(value):
         if isinstance(value, int):
             return int.__repr__(value)
         if isinstance(value, float):
-            value = Decimal(float.__repr__(value))
+            # 27.0 is 27: pandas makes floats of a column of whole numbers that has an empty cell.
+            return Decimal.__format__(Decimal(float.__repr__(value)), "f").removesuffix(".0")
         return Decimal.__format__(value, "f")
     if isinstance(value, date) and value == value:  # noqa: PLR0124 - unlike pandas.NaT
         return value.isoformat()
@@ -148,19 +123,26 @@ def _is_mapping(value: object) -> bool:
 
 
 def to_field_texts(value: Mapping[str, Any] | None) -> Mapping[str, str] | None:
-    """Keep custom fields as a new dict of strings."""
+    """Keep custom fields as a new dict of strings, without those that are None.
+
+    If all are, none is set, and nothing is sent: not an empty mapping either.
+    """
     if value is None or not _is_mapping(value):
         return cast("Mapping[str, str] | None", value)
-    return {
-        name: item if type(item) is str else cast("str", _scalar_text(item))
+    texts = {
+        name if type(name) is str else _text_of(name): (
+            item if type(item) is str else cast("str", _scalar_text(item))
+        )
         for name, item in value.items()
+        if item is not None
     }
+    return texts if texts or not len(value) else None
 
 
 def check_field_texts(value: Any) -> str | list[str] | None:
     """A mapping from field names to strings."""
     if not _is_mapping(value):
-        return f"must be a mapping of str to str, got {type_name(value)}"
+        return wrong_type("a mapping of str to str", value, has_parts=True)
     problems: list[str] = []
     for name, item in cast("Mapping[object, object]", value).items():
         # Nearly all texts are plain, and to tell takes half as long as to check.
@@ -169,9 +151,10 @@ def check_field_texts(value: Any) -> str | list[str] | None:
         if problem := check_text(name):
             problems.append(f"has a name that {problem}")
         elif isinstance(item, (int, float, Decimal)):
-            problems.append(f"[{_quoted(name)}] {_BAD_NUMBER}")
+            problems.append(f"[{_quoted(name)}] {bad_number(_ANY_NUMBER, item)}")
+        elif not isinstance(item, str):
+            problems.append(f"[{_quoted(name)}] {wrong_type(_FIELD_TYPES, item)}")
         elif problem := check_text(item):
-            problem = problem.replace("a str,", f"{_FIELD_TYPES},")
             problems.append(f"[{_quoted(name)}] {problem}")
     return problems
 
@@ -207,29 +190,38 @@ def _json_value(value: Any, levels: int, allowance: _Allowance) -> Any:
         return value
     if isinstance(value, Mapping):
         mapping = cast("Mapping[object, object]", value)
-        return {name: _json_value(item, levels - 1, allowance) for name, item in mapping.items()}
-    if isinstance(value, (list, tuple)):
-        items = cast("Iterable[Any]", value)
-        return [_json_value(item, levels - 1, allowance) for item in items]
+        return {
+            name if type(name) is str else _text_of(name): _json_value(item, levels - 1, allowance)
+            for name, item in mapping.items()
+        }
+    if _is_list(value):
+        return [_json_value(item, levels - 1, allowance) for item in value]
+    value = to_scalar(value)
     return _scalar_text(value) if isinstance(value, (date, Decimal)) else value
+
+
+def _is_list(value: object) -> TypeGuard[list[Any] | tuple[Any, ...]]:
+    """Tell a list or a tuple, but no NamedTuple, whose names would be lost in JSON."""
+    kind: type = type(value)
+    return kind is list or (isinstance(value, (list, tuple)) and not hasattr(kind, "_fields"))
 
 
 def check_json_object(value: Any) -> str | None:
     """A mapping that JSON can carry."""
     if not isinstance(value, Mapping):
-        return f"must be a mapping, got {type_name(value)}"
+        return wrong_type("a mapping", value, has_parts=True)
     return _check_json(cast("object", value), _DEEPEST_NESTING, _Allowance())
 
 
 def _check_json(value: object, levels: int, allowance: _Allowance) -> str | None:
     if not allowance.spend():
         return f"holds more than {_MOST_VALUES} values, or holds itself"
-    if isinstance(value, (list, tuple, Mapping)):
+    if _is_list(value) or isinstance(value, Mapping):
         if not levels:
             return f"is nested deeper than {_DEEPEST_NESTING} levels, or holds itself"
         if isinstance(value, Mapping):
             return _check_json_items(cast("Mapping[object, object]", value), levels, allowance)
-        for index, item in enumerate(cast("Iterable[object]", value)):
+        for index, item in enumerate(value):
             if problem := _check_json(item, levels - 1, allowance):
                 return _at(f"[{index}]", problem)
         return None
@@ -238,8 +230,8 @@ def _check_json(value: object, levels: int, allowance: _Allowance) -> str | None
     if value is None or _is_writable_number(value):
         return None
     if isinstance(value, (int, float, Decimal)):
-        return _BAD_NUMBER
-    return f"must be what JSON can carry, got {type_name(value)}"
+        return bad_number(_ANY_NUMBER, value)
+    return wrong_type("what JSON can carry", value, has_parts=True)
 
 
 def _check_json_items(
@@ -259,6 +251,7 @@ def _at(place: str, problem: str) -> str:
 
 def to_unix_seconds(value: datetime | float | None) -> int | None:
     """Keep a moment as whole Unix seconds."""
+    value = to_scalar(value)
     if isinstance(value, datetime):
         try:
             return cast("int", value) if value.utcoffset() is None else int(value.timestamp())
@@ -271,12 +264,14 @@ def to_unix_seconds(value: datetime | float | None) -> int | None:
 
 def check_unix_seconds(value: Any) -> str | None:
     """Whole Unix seconds of a moment between 1970 and 9999."""
-    if isinstance(value, datetime):
-        return "must be an aware datetime: add tzinfo"
     if isinstance(value, float):
-        return "must be an aware datetime or Unix seconds, got a float that is not finite"
+        return bad_number(
+            "an aware datetime or Unix seconds, got a float that is not finite", value
+        )
+    if isinstance(value, datetime) and value == value:  # noqa: PLR0124 - unlike pandas.NaT
+        return "must be an aware datetime: add tzinfo"
     if not isinstance(value, int) or isinstance(value, bool):
-        return f"must be an aware datetime or Unix seconds, got {type_name(value)}"
+        return wrong_type("an aware datetime or Unix seconds", value)
     if not 0 <= value <= _LATEST_SECOND:
         return "must be Unix seconds between 1970 and 9999, not milliseconds"
     return None
@@ -284,20 +279,21 @@ def check_unix_seconds(value: Any) -> str | None:
 
 def to_number(value: float | Decimal) -> int | float:
     """Keep an amount as the number that JSON will carry, if it carries it exactly."""
-    if isinstance(value, Decimal) and _is_writable_number(value):
-        whole = int(value)
-        number = whole if whole == value else float(value)
-        if Decimal(repr(number)) == value:
-            return number
-    return cast("float", value)
+    number = to_scalar(value)
+    if isinstance(number, Decimal) and _is_writable_number(number):
+        whole = int(number)
+        written = whole if whole == number else float(number)
+        if Decimal(repr(written)) == number:
+            return written
+    return cast("float", number)
 
 
 def check_number(value: Any) -> str | None:
     """A finite number that JSON can carry."""
     if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
-        return f"must be an int, float or Decimal, got {type_name(value)}"
+        return wrong_type("an int, float or Decimal", value)
     if not _is_writable_number(value):
-        return _BAD_NUMBER
+        return bad_number(_ANY_NUMBER, value)
     if isinstance(value, Decimal):
         return "has more digits than a JSON number carries exactly: round it"
     return None

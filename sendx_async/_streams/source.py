@@ -11,7 +11,7 @@ import anyio
 
 from sendx_async._core.errors import InvalidRequestError
 from sendx_async._core.operations import SINGLE_OPERATIONS
-from sendx_async._core.validation import type_name
+from sendx_async._core.wrong_types import rows_of_frame, type_name
 
 Source = Iterable[Any] | AsyncIterable[Any]
 
@@ -23,10 +23,13 @@ def check_source(source: object, *kinds: type) -> Any:
         InvalidRequestError: It isn't.
     """
     given: Any = source
-    if not isinstance(given, kinds) or isinstance(given, (str, bytes, Mapping)):
+    rows = rows_of_frame(source)
+    if rows or not isinstance(given, kinds) or isinstance(given, (str, bytes, Mapping)):
         names = " or ".join(kind.__name__ for kind in kinds)
         problem = f"source must be an {names} of requests, got {type_name(source)}"
-        if isinstance(source, AsyncIterable):
+        if rows:
+            problem += f": give {rows}"
+        elif isinstance(source, AsyncIterable):
             problem += ": use AsyncTrackingClient"
         elif callable(source):
             problem += ": call it"

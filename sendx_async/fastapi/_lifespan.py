@@ -13,7 +13,7 @@ from sendx_async._clients.async_client import AsyncTrackingClient
 from sendx_async._core.errors import ConfigurationError
 from sendx_async._core.events import Event
 from sendx_async._core.options import Rate, RetryPolicy, Timeout
-from sendx_async._core.validation import type_name
+from sendx_async._core.wrong_types import type_name
 from sendx_async._runtime.clock import Clock
 from sendx_async._transport.borrowed import Httpx2Client
 from sendx_async.outbox import Outbox

@@ -21,7 +21,7 @@ from opentelemetry.util.types import AttributeValue
 from sendx_async._core.errors import ConfigurationError
 from sendx_async._core.events import Event
 from sendx_async._core.settings import make_listener
-from sendx_async._core.validation import type_name
+from sendx_async._core.wrong_types import type_name
 from sendx_async._version import __version__
 
 _SCHEMA = "https://opentelemetry.io/schemas/1.44.0"

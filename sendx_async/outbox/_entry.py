@@ -9,7 +9,7 @@ import attrs
 from sendx_async._core.errors import InvalidRequestError
 from sendx_async._core.protocol import make_request, operation_for
 from sendx_async._core.stored import stamped, to_stored
-from sendx_async._core.validation import type_name
+from sendx_async._core.wrong_types import type_name
 from sendx_async.outbox._contact_index import IndexKey, key_of
 
 _TO_JSON = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode

@@ -22,7 +22,7 @@ from sendx_async._core.models import AnyRequest
 from sendx_async._core.operations import MOST_IN_BULK
 from sendx_async._core.options import RetryPolicy
 from sendx_async._core.settings import make_listener
-from sendx_async._core.validation import type_name
+from sendx_async._core.wrong_types import type_name
 from sendx_async._runtime.background import in_background
 from sendx_async.outbox import _dead_letters as dead_letters
 from sendx_async.outbox import _statements as rows

@@ -16,6 +16,7 @@ from sendx_async._core import options
 from sendx_async._core.errors import ConfigurationError, OutboxError
 from sendx_async._core.models import AnyRequest
 from sendx_async._core.options import RetryPolicy
+from sendx_async._core.wrong_types import type_name
 from sendx_async.procrastinate import _statements as sql
 from sendx_async.procrastinate._delivery_job import store, task_name
 from sendx_async.procrastinate._job_manager import Jobs
@@ -232,7 +233,7 @@ def _app_behind(app: object) -> procrastinate.App:
                 "is given to the function of PROCRASTINATE_ON_APP_READY"
             )
     if not isinstance(app, procrastinate.App):
-        raise ConfigurationError(f"app must be a procrastinate.App, got {type(app).__name__}")
+        raise ConfigurationError(f"app must be a procrastinate.App, got {type_name(app)}")
     return app
 
 
@@ -253,7 +254,7 @@ def _naming_search_path() -> Generator[None]:
 def _check_connection(connection: object, kind: type) -> None:
     if not isinstance(connection, kind):
         raise OutboxError(
-            f"connection must be a psycopg.{kind.__name__}, got {type(connection).__name__}: give "
+            f"connection must be a psycopg.{kind.__name__}, got {type_name(connection)}: give "
             "the connection of psycopg that your library has underneath, or none with "
             "Procrastinate's app for Django"
         )

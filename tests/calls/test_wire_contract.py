@@ -337,6 +337,6 @@ async def test_what_is_no_request_is_refused_before_sending(
         with pytest.raises(InvalidRequestError, match="or a mapping"):
             await getattr(client, case.method)(given)
         wrong = next(other.request for other in CASES[:4] if other.method != case.method)
-        with pytest.raises(InvalidRequestError, match=f"got {type(wrong).__name__}"):
+        with pytest.raises(InvalidRequestError, match=f"got sendx_async.{type(wrong).__name__}$"):
             await getattr(client, case.method)(wrong)
     assert fake.requests == []

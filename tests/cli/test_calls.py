@@ -86,8 +86,8 @@ class TestIdentify:
         said = run("identify", "jane at example")
         assert (said.status, said.out) == (2, "")
         assert said.err == (
-            "Error: IdentifyRequest: email must not have white space or control characters: "
-            "strip them\n"
+            "Error: IdentifyRequest: email must be one e-mail address, with text on both sides of "
+            "exactly one @\n"
         )
 
 

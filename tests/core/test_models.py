@@ -5,6 +5,7 @@ import pickle
 import re
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import attrs
@@ -165,8 +166,42 @@ def test_requests_share_no_mapping_that_can_be_changed() -> None:
 
 ACCEPTED = [
     "a@b", "jane.smith+tag@mail.example.co.uk", "O'Brien@EXAMPLE.com", "zoë@exämple.de",
-    "x" * 248 + "@b.com", "john@[127.0.0.1]",
+    "x" * 248 + "@b.com", "john@[127.0.0.1]", "john@[IPv6:2001:db8::1]", "a@localhost",
+    "jane@mail_1.example.com", "jane@xn--exmple-cua.de", "\u7528\u6237@\u4f8b\u5b50.\u4e2d\u56fd",
+    # Quotes and other marks before the @ are allowed; two dots are not, and some have them.
+    '"jane"@example.com', '"jane,doe"@example.com', "jane,doe@example.com", "j'@example.com",
+    ".jane..doe.@example.com", "!#$%&*/=?^_`{|}~-@example.com", "mailtojane@example.com",
+    "jane@example.com-", "mailto@example.com",
 ]  # fmt: skip
+NEITHER = (
+    "behind the @, where only letters, digits, dots and hyphens can stand: write a dot, or give "
+    "one address alone"
+)
+EMPTY_LABEL = (
+    "has a dot behind the @ with nothing before it: leave it out, or write what is missing"
+)
+TYPING_ERRORS = [
+    ("mailto:jane@example.com", "must be the address alone, without mailto:"),
+    ("MailTo:jane@example.com", "must be the address alone, without mailto:"),
+    ("Jane <jane@example.com>", "must be the address alone, without a name and without < and >"),
+    ("Jane<a@b.co>", "must be the address alone, without a name and without < and >"),
+    ("<a@b.co>", "must be the address alone, without a name and without < and >"),
+    ('"jane@example.com"', "has quotes around it: leave them out"),
+    ("'jane@example.com'", "has quotes around it: leave them out"),
+    ("\u201cjane@example.com\u201d", "has quotes around it: leave them out"),
+    ("jane@example.com.", "ends with a dot: leave it out"),
+    ("jane@example..com", EMPTY_LABEL),
+    ("jane@.example.com", EMPTY_LABEL),
+    ("jane@example,com", f"has ',' {NEITHER}"),
+    ("jane@example.com,", f"has ',' {NEITHER}"),
+    ("jane@example.com;joe", f"has ';' {NEITHER}"),
+    ("jane@example.com'", f'has "\'" {NEITHER}'),
+    ("jane@example.com\u201d", f"has '\u201d' {NEITHER}"),
+    ("jane@example.com?subject=x", f"has '?' {NEITHER}"),
+    ("jane@example.com/", f"has '/' {NEITHER}"),
+    ("jane@[127.0.0.1", f"has '[' {NEITHER}"),
+    ("zoë@exämple,de", f"has ',' {NEITHER}"),
+]
 REFUSED_ADDRESSES = [
     ("", "must not be empty"),
     ("jane", "must be one e-mail address, with text on both sides of exactly one @"),
@@ -178,8 +213,8 @@ REFUSED_ADDRESSES = [
     ("a\xa0b@c.de", "must not have white space or control characters: strip them"),
     ("a@b\u200b.co", "must not have white space or control characters: strip them"),
     ("a@b\x7f.co", "must not have white space or control characters: strip them"),
-    ("Jane<a@b.co>", "must be the address alone, without a name and without < and >"),
-    ("<a@b.co>", "must be the address alone, without a name and without < and >"),
+    ("a@b.co, d@e.fr", "must be one e-mail address, with text on both sides of exactly one @"),
+    ('"a b"@c.de', "must not have white space or control characters: strip them"),
     ("x" * 249 + "@b.com", "must have at most 254 characters, has 255"),
     ("\ud800@b.co", HALF_A_PAIR),
     (7, "must be a str, got int"),
@@ -195,12 +230,21 @@ class TestAddresses:
         assert TrackRequest(address).email == address
         assert revenue(identifier=address).identifier == address
 
-    @pytest.mark.parametrize("address, problem", REFUSED_ADDRESSES)
+    @pytest.mark.parametrize("address, problem", [*REFUSED_ADDRESSES, *TYPING_ERRORS])
     def test_what_is_no_address_is_refused(self, address: Any, problem: str) -> None:
         assert problems_of(lambda: IdentifyRequest(address)) == (f"email {problem}",)
         assert problems_of(lambda: TrackRequest(address)) == (f"email {problem}",)
         if address != "":
             assert problems_of(lambda: identify(new_email=address)) == (f"new_email {problem}",)
+
+    @pytest.mark.parametrize("address, problem", TYPING_ERRORS)
+    def test_an_identifier_with_an_at_is_an_address(self, address: str, problem: str) -> None:
+        for make in (partial(custom, identifier=address), partial(revenue, identifier=address)):
+            assert problems_of(make) == (f"identifier {problem}",)
+
+    def test_an_identifier_without_one_may_be_anything(self) -> None:
+        for identifier in ("mailto:1", "'1'", "1,2;3", "1..", "a@b@c"):
+            assert custom(identifier=identifier).identifier == identifier
 
     def test_identify_needs_an_address(self) -> None:
         none: Any = None
@@ -245,7 +289,7 @@ class TestAddresses:
 )  # fmt: skip
 def test_values_without_a_truth_value_are_refused(make: Callable[[Any], object]) -> None:
     (problem,) = problems_of(lambda: make(AmbiguousValue()))
-    assert problem.endswith("got AmbiguousValue")
+    assert problem.endswith(f"got {__name__}.AmbiguousValue")
 
 
 @pytest.mark.parametrize("field", ["first_name", "last_name", "company"])
@@ -261,7 +305,7 @@ def test_all_problems_are_reported_together() -> None:
         "email": "nonsense",
         "first_name": 1,
         "tags": "vip",
-        "custom_fields": {"a": None},
+        "custom_fields": {"a": []},
         "extra": {"email": "x"},
     }
     problems = problems_of(lambda: IdentifyRequest(**wrong))

@@ -74,8 +74,8 @@ def test_custom_fields_become_the_text_a_person_expects(given: Any, kept: str) -
 
 @pytest.mark.parametrize(
     "given",
-    [float("nan"), float("inf"), Decimal("NaN"), Decimal("sNaN"), Decimal("-Infinity"),
-     10**400, Decimal("1E+1000000"), Decimal("1E-1000000")],
+    [float("inf"), Decimal("-Infinity"), 10**400,
+     Decimal("1E+1000000"), Decimal("1E-1000000")],
 )  # fmt: skip
 def test_numbers_that_cannot_be_written_are_refused(given: Any) -> None:
     for make in (
@@ -87,9 +87,9 @@ def test_numbers_that_cannot_be_written_are_refused(given: Any) -> None:
         assert problem.endswith("['Age'] must be a finite number that fits a double")
 
 
-@pytest.mark.parametrize("given", [None, ["a"], b"x", object(), {"a": "b"}], ids=type)
+@pytest.mark.parametrize("given", [["a"], b"x", object(), {"a": "b"}], ids=type)
 def test_other_custom_field_values_are_refused_by_name(given: Any) -> None:
-    name = "None" if given is None else type(given).__name__
+    name = type(given).__name__
     (problem,) = problems_of(lambda: identify(custom_fields={"Role": given}))
     assert problem == (
         f"custom_fields['Role'] must be a str, int, float, Decimal, bool, date or datetime, "
@@ -99,7 +99,7 @@ def test_other_custom_field_values_are_refused_by_name(given: Any) -> None:
 
 def test_custom_fields_report_each_bad_entry_and_show_no_address() -> None:
     problems = problems_of(
-        lambda: identify(custom_fields={"a": None, 1: "x", "jane@example.com": None, "b": "\udfff"})
+        lambda: identify(custom_fields={"a": [], 1: "x", "jane@example.com": {}, "b": "\udfff"})
     )
     assert [problem.partition(" ")[0] for problem in problems] == [
         "custom_fields['a']",
@@ -155,7 +155,7 @@ class TestTime:
         assert problem.startswith("time must be an aware datetime")
 
     @pytest.mark.parametrize(
-        "given", [True, "2026-11-23", date(2026, 11, 23), float("nan"), Decimal(1), []], ids=repr
+        "given", [True, "2026-11-23", date(2026, 11, 23), float("inf"), Decimal(1), []], ids=repr
     )
     def test_anything_else_is_refused(self, given: Any) -> None:
         (problem,) = problems_of(lambda: custom(time=given))
@@ -187,9 +187,7 @@ class TestAmount:
             "amount must be a finite number that fits a double",
         }
 
-    @pytest.mark.parametrize(
-        "given", [float("nan"), float("-inf"), Decimal("NaN"), Decimal("sNaN"), 10**400]
-    )
+    @pytest.mark.parametrize("given", [float("-inf"), Decimal("Infinity"), 10**400])
     def test_what_no_json_number_can_be_is_refused(self, given: Any) -> None:
         (problem,) = problems_of(lambda: revenue(given))
         assert problem == "amount must be a finite number that fits a double"
@@ -224,7 +222,7 @@ class TestFreeObjects:
             ({"a": {"b": [0, {1}]}}, "['a']['b'][1] must be what JSON can carry, got set"),
             ({1: "x"}, " has a key that must be a str, got int"),
             ({"a": {None: 1}}, "['a'] has a key that must be a str, got None"),
-            ({"a": float("nan")}, "['a'] must be a finite number that fits a double"),
+            ({"a": float("inf")}, "['a'] must be a finite number that fits a double"),
             ({"jane@example.com": {}, "b": object()},
              "['b'] must be what JSON can carry, got object"),
             ({"jane@example.com": object()},

@@ -47,8 +47,12 @@ quick = settings(max_examples=60, deadline=None, suppress_health_check=list(Heal
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 graphic = st.text(st.characters(categories=["L", "N", "P", "S"], exclude_characters="@<>"),
-                  min_size=1, max_size=20)  # fmt: skip
-addresses = st.builds("{}@{}".format, graphic, graphic).filter(str.isprintable)
+                  min_size=1, max_size=20).filter(str.isprintable)  # fmt: skip
+# No address begins like this; a domain has dots between its parts only, and no other marks.
+locals_ = graphic.filter(lambda text: not text.lower().startswith("mailto:"))
+labels = st.text(st.characters(categories=["L", "N"]) | st.just("-"), min_size=1, max_size=9)
+domains = st.lists(labels, min_size=1, max_size=3).map(".".join)
+addresses = st.builds("{}@{}".format, locals_, domains).filter(str.isprintable)
 numbers = st.integers(-(10**300), 10**300) | st.floats(allow_nan=False, allow_infinity=False)
 tags = st.none() | st.lists(texts, max_size=4)
 times = (

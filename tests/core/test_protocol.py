@@ -91,7 +91,9 @@ class TestRequests:
             assert "a@b.co" not in str(raised.value)
 
     def test_the_model_of_another_operation_is_refused(self) -> None:
-        with pytest.raises(InvalidRequestError, match="TrackRequest or a mapping, got Identify"):
+        with pytest.raises(
+            InvalidRequestError, match=r"TrackRequest or a mapping, got sendx_async\.Id"
+        ):
             make_request(TRACK, IdentifyRequest("a@b.co"))
 
     def test_bulk_takes_any_iterable_of_1_to_25(self) -> None:

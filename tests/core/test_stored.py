@@ -1,6 +1,7 @@
 """What is stored for a request, and that it can be read again."""
 
 import json
+import pickle
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +15,7 @@ from sendx_async import (
     RevenueEventRequest,
     TrackRequest,
 )
+from sendx_async._core.protocol import encode, make_request, operation_for
 from sendx_async._core.stored import from_stored, stamped, to_stored
 
 NOW = 1_764_000_000.9
@@ -48,6 +50,36 @@ def test_the_form_of_version_1_stays_readable() -> None:
     request = IdentifyRequest("jane@example.com", first_name="Jane", tags=["vip"])
     assert from_stored(stored) == request
     assert json.loads(json.dumps(to_stored(request))) == stored
+
+
+@pytest.mark.parametrize(
+    "operation,fields",
+    [
+        ("identify_contact", {"email": "jane@example,com", "newEmail": "mailto:jane@example.com"}),
+        ("identify_contact", {"email": "jane@example.com", "newEmail": "jane@example..com"}),
+        ("track_contact", {"email": "'jane@example.com'", "addTags": ["vip"]}),
+        ("track_contact", {"addTags": ["vip"]}),
+        ("track_custom_event", {"identifier": "<jane@example.com>", "name": "n", "time": 1}),
+        ("track_revenue_event", {"identifier": "jane@example.com.", "amount": 1, "time": 1}),
+    ],
+)
+def test_what_an_earlier_version_took_is_delivered_as_it_was_stored(
+    operation: str, fields: dict[str, Any]
+) -> None:
+    stored = {"version": 1, "operation": operation, "request": fields}
+    request = from_stored(stored)
+    assert json.loads(json.dumps(to_stored(request))) == stored
+    assert encode(request) == json.dumps(fields, separators=(",", ":")).encode()
+    assert stamped(request, now=NOW) is request
+    assert pickle.loads(pickle.dumps(request)) == request
+    assert make_request(operation_for(request), request) is request
+
+
+def test_what_is_wrong_with_the_rest_is_told_all_the_same() -> None:
+    fields = {"email": "jane@example,com", "firstName": 7}
+    stored = {"version": 1, "operation": "identify_contact", "request": fields}
+    with pytest.raises(InvalidRequestError, match="first_name must be a str, got int"):
+        from_stored(stored)
 
 
 class TestTime:

@@ -201,7 +201,7 @@ class TestRequestsThatCannotBeSent:
 
     def test_each_problem_is_listed_with_its_field(self) -> None:
         with pytest.raises(InvalidRequestError) as caught:
-            IdentifyRequest("not an address", tags="vip", custom_fields={"Role": None})
+            IdentifyRequest("not an address", tags="vip", custom_fields={"Role": []})
         places = [place for place, _ in self.problems(caught.value)]
         assert places == [["sendx", "email"], ["sendx", "tags"], ["sendx", "custom_fields"]]
         assert [text for _, text in self.problems(caught.value)] == list(caught.value.problems)

@@ -431,9 +431,9 @@ class TestRefusals:
             sendx_lifespan(client=client)  # type: ignore[arg-type]
         assert str(caught.value) == (
             "client must be a function that makes a new one at each start, got "
-            "AsyncTrackingClient: write client=lambda: ..."
+            "sendx_async.AsyncTrackingClient: write client=lambda: ..."
         )
-        with pytest.raises(ConfigurationError, match=r"new one at each start, got Outbox: write"):
+        with pytest.raises(ConfigurationError, match=r"got sendx_async\.outbox\.Outbox: write"):
             sendx_lifespan(outbox=Outbox(tmp_path / "sendx.db"))  # type: ignore[arg-type]
 
     def test_a_function_that_makes_something_else(self, make: Make) -> None:

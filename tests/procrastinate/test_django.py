@@ -114,6 +114,6 @@ def test_requests_are_part_of_djangos_transactions_and_djangos_worker_delivers_t
         "given-outer@example.com", "own-kept@example.com", "own-outer@example.com",
     ]  # fmt: skip
     assert table.statuses() == ["succeeded"] * 5
-    assert "got ConnectionProxy: give the connection of psycopg that your library" in done.stdout
+    assert "ConnectionProxy: give the connection of psycopg that your library" in done.stdout
     assert "or none with Procrastinate's app for Django" in done.stdout
     assert "run INDEX_SQL in a migration" in done.stdout

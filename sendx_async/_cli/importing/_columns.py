@@ -9,7 +9,7 @@ import attrs
 
 from sendx_async._core.errors import ConfigurationError, InvalidRequestError
 from sendx_async._core.models import IdentifyRequest
-from sendx_async._core.validation import type_name
+from sendx_async._core.wrong_types import type_name
 
 FIELDS = ("email", "first_name", "last_name", "company", "tags", "lists", "new_email")
 
