@@ -5,7 +5,7 @@ import math
 import random
 
 from sendx_async._core.errors import ApiError
-from sendx_async._core.forks import ForkSafeLock
+from sendx_async._core.locks import Lock
 from sendx_async._core.options import Rate
 
 _LONGEST_PAUSE = 300.0
@@ -24,7 +24,7 @@ class RateLimiter:
     """
 
     def __init__(self, rate: Rate | None) -> None:
-        self._lock = ForkSafeLock()
+        self._lock = Lock()
         self._interval = 1 / rate.per_second if rate else 0.0
         self._tolerance = (rate.burst - 1) * self._interval if rate else 0.0
         self._next = -math.inf  # the place after all reserved ones, without any burst
@@ -51,18 +51,20 @@ class RateLimiter:
         """
         if not self._interval and now >= self._paused_until:
             return now - self._paused_in_all
-        with self._lock.current:
-            place = max(now, self._paused_until) - self._paused_in_all
-            if not self._interval:
-                # Callers who wait out the same pause don't come back all at once.
-                return place + random.random() * self._spread  # noqa: S311 - jitter is no secret
-            while self._freed:
-                freed = heapq.heappop(self._freed)
-                if freed >= place:
-                    return freed
-            place = max(place, self._next - self._tolerance)
-            self._next = max(self._next, place) + self._interval
-            return place
+        return self._lock.run(lambda: self._reserve(now))
+
+    def _reserve(self, now: float) -> float:
+        place = max(now, self._paused_until) - self._paused_in_all
+        if not self._interval:
+            # Callers who wait out the same pause don't come back all at once.
+            return place + random.random() * self._spread  # noqa: S311 - jitter is no secret
+        while self._freed:
+            freed = heapq.heappop(self._freed)
+            if freed >= place:
+                return freed
+        place = max(place, self._next - self._tolerance)
+        self._next = max(self._next, place) + self._interval
+        return place
 
     def due(self, place: float) -> float:
         """Return the moment of a place by the client's clock; a pause makes it later."""
@@ -79,8 +81,7 @@ class RateLimiter:
     def give_back(self, place: float) -> None:
         """Let somebody else have a place that is not used."""
         if self._interval:
-            with self._lock.current:
-                heapq.heappush(self._freed, place)
+            self._lock.run(lambda: heapq.heappush(self._freed, place))
 
     def pause(self, seconds: float, cause: ApiError, *, now: float) -> bool:
         """Let nobody begin for some time; at most five minutes, then one may try again.
@@ -93,16 +94,18 @@ class RateLimiter:
         Returns:
             Whether this made the pause longer than it was.
         """
+        return self._lock.run(lambda: self._pause(seconds, cause, now))
+
+    def _pause(self, seconds: float, cause: ApiError, now: float) -> bool:
         until = now + min(seconds, _LONGEST_PAUSE)
-        with self._lock.current:
-            if until <= self._paused_until:
-                return False
-            self._paused_in_all += until - max(now, self._paused_until)
-            self._paused_until = until
-            self._spread = min(seconds / 4, _LONGEST_SPREAD)
-            # Neither its traceback nor what the server said: other callers get to see it.
-            code, retry_after = cause.status_code, cause.retry_after
-            self._cause = type(cause)(status_code=code, retry_after=retry_after)
-            # A burst that was saved up is not for the moment after a pause.
-            self._next = max(self._next, until - self._paused_in_all + self._tolerance)
-            return True
+        if until <= self._paused_until:
+            return False
+        self._paused_in_all += until - max(now, self._paused_until)
+        self._paused_until = until
+        self._spread = min(seconds / 4, _LONGEST_SPREAD)
+        # Neither its traceback nor what the server said: other callers get to see it.
+        code, retry_after = cause.status_code, cause.retry_after
+        self._cause = type(cause)(status_code=code, retry_after=retry_after)
+        # A burst that was saved up is not for the moment after a pause.
+        self._next = max(self._next, until - self._paused_in_all + self._tolerance)
+        return True

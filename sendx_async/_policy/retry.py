@@ -3,7 +3,7 @@
 import math
 
 from sendx_async._core.errors import SendXError
-from sendx_async._core.forks import ForkSafeLock
+from sendx_async._core.locks import Lock
 from sendx_async._core.options import RetryPolicy
 from sendx_async._policy.failures import Certainty, certainty_of, retry_after_of
 
@@ -26,30 +26,34 @@ class RetryBudget:
     """A token bucket of retries, shared by all calls of a client and safe to share by threads."""
 
     def __init__(self) -> None:
-        self._lock = ForkSafeLock()
+        self._lock = Lock()
         self._spent = 0.0
         self._refilled_at = 0.0
 
     def earn(self) -> None:
         """Bring in the part of a retry that each call is worth."""
         if self._spent:
-            with self._lock.current:
-                self._spent = max(0.0, self._spent - _PER_CALL)
+            self._lock.run(self._earn)
+
+    def _earn(self) -> None:
+        self._spent = max(0.0, self._spent - _PER_CALL)
 
     def spend(self, policy: RetryPolicy, *, now: float) -> bool:
         """Return whether there was a retry to spend; ``now`` is in seconds of a monotonic clock."""
         if policy.budget == math.inf:
             return True
-        with self._lock.current:
-            # A thread may have looked at the clock before another one that came here first.
-            since = max(0.0, now - self._refilled_at)
-            # Nobody has to make up for what another policy allowed.
-            self._spent = min(max(0.0, self._spent - since * _PER_SECOND), policy.budget)
-            self._refilled_at += since
-            if self._spent + 1 > policy.budget:
-                return False
-            self._spent += 1
-            return True
+        return self._lock.run(lambda: self._spend(policy.budget, now))
+
+    def _spend(self, budget: float, now: float) -> bool:
+        # A thread may have looked at the clock before another one that came here first.
+        since = max(0.0, now - self._refilled_at)
+        # Nobody has to make up for what another policy allowed.
+        self._spent = min(max(0.0, self._spent - since * _PER_SECOND), budget)
+        self._refilled_at += since
+        if self._spent + 1 > budget:
+            return False
+        self._spent += 1
+        return True
 
 
 def retry_delay(

@@ -22,6 +22,7 @@ import anyio.abc
 
 from sendx_async._core.errors import ClientClosedError, ConnectError, ResponseLost
 from sendx_async._core.forks import around_forks
+from sendx_async._core.locks import Lock
 from sendx_async._runtime.loops import keep_real_time, run_soon_in_this_loop
 
 ResultT = TypeVar("ResultT")
@@ -184,8 +185,7 @@ class SharedLoop:
     """The event-loop thread of this process, which is started when it is first needed."""
 
     def __init__(self) -> None:
-        # Reentrant, since a signal's handler may make calls, and fork, at any moment.
-        self._lock = threading.RLock()
+        self._lock = Lock()
         self._thread: LoopThread | None = None
         self._dead: list[LoopThread] = []
         self._process = os.getpid()
@@ -231,20 +231,21 @@ class SharedLoop:
     def _running(self) -> LoopThread:
         self._notice_fork()
         thread = self._thread
-        return thread if thread is not None and thread.is_running else self._start()
+        if thread is not None and thread.is_running:
+            return thread
+        return self._lock.run(self._start)
 
     def _start(self) -> LoopThread:
-        with self._lock:
-            if self._is_closed:
-                raise ClientClosedError(_IS_CLOSED)
-            if self._thread is None or not self._thread.is_running:
-                try:
-                    self._thread = LoopThread()
-                except (OSError, RuntimeError) as error:
-                    raise ConnectError(
-                        f"the event loop of the synchronous clients can't be started: {error}"
-                    ) from error
-            return self._thread
+        if self._is_closed:
+            raise ClientClosedError(_IS_CLOSED)
+        if self._thread is None or not self._thread.is_running:
+            try:
+                self._thread = LoopThread()
+            except (OSError, RuntimeError) as error:
+                raise ConnectError(
+                    f"the event loop of the synchronous clients can't be started: {error}"
+                ) from error
+        return self._thread
 
     def _notice_fork(self) -> None:
         # register_at_fork is not called for every way to fork (C extensions), so look as well.
@@ -253,7 +254,7 @@ class SharedLoop:
 
     def hold(self) -> None:
         """Let the thread be neither starting nor closing at the moment of a fork."""
-        self._lock.acquire()
+        self._lock.hold()
 
     def release(self) -> None:
         """Go on in the parent process after a fork."""
@@ -264,7 +265,7 @@ class SharedLoop:
 
         The object is kept, since collecting it would close sockets that the parent is using.
         """
-        self._lock = threading.RLock()
+        self._lock.renew()
         if self._thread is not None:
             self._dead.append(self._thread)
             self._thread = None
@@ -273,11 +274,13 @@ class SharedLoop:
     def close(self) -> None:
         """End the thread; none can be started any more."""
         self._notice_fork()
-        with self._lock:
-            self._is_closed = True
-            thread, self._thread = self._thread, None
-            if thread is not None:
-                thread.close()
+        self._lock.run(self._close)
+
+    def _close(self) -> None:
+        self._is_closed = True
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            thread.close()
 
 
 # One per process by design: each further loop would cost a thread, and every client can share it.

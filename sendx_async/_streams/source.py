@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 
 from sendx_async._core.errors import InvalidRequestError
+from sendx_async._core.locks import Latch, Lock
 from sendx_async._core.operations import SINGLE_OPERATIONS
 from sendx_async._core.wrong_types import rows_of_frame, type_name
 
@@ -63,8 +64,9 @@ class ThreadedSource:
         self._limit = limit
         self._context = contextvars.copy_context()
         self._items: deque[Any] = deque()
-        self._changed = threading.Condition()
+        self._lock = Lock()
         self._arrived: anyio.Event | None = None
+        self._room: Latch | None = None
         self._thread = threading.Thread(
             target=self._context.run, args=(self._read,), name="sendx_async source", daemon=True
         )
@@ -74,9 +76,16 @@ class ThreadedSource:
 
     def stop(self) -> None:
         """Read no more; an item that the iterable is about to give is kept all the same."""
-        with self._changed:
-            self._is_stopped = True
-            self._changed.notify()
+        self._lock.run(self._stop)
+
+    def _stop(self) -> None:
+        self._is_stopped = True
+        self._make_room()
+
+    def _make_room(self) -> None:
+        if self._room is not None:
+            self._room.open()
+            self._room = None
 
     def join(self, seconds: float) -> None:
         """Wait until the thread has ended, but not for longer than so many seconds."""
@@ -93,18 +102,24 @@ class ThreadedSource:
     async def __anext__(self) -> Any:
         if self._thread.ident is None:
             self._thread.start()
-        while True:
-            with self._changed:
-                if self._items:
-                    if len(self._items) == self._limit // 2 + 1:
-                        self._changed.notify()
-                    return self._items.popleft()
-                if self._is_done:
-                    break
-                self._arrived = arrived = anyio.Event()
+        while (arrived := self._lock.run(self._lack_of_items)) is not None:
             await arrived.wait()
+        if self._items:
+            return self._lock.run(self._take)
         self._raise_error()
         raise StopAsyncIteration
+
+    def _lack_of_items(self) -> anyio.Event | None:
+        """Return what is set when an item comes, or the end; None if that is here already."""
+        if self._items or self._is_done:
+            return None
+        self._arrived = anyio.Event()
+        return self._arrived
+
+    def _take(self) -> Any:
+        if len(self._items) == self._limit // 2 + 1:
+            self._make_room()
+        return self._items.popleft()
 
     def _raise_error(self) -> None:
         error = self._error
@@ -117,26 +132,33 @@ class ThreadedSource:
     def _read(self) -> None:
         try:
             for item in self._iterable:
-                with self._changed:
-                    self._items.append(item)
+                self._items.append(item)
                 self._tell_arrival()
-                with self._changed:
-                    while len(self._items) >= self._limit and not self._is_stopped:
-                        self._changed.wait()
-                    if self._is_stopped:
-                        break
+                room = self._lock.run(self._lack_of_room)
+                if room is not None:
+                    room.wait()
+                if self._is_stopped:
+                    break
         except BaseException as error:  # noqa: BLE001 - whoever reads the items gets it
             self._error = error
         finally:
-            with self._changed:
-                self._is_done = True
+            self._is_done = True
             self._tell_arrival()
+
+    def _lack_of_room(self) -> Latch | None:
+        """Return what opens when more may be read; None if it may already."""
+        if len(self._items) >= self._limit and not self._is_stopped:
+            self._room = Latch()
+        return self._room
 
     def _tell_arrival(self) -> None:
         # Not while holding the lock: the loop, which may be waiting for it, has locks of its own.
-        with self._changed:
-            arrived, self._arrived = self._arrived, None
+        arrived = self._lock.run(self._take_arrival)
         if arrived is not None:
             # A loop that has ended has nobody who waits.
             with contextlib.suppress(RuntimeError):
                 self._call_soon(arrived.set)
+
+    def _take_arrival(self) -> anyio.Event | None:
+        arrived, self._arrived = self._arrived, None
+        return arrived

@@ -2,13 +2,13 @@
 
 import os
 import sqlite3
-import threading
 import weakref
 from collections.abc import Callable
 from typing import TypeVar
 
 from sendx_async._core.errors import OutboxError
 from sendx_async._core.forks import around_forks
+from sendx_async._core.locks import Lock
 from sendx_async._core.masking import mask_addresses
 from sendx_async._runtime.real_time import monotonic
 from sendx_async.outbox._schema import Synchronous, in_transaction, open_outbox, undo
@@ -79,15 +79,13 @@ class Database:
         self._timeout = timeout
         self._checkpoints = checkpoints
         self._connection: sqlite3.Connection | None = None
-        self._users: set[int] = set()  # threads that have the lock, or wait for it
-        self._held_by = 0
-        self.lock = threading.Lock()
+        self._lock = Lock()
         _DATABASES.add(self)
 
     @property
     def is_in_use(self) -> bool:
         """Whether any thread uses it now."""
-        return self.lock.locked()
+        return self._lock.is_held
 
     def read(self, function: Callable[[sqlite3.Connection], ResultT]) -> ResultT:
         """Use the connection; each statement is a transaction of its own.
@@ -96,16 +94,10 @@ class Database:
             OutboxError: The file can't be used.
         """
         self.refuse_if_used_here()
-        thread = threading.get_ident()
         try:
-            # Before it has the lock: a signal that comes in between would not see whose it is.
-            self._users.add(thread)
-            with self.lock:
-                return function(self._ready())
+            return self._lock.run(lambda: function(self._ready()))
         except (sqlite3.Error, OSError) as error:
             raise self._translated(error) from error
-        finally:
-            self._users.discard(thread)
 
     def write(self, function: Callable[[sqlite3.Connection], ResultT]) -> ResultT:
         """Use the connection for one transaction; errors as `read`."""
@@ -117,14 +109,13 @@ class Database:
         """Raise where waiting would be for ever.
 
         Raises:
-            OutboxError: This very thread uses it, or is about to, and was interrupted by a signal.
+            OutboxError: This very thread uses it, and was interrupted by a signal.
         """
-        # The lock tells, too: a signal can keep a user from noting that it has ended.
-        if threading.get_ident() in self._users and self.lock.locked():
+        if self._lock.is_mine:
             raise in_use_here(self.file.path)
 
     def _ready(self) -> sqlite3.Connection:
-        """Return the connection, for whoever holds `lock`."""
+        """Return the connection, for whoever holds the lock."""
         if self._connection is None:
             if self.file.path in _LOST:
                 raise OutboxError(
@@ -145,9 +136,13 @@ class Database:
         return self._connection
 
     def close(self) -> None:
-        """Close the connection; it is opened again if it is used again."""
-        with self.lock:
-            self._close()
+        """Close the connection; it is opened again if it is used again.
+
+        Raises:
+            OutboxError: This very thread uses it, and was interrupted by a signal.
+        """
+        self.refuse_if_used_here()
+        self._lock.run(self._close)
 
     def _close(self) -> None:
         connection, self._connection = self._connection, None
@@ -165,15 +160,12 @@ class Database:
 
     def before_fork(self, *, until: float) -> None:
         """Let nobody use the connection, and close it; it isn't waited for after ``until``."""
-        if self.lock.acquire(timeout=max(0.0, until - monotonic())):
-            self._held_by = threading.get_ident()
+        if self._lock.hold(max(0.0, until - monotonic())):
             self._close()
 
     def after_fork_in_parent(self) -> None:
         """Go on, if it was this thread that kept others from it."""
-        if self._held_by == threading.get_ident():
-            self._held_by = 0
-            self.lock.release()
+        self._lock.release()
 
     def after_fork_in_child(self) -> None:
         """Go on, without what may be left of the parent."""
@@ -181,9 +173,6 @@ class Database:
             # Not to be closed: that would touch the parent's locks, or its log.
             _LOST.setdefault(self.file.path, []).append(self._connection)
             self._connection = None
-        self._users.clear()
-        self._held_by = 0
-        self.lock = threading.Lock()
 
 
 def in_use_here(path: str) -> OutboxError:

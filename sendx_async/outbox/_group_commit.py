@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar, cast
 
 from sendx_async._core.errors import InvalidRequestError, OutboxError, OutboxFullError
-from sendx_async._core.forks import ForkSafeLock
+from sendx_async._core.locks import Lock
 from sendx_async.outbox._connection import in_use_here
 
 ItemT = TypeVar("ItemT")
@@ -85,8 +85,7 @@ class GroupCommit(Generic[ItemT, ResultT]):
         # makes it look dead for good.
         self._runs_in: int | None = None
         self._is_writing = self._is_closed = False
-        self._starting = ForkSafeLock()
-        self._submitting: set[int] = set()  # threads that hold the lock, or wait for it
+        self._starting = Lock()
 
     @property
     def is_busy(self) -> bool:
@@ -100,21 +99,20 @@ class GroupCommit(Generic[ItemT, ResultT]):
             OutboxError: The outbox is closed, no thread can be started, or this very thread was
                 interrupted here by a signal, whose handler calls this.
         """
-        thread = threading.get_ident()
-        # The lock tells, too: a signal can keep a thread from noting that it has ended.
-        if thread in self._submitting and self._starting.current.locked():
+        self._refuse_if_interrupted()
+        self._starting.run(lambda: self._submit(waiting))
+
+    def _submit(self, waiting: Waiting[ItemT, ResultT]) -> None:
+        if self._is_closed:
+            raise OutboxError(f"the outbox {self._path} is closed: make a new one")
+        # After a fork the parent's is none of ours, and neither is what it was given.
+        if self._runs_in != os.getpid():
+            self._start()
+        self._queue.put(waiting)
+
+    def _refuse_if_interrupted(self) -> None:
+        if self._starting.is_mine:
             raise in_use_here(self._path)
-        try:
-            self._submitting.add(thread)
-            with self._starting.current:
-                if self._is_closed:
-                    raise OutboxError(f"the outbox {self._path} is closed: make a new one")
-                # After a fork the parent's is none of ours, and neither is what it was given.
-                if self._runs_in != os.getpid():
-                    self._start()
-                self._queue.put(waiting)
-        finally:
-            self._submitting.discard(thread)
 
     def _start(self) -> None:
         given: queue.SimpleQueue[Waiting[ItemT, ResultT] | None] = queue.SimpleQueue()
@@ -133,14 +131,22 @@ class GroupCommit(Generic[ItemT, ResultT]):
         self._runs_in = os.getpid()
 
     def close(self) -> None:
-        """End the thread, after what it was given."""
-        with self._starting.current:
-            self._is_closed = True
-            thread = self._thread if self._runs_in == os.getpid() else None
-            if thread is not None:
-                self._queue.put(None)
+        """End the thread, after what it was given.
+
+        Raises:
+            OutboxError: As for `submit`, where a signal's handler calls this.
+        """
+        self._refuse_if_interrupted()
+        thread = self._starting.run(self._close)
         if thread is not None:
             thread.join()
+
+    def _close(self) -> threading.Thread | None:
+        self._is_closed = True
+        thread = self._thread if self._runs_in == os.getpid() else None
+        if thread is not None:
+            self._queue.put(None)
+        return thread
 
     def _work(self, waiting: "queue.SimpleQueue[Waiting[ItemT, ResultT] | None]") -> None:
         together: list[Waiting[ItemT, ResultT] | None] = []
@@ -156,15 +162,18 @@ class GroupCommit(Generic[ItemT, ResultT]):
 
     def _retire(self, waiting: "queue.SimpleQueue[Waiting[ItemT, ResultT] | None]") -> None:
         """Let who comes from now on begin another thread, with another queue."""
-        with self._starting.current:
-            self._retire_here(waiting)
+        self._starting.run(lambda: self._retire_here(waiting))
 
     def _retire_if_idle(self, waiting: "queue.SimpleQueue[Waiting[ItemT, ResultT] | None]") -> None:
         """End the thread, unless it was just given something: another one might overtake that."""
-        with self._starting.current:
-            if waiting.empty():
-                self._retire_here(waiting)
-                waiting.put(None)
+        self._starting.run(lambda: self._retire_here_if_idle(waiting))
+
+    def _retire_here_if_idle(
+        self, waiting: "queue.SimpleQueue[Waiting[ItemT, ResultT] | None]"
+    ) -> None:
+        if waiting.empty():
+            self._retire_here(waiting)
+            waiting.put(None)
 
     def _retire_here(self, waiting: "queue.SimpleQueue[Waiting[ItemT, ResultT] | None]") -> None:
         if self._queue is waiting:

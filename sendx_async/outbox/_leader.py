@@ -9,7 +9,8 @@ from contextlib import AbstractAsyncContextManager
 import anyio
 import anyio.to_thread
 
-from sendx_async._core.forks import ForkSafeLock, around_forks
+from sendx_async._core.forks import around_forks
+from sendx_async._core.locks import Lock
 from sendx_async._runtime.background import in_background
 from sendx_async._runtime.real_time import system_time
 from sendx_async.outbox._schema import make_private
@@ -40,30 +41,34 @@ class LeaderLock:
         Raises:
             sqlite3.Error, OSError: The lock's file can't be used.
         """
-        with _QUIET.current:
-            connection = _connect(self._path)
-            try:
-                # Or it would write a journal, for which a full disk has no room.
-                connection.execute("PRAGMA journal_mode=MEMORY")
-                connection.execute("BEGIN IMMEDIATE")  # it shuts out candidates, and shows nobody
-                # Before anybody can see that it is held, or they would see the last one's sign.
-                self._give_a_sign()
-                connection.execute("ROLLBACK")
-                connection.execute("BEGIN EXCLUSIVE")
-            except sqlite3.Error as error:
-                connection.close()
-                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
-                    raise
-                return False
-            self._connection = connection
-            return True
+        return _QUIET.run(self._acquire)
+
+    def _acquire(self) -> bool:
+        connection = _connect(self._path)
+        try:
+            # Or it would write a journal, for which a full disk has no room.
+            connection.execute("PRAGMA journal_mode=MEMORY")
+            connection.execute("BEGIN IMMEDIATE")  # it shuts out candidates, and shows nobody
+            # Before anybody can see that it is held, or they would see the last one's sign.
+            self._give_a_sign()
+            connection.execute("ROLLBACK")
+            connection.execute("BEGIN EXCLUSIVE")
+        except sqlite3.Error as error:
+            connection.close()
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+            return False
+        self._connection = connection
+        return True
 
     def release(self) -> None:
         """Let another one take it; nothing happens where it isn't held."""
-        with _QUIET.current:
-            connection, self._connection = self._connection, None
-            if connection is not None:
-                connection.close()
+        _QUIET.run(self._release)
+
+    def _release(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
     def signs_of_life(self) -> AbstractAsyncContextManager[None]:
         """Return what gives a sign of life every 5 seconds while it is open, if the loop runs."""
@@ -94,16 +99,19 @@ def silence_of_leader(path: str) -> float | None:
     lock_file = _lock_file(path)
     if not os.path.exists(lock_file):  # noqa: PTH110 - a str is all there is
         return None
-    with _QUIET.current:
-        connection = _connect(lock_file)
-        try:
-            connection.execute("SELECT 1 FROM sqlite_master").fetchall()
-        except sqlite3.Error as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
-                raise
-            return max(0.0, system_time() - os.stat(lock_file).st_mtime)  # noqa: PTH116 - likewise
-        finally:
-            connection.close()
+    return _QUIET.run(lambda: _silence(lock_file))
+
+
+def _silence(lock_file: str) -> float | None:
+    connection = _connect(lock_file)
+    try:
+        connection.execute("SELECT 1 FROM sqlite_master").fetchall()
+    except sqlite3.Error as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+            raise
+        return max(0.0, system_time() - os.stat(lock_file).st_mtime)  # noqa: PTH116 - likewise
+    finally:
+        connection.close()
     return None
 
 
@@ -119,7 +127,7 @@ def _connect(path: str) -> sqlite3.Connection:
 
 _LEADER_LOCKS: weakref.WeakSet[LeaderLock] = weakref.WeakSet()
 # Whoever is within SQLite in the moment of a fork leaves its inner locks held in the child.
-_QUIET = ForkSafeLock()
+_QUIET = Lock()
 
 
 def _after_in_child() -> None:

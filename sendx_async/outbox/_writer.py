@@ -1,7 +1,6 @@
 """The writer of an outbox: it stores what is put, and those that wait for it share a commit."""
 
 import sqlite3
-import threading
 from collections.abc import Callable
 from functools import partial
 
@@ -9,6 +8,7 @@ import anyio
 import anyio.lowlevel
 
 from sendx_async._core.errors import OutboxError
+from sendx_async._core.locks import Latch
 from sendx_async._runtime.loops import run_soon_in_this_loop
 from sendx_async.outbox import _statements as rows
 from sendx_async.outbox._capacity import Capacity
@@ -62,13 +62,10 @@ class Writer:
         # lock again and again before the other wakes up.
         if self._group.is_busy or self._database.is_in_use:
             self._database.refuse_if_used_here()
-            # A bare lock that the other thread only ever releases: Ctrl-C here could leave the lock
-            # of an Event held, and that thread would wait for it for ever.
-            is_done = threading.Lock()
-            is_done.acquire()
-            waiting: Waiting[Entry, str] = Waiting(entry, is_done.release)
+            done = Latch()
+            waiting: Waiting[Entry, str] = Waiting(entry, done.open)
             self._group.submit(waiting)
-            is_done.acquire()
+            done.wait()
             return waiting.outcome()
         return self._store(self._database, entry)
 

@@ -14,9 +14,9 @@ from sendx_async.testing._exchange import (
     perform,
     receive_request,
 )
-from sendx_async.testing._faults import Act
+from sendx_async.testing._faults import Act, Fault
 from sendx_async.testing._log import Entry, ReceivedRequest, RequestLog, T, listed
-from sendx_async.testing._misbehaviour import Misbehaviour
+from sendx_async.testing._misbehaviour import Latency, Misbehaviour
 from sendx_async.testing._serving import Connections, Serving
 from sendx_async.testing._state import Contact, ReceivedEvent, State
 
@@ -75,14 +75,12 @@ class FakeSendX(Misbehaviour, Serving):
     @property
     def contacts(self) -> dict[str, Contact]:
         """The contacts held now, by address as it first arrived."""
-        with self._log.changed:
-            return self._state.contacts()
+        return self._log.lock.run(self._state.contacts)
 
     @property
     def events(self) -> list[ReceivedEvent]:
         """The custom and revenue events taken in so far, oldest first."""
-        with self._log.changed:
-            return list(self._state.events)
+        return self._log.lock.run(lambda: list(self._state.events))
 
     def contact(self, email: str) -> Contact:
         """The contact with this address.
@@ -93,29 +91,33 @@ class FakeSendX(Misbehaviour, Serving):
         Raises:
             LookupError: There is none; the error shows which there are and what was received.
         """
-        with self._log.changed:
-            contact = self._state.find(email)
-            if contact is None:
-                held = ", ".join(self.contacts) or "no contact"
-                raise LookupError(
-                    f"The fake server holds no contact {email!r}. It holds {held}. "
-                    + self._log.describe()
-                )
-            return contact
+        return self._log.lock.run(lambda: self._contact(email))
+
+    def _contact(self, email: str) -> Contact:
+        contact = self._state.find(email)
+        if contact is None:
+            held = ", ".join(self.contacts) or "no contact"
+            raise LookupError(
+                f"The fake server holds no contact {email!r}. It holds {held}. "
+                + self._log.describe()
+            )
+        return contact
 
     def describe(self) -> str:
         """What is held and what was received, the latest of each, one a line.
 
         With the fixture ``fake_sendx`` the report of a test that fails shows it.
         """
-        with self._log.changed:
-            return "\n".join(
-                (
-                    listed("It holds", "contact", list(self.contacts.values())),
-                    listed("It has taken in", "event", self.events),
-                    self._log.describe(),
-                )
+        return self._log.lock.run(self._describe)
+
+    def _describe(self) -> str:
+        return "\n".join(
+            (
+                listed("It holds", "contact", list(self.contacts.values())),
+                listed("It has taken in", "event", self.events),
+                self._log.describe(),
             )
+        )
 
     def wait_for(self, predicate: Callable[[], T], timeout: float = 20.0) -> T:
         """Blocks until something is true of the fake server, without polling.
@@ -158,11 +160,13 @@ class FakeSendX(Misbehaviour, Serving):
 
         Requests under way end as was decided when they came.
         """
-        with self._log.changed:
-            self.recover()
-            self._state = State()
-            self._connections = Connections(open=self._connections.open)
-            self._log.clear()
+        self._log.change(self._reset)
+
+    def _reset(self) -> None:
+        self.recover()
+        self._state = State()
+        self._connections = Connections(open=self._connections.open)
+        self._log.clear()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answers one HTTP request: the interface between a server and an ASGI app."""
@@ -188,11 +192,7 @@ class FakeSendX(Misbehaviour, Serving):
 
     def _decide(self, request: ReceivedRequest) -> tuple[Decision, Entry]:
         """Carries the request out if that is to be, and settles how it is answered."""
-        with self._log.changed:
-            fault = self._take_fault(request.path)
-            usual = self._handle(request) if fault is None or fault.applied else Answer(0)
-            entry = self._log.add(attrs.evolve(request, applied=usual.applied))
-            latency = self._latency
+        fault, latency, usual, entry = self._log.lock.run(lambda: self._carry_out(request))
         seconds = latency() if callable(latency) else latency
         if fault is None:
             return Decision(act=Act.ANSWER, answer=usual, latency=seconds), entry
@@ -207,6 +207,12 @@ class FakeSendX(Misbehaviour, Serving):
             ),
             entry,
         )
+
+    def _carry_out(self, request: ReceivedRequest) -> tuple[Fault | None, Latency, Answer, Entry]:
+        fault, latency = self._take_fault(request.path), self._latency
+        usual = self._handle(request) if fault is None or fault.applied else Answer(0)
+        entry = self._log.add(attrs.evolve(request, applied=usual.applied))
+        return fault, latency, usual, entry
 
     def _handle(self, request: ReceivedRequest) -> Answer:
         return handle(

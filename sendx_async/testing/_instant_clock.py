@@ -1,10 +1,10 @@
 """A clock for tests on which nobody waits."""
 
 import math
-import threading
 
 import anyio.lowlevel
 
+from sendx_async._core.locks import Lock
 from sendx_async._runtime.clock import Clock
 
 
@@ -22,7 +22,7 @@ class InstantClock(Clock):
     __module__ = "sendx_async.testing"
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._skipped = 0.0
 
     def monotonic(self) -> float:
@@ -39,5 +39,7 @@ class InstantClock(Clock):
             await anyio.sleep_forever()
         end = self.monotonic() + seconds
         await anyio.lowlevel.checkpoint()
-        with self._lock:
-            self._skipped += max(0.0, end - self.monotonic())
+        self._lock.run(lambda: self._skip_to(end))
+
+    def _skip_to(self, end: float) -> None:
+        self._skipped += max(0.0, end - self.monotonic())

@@ -1,12 +1,13 @@
 """What the fake server received, request by request, and waiting for it without sleeping."""
 
 import collections
-import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import attrs
 
+from sendx_async._core.locks import Latch, Lock
 from sendx_async._runtime.real_time import monotonic
 
 T = TypeVar("T")
@@ -76,44 +77,52 @@ class Entry:
     def __init__(self, request: ReceivedRequest) -> None:
         self.request = request
 
+    def update(self, status: int | None, *, disconnected: bool) -> None:
+        """Notes what became of it."""
+        self.request = attrs.evolve(
+            self.request,
+            status=self.request.status if status is None else status,
+            disconnected=self.request.disconnected or disconnected,
+        )
+
 
 class RequestLog:
     """The received requests, and the lock under which everything of the fake server changes."""
 
     def __init__(self, keep: int | None) -> None:
-        self.changed: threading.Condition = threading.Condition(threading.RLock())
+        self.lock = Lock()
         self._entries: collections.deque[Entry] = collections.deque(maxlen=keep)
+        self._waiting: list[Latch] = []
+
+    def change(self, function: Callable[[], T]) -> T:
+        """Runs what changes something, and lets those look who wait for anything."""
+        return self.lock.run(lambda: self._tell(function()))
+
+    def _tell(self, result: T) -> T:
+        for each in self._waiting:
+            each.open()
+        self._waiting.clear()
+        return result
 
     def add(self, request: ReceivedRequest) -> Entry:
         """Notes a request that has arrived."""
         entry = Entry(request)
-        with self.changed:
-            self._entries.append(entry)
-            self.changed.notify_all()
+        self.change(lambda: self._entries.append(entry))
         return entry
 
     def update(
         self, entry: Entry, *, status: int | None = None, disconnected: bool = False
     ) -> None:
         """Notes what became of a request."""
-        with self.changed:
-            entry.request = attrs.evolve(
-                entry.request,
-                status=entry.request.status if status is None else status,
-                disconnected=entry.request.disconnected or disconnected,
-            )
-            self.changed.notify_all()
+        self.change(lambda: entry.update(status, disconnected=disconnected))
 
     def requests(self) -> list[ReceivedRequest]:
         """All requests noted, oldest first."""
-        with self.changed:
-            return [entry.request for entry in self._entries]
+        return self.lock.run(lambda: [entry.request for entry in self._entries])
 
     def clear(self) -> None:
         """Forgets all requests."""
-        with self.changed:
-            self._entries.clear()
-            self.changed.notify_all()
+        self.change(self._entries.clear)
 
     def describe(self) -> str:
         """The latest requests, for an error's text."""
@@ -122,20 +131,26 @@ class RequestLog:
     def wait_for(self, predicate: Callable[[], T], timeout: float) -> T:
         """Waits until the predicate is true; ``FakeSendX.wait_for`` documents it."""
         until = monotonic() + timeout
-        with self.changed:
-            while True:
-                cause: LookupError | None = None
-                try:
-                    result = predicate()
-                except LookupError as error:
-                    cause = error
-                else:
-                    if result:
-                        return result
-                left = until - monotonic()
-                if left <= 0:
-                    raise TimeoutError(
-                        f"The fake server didn't come to the awaited state within {timeout:g} s. "
-                        + self.describe()
-                    ) from cause
-                self.changed.wait(left)
+        while True:
+            changed = Latch()
+            cause: LookupError | None = None
+            try:
+                result = self.lock.run(partial(self._look, predicate, changed))
+            except LookupError as error:
+                cause = error
+            else:
+                if result:
+                    return result
+            left = until - monotonic()
+            if left <= 0:
+                raise TimeoutError(
+                    f"The fake server didn't come to the awaited state within {timeout:g} s. "
+                    + self.describe()
+                ) from cause
+            changed.wait(left)
+
+    def _look(self, predicate: Callable[[], T], changed: Latch) -> T:
+        try:
+            return predicate()
+        finally:
+            self._waiting.append(changed)

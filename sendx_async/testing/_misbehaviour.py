@@ -220,9 +220,7 @@ class Misbehaviour:
         Raises:
             ValueError: per_second isn't above 0, or burst is below 1.
         """
-        limit = RateLimit(per_second, burst=burst, retry_after=retry_after)
-        with self._log.changed:
-            self._rate_limit = limit
+        self._rate_limit = RateLimit(per_second, burst=burst, retry_after=retry_after)
 
     @property
     def latency(self) -> Latency:
@@ -241,10 +239,12 @@ class Misbehaviour:
 
     def recover(self) -> None:
         """Ends all misbehaviour: scripted faults, rate limit, latency. What is held stays."""
-        with self._log.changed:
-            self._faults.clear()
-            self._rate_limit = None
-            self._latency = 0.0
+        self._log.lock.run(self._recover)
+
+    def _recover(self) -> None:
+        self._faults.clear()
+        self._rate_limit = None
+        self._latency = 0.0
 
     def _script_answer(
         self, answer: Answer, *, applied: bool | None, path: str | None, times: int | None
@@ -254,8 +254,7 @@ class Misbehaviour:
         self._script(Fault(act=Act.ANSWER, applied=applied, answer=answer, path=path, times=times))
 
     def _script(self, fault: Fault) -> None:
-        with self._log.changed:
-            self._faults.add(fault)
+        self._log.lock.run(lambda: self._faults.add(fault))
 
     def _take_fault(self, path: str) -> Fault | None:
         """The fault that this request meets; a refusal of the rate limit counts as one."""

@@ -149,7 +149,8 @@ class Serving(abc.ABC):
             self._log.wait_for(lambda: self._connections.open == 0, timeout)
 
     def _count(self, *, accepted: int = 0, opened: int) -> None:
-        with self._log.changed:
-            before = self._connections
-            self._connections = Connections(before.accepted + accepted, before.open + opened)
-            self._log.changed.notify_all()
+        self._log.change(lambda: self._count_here(accepted, opened))
+
+    def _count_here(self, accepted: int, opened: int) -> None:
+        before = self._connections
+        self._connections = Connections(before.accepted + accepted, before.open + opened)

@@ -170,10 +170,11 @@ with make(rate=Rate(1000), retry=RetryPolicy(base=0, cap=0)) as client:
     shared = client._client._shared
     held, done = threading.Event(), threading.Event()
     def hold():
-        with shared.rate_limiter._lock.current, shared.budget._lock.current:
-            held.set()
-            done.wait()
-    thread = threading.Thread(target=hold)
+        held.set()
+        done.wait()
+    thread = threading.Thread(
+        target=lambda: shared.rate_limiter._lock.run(lambda: shared.budget._lock.run(hold))
+    )
     thread.start()
     held.wait()
     pid = fork(lambda: identify(client, "child"))
