@@ -36,6 +36,7 @@ from sendx_async._core.errors import (
     UnprocessableEntityError,
 )
 from sendx_async._core.models import AnyRequest
+from sendx_async._core.operations import IDENTIFY, IDENTIFY_BULK
 from sendx_async._policy.failures import retry_after_of
 
 logger = logging.getLogger("sendx_async")
@@ -53,6 +54,7 @@ class _Answer:
 
 _INVALID = _Answer(422, "This can't be processed as it is.", logging.INFO)
 _REFUSED = _Answer(422, "This was refused: it can't be processed as it is.")
+_UNKNOWN = _Answer(404, "The contact that this is about is not known.")
 _CONFLICT = _Answer(409, "This was refused: it contradicts what is known already.")
 _FAILED = _Answer(502, "A service that is needed for this has failed.")
 _MISUSED = _Answer(502, "A service that is needed for this has failed.", logging.ERROR)
@@ -83,6 +85,8 @@ _ANSWERS: dict[type[SendXError], _Answer] = {
     OutboxError: _BROKEN,
 }
 
+_CREATING = {IDENTIFY.name, IDENTIFY_BULK.name}
+
 
 def add_sendx_error_handlers(app: FastAPI) -> None:
     """Let an application answer the errors of SendX that its handlers don't catch.
@@ -93,6 +97,7 @@ def add_sendx_error_handlers(app: FastAPI) -> None:
     |---|---|---|
     | ``InvalidRequestError`` | 422 | ``detail`` lists the problems |
     | ``BadRequestError``, ``UnprocessableEntityError`` | 422 | SendX refuses the request |
+    | ``NotFoundError`` | 404 | the contact is unknown; 502 if the call was to identify it |
     | ``ConflictError`` | 409 | |
     | ``RateLimitError``, ``ServerError`` with 503 | 503 | not 429: it isn't the visitor's fault |
     | ``ConnectError``, ``OutageError``, ``NotSentError`` | 503 | |
@@ -102,7 +107,7 @@ def add_sendx_error_handlers(app: FastAPI) -> None:
     | other ``ServerError`` and ``TransportError``, ``ResponseLost`` | 502 | |
     | ``ResponseDecodeError``, ``ReportedFailureError`` | 502 | |
     | ``AuthenticationError``, ``PermissionDeniedError`` | 502 | logged as an error |
-    | ``NotFoundError``, any other ``ApiError`` | 502 | logged as an error |
+    | any other ``ApiError`` | 502 | logged as an error |
     | ``ConfigurationError``, ``SendXError`` itself | 500 | raised on, to be logged |
 
     The body is ``{"detail": ...}``: a sentence, or with 422 a list like that of FastAPI's own
@@ -112,7 +117,13 @@ def add_sendx_error_handlers(app: FastAPI) -> None:
     is the visitor's request to the application, and only the application knows what that does. It
     stands in the log record that is written for each answer (logger ``sendx_async``).
 
-    In a WebSocket's handler there is nothing to answer, so errors are raised on. A mounted
+    To identify a contact creates it, so there a 404 can only mean a wrong ``base_url``. In other
+    calls it can mean that, too; the log record says so.
+
+    In a WebSocket's handler there is nothing to answer, so errors are raised on. Nor is there in a
+    background task, which runs after the answer: Starlette raises a ``RuntimeError`` from the error
+    ("Caught handled exception, but response already started"), the server logs both, and the tasks
+    behind it don't run. So catch ``SendXError`` in the task. A mounted
     application has error handlers of its own: call this for it, too. For another answer to one of
     these errors add a handler for its class; the most exact class counts.
 
@@ -150,6 +161,8 @@ async def _answer(connection: HTTPConnection, error: Exception) -> JSONResponse:
 def _answer_for(error: Exception) -> _Answer | None:
     if isinstance(error, ServerError) and error.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
         return _AWAY
+    if isinstance(error, NotFoundError) and error.operation not in _CREATING:
+        return _UNKNOWN
     for kind in type(error).__mro__:
         if kind in _ANSWERS:
             return _ANSWERS[kind]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from fastapi import FastAPI, WebSocket
+from fastapi import BackgroundTasks, FastAPI, WebSocket
 from fastapi.responses import JSONResponse
 from fastapi.testclient import TestClient
 
@@ -271,6 +271,43 @@ class TestOtherHandlers:
             websocket.receive_text()
 
 
+class TestBackgroundTasks:
+    """What comes after the answer can't be answered: docs/howto/web-handlers.md says what to do."""
+
+    @pytest.fixture
+    def done(self) -> list[str]:
+        return []
+
+    @pytest.fixture
+    def app(self, done: list[str]) -> FastAPI:
+        app = FastAPI()
+        add_sendx_error_handlers(app)
+
+        async def fail() -> None:
+            raise example(NotFoundError)
+
+        @app.post("/")
+        async def answer(tasks: BackgroundTasks) -> dict[str, bool]:
+            tasks.add_task(fail)
+            tasks.add_task(done.append, "the task behind it")
+            return {"done": True}
+
+        return app
+
+    def test_the_visitor_has_the_answer(self, app: FastAPI) -> None:
+        answer = TestClient(app, raise_server_exceptions=False).post("/")
+        assert (answer.status_code, answer.json()) == (200, {"done": True})
+
+    def test_the_error_is_raised_on_and_later_tasks_do_not_run(
+        self, app: FastAPI, done: list[str], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with pytest.raises(RuntimeError, match="response already started") as caught:
+            TestClient(app).post("/")
+        assert isinstance(caught.value.__cause__, NotFoundError)
+        assert done == []
+        assert "answered" not in caplog.text
+
+
 class TestWithAServer:
     @pytest.fixture
     def visitor(self, fake_sendx: FakeSendX) -> Iterator[TestClient]:
@@ -290,6 +327,14 @@ class TestWithAServer:
         @app.post("/buy")
         async def buy(email: str, sendx: SendX) -> None:
             await sendx.track_custom_event(CustomEventRequest(email, "bought"), timeout=0.2)
+
+        @app.post("/tag")
+        async def tag(email: str, sendx: SendX) -> None:
+            await sendx.track_contact({"email": email, "add_tags": ["vip"]})
+
+        @app.post("/pay")
+        async def pay(email: str, sendx: SendX) -> None:
+            await sendx.track_revenue_event({"identifier": email, "amount": 5})
 
         with TestClient(app) as visitor:
             yield visitor
@@ -315,6 +360,24 @@ class TestWithAServer:
         assert "jane" not in answer.text
         assert answer.headers.get("retry-after") == headers.get("retry-after")
         fake_sendx.recover()
+
+    @pytest.mark.parametrize("path", ["/buy", "/tag", "/pay"])
+    def test_a_contact_that_is_unknown_is_the_visitors(
+        self,
+        fake_sendx: FakeSendX,
+        visitor: TestClient,
+        path: str,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        fake_sendx.respond(404, message="jane@example.com is not known")
+        with caplog.at_level(logging.WARNING, "sendx_async.fastapi"):
+            answer = visitor.post(f"{path}?email=jane@example.com")
+        assert answer.status_code == 404
+        assert answer.json() == {"detail": "The contact that this is about is not known."}
+        record = next(each for each in caplog.records if "answered 404" in each.getMessage())
+        assert record.levelname == "WARNING"
+        assert "or base_url is wrong" in record.getMessage()
+        assert "jane" not in record.getMessage()
 
     def test_a_typing_error_is_the_visitors(self, visitor: TestClient) -> None:
         (problem,) = visitor.post("/signup?email=nobody").json()["detail"]
