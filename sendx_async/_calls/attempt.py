@@ -16,6 +16,7 @@ from sendx_async._runtime.real_time import monotonic
 from sendx_async._runtime.time_limit import time_limit
 from sendx_async._transport.borrowed import BorrowedClient, read_response
 from sendx_async._transport.exchange import EXCHANGE, Exchange, RawAnswer, Target
+from sendx_async._transport.shown_url import is_answered_by_url, logged_as_shown
 
 _NOTHING_SENT = (
     httpx.ConnectError,
@@ -24,6 +25,8 @@ _NOTHING_SENT = (
     httpx.ProxyError,
     httpx.UnsupportedProtocol,
 )
+_JSON = (b"Content-Type", b"application/json")
+_WITHOUT_CONTENT = frozenset({"GET", "HEAD", "DELETE"})  # others say that there is none
 
 
 async def attempt(
@@ -51,7 +54,10 @@ async def attempt(
     try:
         # What was not sent can't have been answered, and is not to be sent that late.
         with time_limit(limit, may_have_ended=lambda: exchange.sent):
-            return await _send(http, request, exchange)
+            sending = _send(http, request, exchange)
+            if exchange.target.shown_url is exchange.target.url:
+                return await sending
+            return await logged_as_shown(sending, exchange.target)
     except (httpx.RequestError, httpx.InvalidURL) as error:
         if exchange.head is not None and exchange.head.is_redirect():
             # httpx prepares to follow a redirect although it is told not to.
@@ -66,14 +72,15 @@ async def attempt(
 
 
 def build_request(
-    settings: Settings, target: Target, body: bytes, *, is_borrowed: bool
+    settings: Settings, target: Target, body: bytes, *, method: str, is_borrowed: bool
 ) -> httpx.Request:
     """Make the HTTP request of an attempt; the key goes in last.
 
     Args:
         settings: Headers, timeouts and key.
-        target: Where to post.
-        body: What to post.
+        target: Where to send.
+        body: What to send: JSON, or nothing.
+        method: The HTTP method.
         is_borrowed: Whether the application's own httpx client will send it.
     """
     timeout = settings.timeout
@@ -86,15 +93,17 @@ def build_request(
         },
         EXCHANGE: Exchange(target, sent=is_borrowed),
     }
+    is_real = target.shown_url is target.url or is_borrowed or is_answered_by_url()
+    headers = [target.host, *settings.headers]
+    if body:
+        headers.append(_JSON)
+    if body or method not in _WITHOUT_CONTENT:
+        headers.append((b"Content-Length", b"%d" % len(body)))
+    headers.append(settings.secret.header())
     return httpx.Request(
-        "POST",
-        target.url,
-        headers=[
-            target.host,
-            *settings.headers,
-            (b"Content-Length", b"%d" % len(body)),
-            settings.secret.header(),
-        ],
+        method,
+        target.url if is_real else target.shown_url,
+        headers=headers,
         stream=httpx.ByteStream(body),
         extensions=extensions,
     )

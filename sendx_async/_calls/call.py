@@ -86,7 +86,7 @@ class Call(Generic[ResponseT]):
         settings: The client's settings, with those of this call in their place.
         operation: What is asked for.
         request: What the operation takes.
-        target: Where it is posted.
+        target: Where it is sent.
         replay_safe: Whether applying the request twice is harmless; None if the operation is to
             say.
         earlier: What was done already for the same caller, if anything.
@@ -221,7 +221,13 @@ class Call(Generic[ResponseT]):
 
     async def _attempt(self, limit: float) -> RawAnswer | SendXError:
         is_borrowed = self._shared.is_borrowed
-        request = build_request(self._settings, self._target, self._body, is_borrowed=is_borrowed)
+        request = build_request(
+            self._settings,
+            self._target,
+            self._body,
+            method=self._operation.method,
+            is_borrowed=is_borrowed,
+        )
         self._under_way = exchange = request.extensions[EXCHANGE]
         exchange.before_write = self._before_write
         came = await attempt(self._shared.http, request, limit=limit)
@@ -309,5 +315,6 @@ class Call(Generic[ResponseT]):
                 delay=delay,
                 url=self._settings.base_url + self._operation.path,
                 maybe_delivered=isinstance(outcome, Answer) or self.maybe_delivered,
+                method=self._operation.method,
             ),
         )

@@ -12,6 +12,7 @@ from sendx_async._calls.shared import Shared
 from sendx_async._core.errors import ConfigurationError
 from sendx_async._core.operations import PATHS, Operation
 from sendx_async._core.options import PRODUCTION
+from sendx_async._core.raw_request import RawRequest
 from sendx_async._core.settings import Settings
 from sendx_async._transport.exchange import Target
 
@@ -32,7 +33,8 @@ class CallFactory:
     Args:
         shared: What the client and its copies have in common.
         settings: The settings of each call.
-        targets: Where each operation is posted, by its path. Default: at the settings' address.
+        targets: Where each operation with a model is posted, by its path. Default: at the settings'
+            address.
 
     Raises:
         ConfigurationError: The settings' address is no URL.
@@ -74,13 +76,19 @@ class CallFactory:
             settings or self.settings,
             operation,
             request,
-            self.targets[operation.path],
+            self._target_of(operation, request),
             replay_safe=replay_safe,
             earlier=earlier,
             pauses_end=pauses_end,
             before_attempt=before_attempt,
             before_write=before_write,
         )
+
+    def _target_of(self, operation: Operation[Any, Any], request: object) -> Target:
+        if not isinstance(request, RawRequest):
+            return self.targets[operation.path]
+        base_url = self.settings.base_url
+        return Target.at(base_url + request.path, shown=base_url + operation.path)
 
     def with_settings(self, settings: Settings) -> Self:
         """Return a factory with other settings, perhaps for another address.

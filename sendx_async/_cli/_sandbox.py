@@ -84,7 +84,9 @@ def _stopped_by_sigterm() -> Generator[None]:
 
 def _report(request: "ReceivedRequest") -> None:
     outcome = "no answer" if request.status is None else str(request.status)
-    line = f"{request.method} {request.path} {outcome} {_subject(request.json)}"
+    parts = request.path.split("/")
+    path = "/".join(mask_address(part) if "@" in part else part for part in parts)
+    line = f"{request.method} {path} {outcome} {_subject(request.json)}"
     # This is the server's thread: if nobody reads the lines any more it still serves.
     with contextlib.suppress(SystemExit, OSError):
         # The line is the client's to fill: nothing in it may steer the terminal or fake another.

@@ -17,7 +17,7 @@ from sendx_async._calls.factory import CallFactory
 from sendx_async._calls.rate_limiter import RateLimiter
 from sendx_async._calls.shared import Shared
 from sendx_async._core import options
-from sendx_async._core.errors import ClientClosedError, ConfigurationError
+from sendx_async._core.errors import ClientClosedError, ConfigurationError, InvalidRequestError
 from sendx_async._core.events import Event
 from sendx_async._core.models import (
     AnyRequest,
@@ -42,6 +42,7 @@ from sendx_async._core.operations import (
 )
 from sendx_async._core.options import Rate, RetryPolicy, Timeout
 from sendx_async._core.protocol import make_request, operation_for
+from sendx_async._core.raw_request import Method, make_raw_request
 from sendx_async._core.secret import make_secret
 from sendx_async._core.settings import (
     ClientOptions,
@@ -339,6 +340,62 @@ class AsyncTrackingClient:
     ) -> ApiResponse[IdentifyResponse]:
         """As `identify_contacts`, with the status and headers of the answer."""
         return (await self._call(IDENTIFY_BULK, identify_requests, **per_call)).with_http_info()
+
+    async def request(
+        self,
+        method: Method,
+        path: str,
+        *,
+        path_params: Mapping[str, object] | None = None,
+        params: Mapping[str, object] | None = None,
+        json: Any = None,
+        replay_safe: bool | None = None,
+        **per_call: Unpack[PerCall],
+    ) -> ApiResponse[Any]:
+        """Call any endpoint of SendX, such as one that this library has no method for.
+
+        ``await client.request("GET", "/contact/{identifier}", path_params={"identifier": id})``
+        reads a contact. Limits of time, retries, rate, pauses, errors and events are those of all
+        calls. Errors, events, log records and spans show the path with its braces, and no query:
+        so put whatever names somebody into ``path_params`` or ``params``.
+
+        Args:
+            method: The HTTP method, in capitals.
+            path: The path below ``base_url``, with names in braces for what varies.
+            path_params: What stands for each of those names: strings, numbers, dates. They are
+                quoted, ``/`` and ``?`` too. Empty ones are refused, since the path would be
+                another.
+            params: The query. ``True`` becomes ``true``, a list repeats its name, None is left out.
+            json: The body: what JSON can carry, dates and Decimals as strings. None for no body.
+            replay_safe: Whether to repeat it after it may have been applied. Default: GET, HEAD,
+                PUT and DELETE are repeated, POST and PATCH are not. A DELETE that is repeated may
+                end in a `NotFoundError` with ``maybe_delivered``: the first one has done it.
+            **per_call: ``timeout``, ``deadline`` (seconds), ``retry``, ``headers`` for this call.
+
+        Returns:
+            The answer; its ``data`` is the JSON value as it came, or None for an empty body.
+
+        Raises:
+            InvalidRequestError: It can't be sent as it is; nothing was.
+            ResponseDecodeError: What answered with success is no JSON.
+            SendXError: As for `identify_contact`.
+        """
+        settings = for_this_call(self._settings, per_call) if per_call else self._settings
+        try:
+            operation, request = make_raw_request(
+                method,
+                path,
+                path_params=path_params,
+                params=params,
+                json=json,
+                replay_safe=replay_safe,
+            )
+        except InvalidRequestError as error:
+            raise error.with_traceback(None)  # noqa: B904 - it is the same error
+        finally:
+            del path, path_params, params, json  # they may name a contact, and frames show them
+        answer = await self._calls.begin(operation, request, settings=settings).run()
+        return answer.with_http_info()
 
     async def _call(
         self,

@@ -29,6 +29,7 @@ from sendx_async._core.models import (
 )
 from sendx_async._core.operations import MOST_IN_BULK
 from sendx_async._core.options import Rate, RetryPolicy, Timeout
+from sendx_async._core.raw_request import Method
 from sendx_async._core.settings import ClientOptions, PerCall
 from sendx_async._runtime.clock import Clock
 from sendx_async._runtime.loop_thread import shared_loop
@@ -234,6 +235,31 @@ class TrackingClient:
         return self._run(
             functools.partial(
                 self._client.identify_contacts_with_http_info, identify_requests, **per_call
+            )
+        )
+
+    def request(
+        self,
+        method: Method,
+        path: str,
+        *,
+        path_params: Mapping[str, object] | None = None,
+        params: Mapping[str, object] | None = None,
+        json: Any = None,
+        replay_safe: bool | None = None,
+        **per_call: Unpack[PerCall],
+    ) -> ApiResponse[Any]:
+        """As `AsyncTrackingClient.request`, without ``await``."""
+        return self._run(
+            functools.partial(
+                self._client.request,
+                method,
+                path,
+                path_params=path_params,
+                params=params,
+                json=json,
+                replay_safe=replay_safe,
+                **per_call,
             )
         )
 

@@ -6,6 +6,8 @@ from typing import Literal
 
 import attrs
 
+from sendx_async._core.older_pickles import reads_older_pickles
+
 logger = logging.getLogger("sendx_async")
 logger.addHandler(logging.NullHandler())  # an application that configures no logging sees none
 
@@ -14,6 +16,7 @@ EventKind = Literal[
 ]
 
 
+@reads_older_pickles
 @attrs.frozen(kw_only=True)
 class Event:
     """Something that happened to a call. It never holds an address, a body or the key.
@@ -31,10 +34,12 @@ class Event:
         status_code: The HTTP status of the attempt or call, or None if no answer came.
         error: The name of the error's class, or None after a success.
         delay: Seconds to wait, or None.
-        url: Where the request goes; it has neither credentials nor a query. None if a stream tells
-            of itself, which is no request.
+        url: Where the request goes; it has neither credentials nor a query, and names in braces
+            stay what they are: ``https://api.sendx.io/api/v1/rest/contact/{identifier}``. None if a
+            stream tells of itself, which is no request.
         maybe_delivered: Whether SendX may have applied the request by now, in any attempt; after
             a success it has. None if a stream tells of itself.
+        method: The HTTP method, such as ``"POST"``. None if a stream tells of itself.
     """
 
     __module__ = "sendx_async"
@@ -49,6 +54,7 @@ class Event:
     delay: float | None = None
     url: str | None = None
     maybe_delivered: bool | None = None
+    method: str | None = None
 
 
 def tell(listener: Callable[[Event], object] | None, event: Event) -> None:

@@ -7,6 +7,7 @@ It is longer than other files because a third of it is the documentation of what
 """
 
 from collections.abc import Iterator, Mapping
+from types import NoneType
 from typing import Any, ClassVar, Generic, TypeVar, cast, final
 
 import attrs
@@ -304,7 +305,8 @@ class ApiResponse(Generic[ResponseT_co]):
     """A response with what HTTP said; unpacks as ``data, status_code, headers``.
 
     Attributes:
-        data: The response.
+        data: The response; of a client's ``request`` the JSON value as it came, None for an empty
+            body.
         status_code: The HTTP status.
         headers: The answer's headers, names in lower case; repeated ones joined by commas.
         raw_data: The body as it came.
@@ -325,8 +327,10 @@ class ApiResponse(Generic[ResponseT_co]):
         return iter((self.data, self.status_code, self.headers))
 
     def __repr__(self) -> str:
+        # Whatever else there is came from ``request``, and may be a contact.
+        data = repr(self.data) if isinstance(self.data, (_Response, NoneType)) else "..."
         return (
-            f"ApiResponse(data={self.data!r}, status_code={self.status_code}, "
+            f"ApiResponse(data={data}, status_code={self.status_code}, "
             f"call_id={self.call_id!r}, attempts={self.attempts}, elapsed={self.elapsed:.3f})"
         )
 

@@ -29,20 +29,22 @@ class Operation(Generic[RequestT, ResponseT]):
 
     Attributes:
         name: The client's method for it.
-        path: Where it is posted, below the base URL.
+        path: Where it is sent, below the base URL; names in braces stand for what varies.
         takes: The class of the request, or of each request if it takes several.
-        gives: The class of the response.
+        gives: The class of the response; None for whatever JSON the answer holds.
         is_replay_safe: Whether repeating a given request after it may have been applied already
             leaves SendX as one application would.
         takes_several: Whether a request is a tuple of ``takes``.
+        method: The HTTP method.
     """
 
     name: str
     path: str
     takes: type[Any]
-    gives: type[ResponseT]
+    gives: type[ResponseT] | None
     is_replay_safe: Callable[[RequestT], bool]
     takes_several: bool = False
+    method: str = "POST"
 
 
 def _identify_is_replay_safe(request: IdentifyRequest) -> bool:

@@ -26,6 +26,7 @@ from sendx_async._core.operations import (
     TRACK,
     Operation,
 )
+from sendx_async._core.raw_request import RawRequest
 from sendx_async._core.wrong_types import rows_of_frame, type_name, wrong_type
 
 RequestT = TypeVar("RequestT")
@@ -43,6 +44,10 @@ _HINTS: Mapping[int, str] = {
     404: "The contact is unknown to SendX, or base_url is wrong.",
     429: "Send less at a time, or set rate.",
 }
+_NOT_FOUND = 404
+_HINT_OF_A_PATH = "SendX knows no such thing, or no such path: check path, path_params, base_url."
+_EMPTY: dict[str, Any] = {}  # what a body without content is read as
+_UNREADABLE = object()
 # What an answer of success says that isn't one. SendX's own words for success are "200", "OK" and
 # "success"; everything that isn't listed here is left alone.
 _FAILED_STATUS = re.compile(r"error|fail(?:ed|ure)?|partial|[45]\d\d", re.IGNORECASE)
@@ -124,7 +129,9 @@ def is_replay_safe(request: AnyRequest) -> bool:
 
 
 def encode(request: Any) -> bytes:
-    """Return the body for a request, or for a tuple of requests."""
+    """Return the body for a request, or for a tuple of requests; empty if it has none."""
+    if isinstance(request, RawRequest):
+        return b"" if request.json is None else _TO_JSON(request.json).encode("ascii")
     return _TO_JSON(converter().unstructure(request)).encode("ascii")
 
 
@@ -147,17 +154,22 @@ def decode(
         now: Unix seconds, to make sense of a ``Retry-After`` that is a date.
 
     Raises:
-        ResponseDecodeError: A success with a body that is neither empty nor a JSON object.
+        ResponseDecodeError: A success with a body that is neither empty nor a JSON object, or nor
+            JSON if the operation gives any.
         ReportedFailureError: A success whose body reports a failure.
         ApiError: Any other status; the class says which.
     """
     answer = _parsed(body)
     body = body or b""
+    gives = operation.gives
     if 200 <= status_code < 300:  # noqa: PLR2004 - the definition of a 2xx
+        if gives is None and answer is not _UNREADABLE and not isinstance(answer, dict):
+            return cast("ResponseT", answer)
         if not isinstance(answer, dict):
             raise ResponseDecodeError(
-                f"what answered with HTTP {status_code} can't be SendX, since the body is no JSON "
-                "object: check base_url, and what is between you and SendX",
+                f"what answered with HTTP {status_code} can't be SendX, since the body is no JSON"
+                f"{'' if gives is None else ' object'}: check base_url, and what is between you "
+                "and SendX",
                 status_code=status_code,
                 headers=headers,
                 body=body,
@@ -165,7 +177,9 @@ def decode(
             )
         fields = cast("dict[str, Any]", answer)
         if not _reports_failure(operation, status_code, fields):
-            return converter().structure(fields, operation.gives)
+            if gives is None:
+                return cast("ResponseT", None if fields is _EMPTY else fields)
+            return converter().structure(fields, gives)
         raise ReportedFailureError(
             _message_of(fields, "error", "errors", "message"),
             status_code=status_code,
@@ -176,6 +190,7 @@ def decode(
         )
     retry_after = parse_retry_after(headers.get("retry-after"), headers.get("date"), now=now)
     refused = status_code < 500 or (status_code == _UNAVAILABLE and retry_after is not None)  # noqa: PLR2004 - the definition of a 5xx
+    hint = _HINTS.get(status_code, _redirect_hint(status_code))
     raise api_error_class(status_code)(
         _message_of(answer, "message", "error", "errors"),
         status_code=status_code,
@@ -183,7 +198,7 @@ def decode(
         body=body,
         retry_after=retry_after,
         maybe_delivered=not refused,
-        hint=_HINTS.get(status_code, _redirect_hint(status_code)),
+        hint=_HINT_OF_A_PATH if gives is None and status_code == _NOT_FOUND else hint,
     )
 
 
@@ -194,14 +209,14 @@ def _redirect_hint(status_code: int) -> str:
 
 
 def _parsed(body: bytes | None) -> object:
-    """Return the JSON value of a body, ``{}`` if it is empty, and None if it can't be read."""
+    """Return the JSON value of a body, or that it is empty, or can't be read."""
     if body is None:
-        return None
+        return _UNREADABLE
     try:
         text = body.removeprefix(_BYTE_ORDER_MARK).decode()
-        return {} if not text or text.isspace() else json.loads(text)
+        return _EMPTY if not text or text.isspace() else json.loads(text)
     except (ValueError, RecursionError):
-        return None
+        return _UNREADABLE
 
 
 def _reports_failure(

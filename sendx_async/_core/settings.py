@@ -156,9 +156,8 @@ def make_headers(
 
 
 def default_headers() -> tuple[tuple[bytes, bytes], ...]:
-    """Return the headers that every request has, besides the key."""
+    """Return the headers that every request has, besides the key and those of its body."""
     return (
         (b"Accept", b"application/json"),
-        (b"Content-Type", b"application/json"),
         (b"User-Agent", f"sendx-async/{__version__}".encode()),
     )

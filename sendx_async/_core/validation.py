@@ -100,7 +100,7 @@ def _is_writable_number(value: object) -> TypeGuard[int | float | Decimal]:
     return isinstance(value, float) and math.isfinite(value)
 
 
-def _scalar_text(value: object) -> object:
+def to_scalar_text(value: object) -> object:
     """Write a number, a truth value or a date the way a person would; leave others alone."""
     value = to_scalar(value)
     if isinstance(value, bool):
@@ -131,7 +131,7 @@ def to_field_texts(value: Mapping[str, Any] | None) -> Mapping[str, str] | None:
         return cast("Mapping[str, str] | None", value)
     texts = {
         name if type(name) is str else _text_of(name): (
-            item if type(item) is str else cast("str", _scalar_text(item))
+            item if type(item) is str else cast("str", to_scalar_text(item))
         )
         for name, item in value.items()
         if item is not None
@@ -150,13 +150,16 @@ def check_field_texts(value: Any) -> str | list[str] | None:
             continue
         if problem := check_text(name):
             problems.append(f"has a name that {problem}")
-        elif isinstance(item, (int, float, Decimal)):
-            problems.append(f"[{_quoted(name)}] {bad_number(_ANY_NUMBER, item)}")
-        elif not isinstance(item, str):
-            problems.append(f"[{_quoted(name)}] {wrong_type(_FIELD_TYPES, item)}")
-        elif problem := check_text(item):
-            problems.append(f"[{_quoted(name)}] {problem}")
+        elif problem := check_scalar_text(item):
+            problems.append(f"{key(name)} {problem}")
     return problems
+
+
+def check_scalar_text(value: object) -> str | None:
+    """What `to_scalar_text` makes of a string, a number, a truth value or a date."""
+    if isinstance(value, (int, float, Decimal)):
+        return bad_number(_ANY_NUMBER, value)
+    return check_text(value) if isinstance(value, str) else wrong_type(_FIELD_TYPES, value)
 
 
 def to_extra(value: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -171,7 +174,12 @@ def to_json_object(value: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     """Keep a mapping as a new dict of JSON values, with dates and Decimals as strings."""
     if not isinstance(value, Mapping):
         return value
-    return cast("Mapping[str, Any]", _json_value(value, _DEEPEST_NESTING, _Allowance()))
+    return cast("Mapping[str, Any]", to_json(value))
+
+
+def to_json(value: Any) -> Any:
+    """Keep a value as a new one that JSON can carry, with dates and Decimals as strings."""
+    return _json_value(value, _DEEPEST_NESTING, _Allowance())
 
 
 class _Allowance:
@@ -197,7 +205,7 @@ def _json_value(value: Any, levels: int, allowance: _Allowance) -> Any:
     if _is_list(value):
         return [_json_value(item, levels - 1, allowance) for item in value]
     value = to_scalar(value)
-    return _scalar_text(value) if isinstance(value, (date, Decimal)) else value
+    return to_scalar_text(value) if isinstance(value, (date, Decimal)) else value
 
 
 def _is_list(value: object) -> TypeGuard[list[Any] | tuple[Any, ...]]:
@@ -210,7 +218,12 @@ def check_json_object(value: Any) -> str | None:
     """A mapping that JSON can carry."""
     if not isinstance(value, Mapping):
         return wrong_type("a mapping", value, has_parts=True)
-    return _check_json(cast("object", value), _DEEPEST_NESTING, _Allowance())
+    return check_json(cast("object", value))
+
+
+def check_json(value: object) -> str | None:
+    """Whatever JSON can carry."""
+    return _check_json(value, _DEEPEST_NESTING, _Allowance())
 
 
 def _check_json(value: object, levels: int, allowance: _Allowance) -> str | None:
@@ -223,7 +236,7 @@ def _check_json(value: object, levels: int, allowance: _Allowance) -> str | None
             return _check_json_items(cast("Mapping[object, object]", value), levels, allowance)
         for index, item in enumerate(value):
             if problem := _check_json(item, levels - 1, allowance):
-                return _at(f"[{index}]", problem)
+                return at(f"[{index}]", problem)
         return None
     if isinstance(value, str):
         return check_text(value)
@@ -241,11 +254,12 @@ def _check_json_items(
         if problem := check_text(name):
             return f"has a key that {problem}"
         if problem := _check_json(item, levels - 1, allowance):
-            return _at(f"[{_quoted(name)}]", problem)
+            return at(key(name), problem)
     return None
 
 
-def _at(place: str, problem: str) -> str:
+def at(place: str, problem: str) -> str:
+    """Say where the problem is: a name, or a place within what has one."""
     return f"{place}{problem}" if problem.startswith("[") else f"{place} {problem}"
 
 
@@ -299,5 +313,6 @@ def check_number(value: Any) -> str | None:
     return None
 
 
-def _quoted(name: object) -> str:
-    return repr(mask_addresses(str(name)))
+def key(name: object) -> str:
+    """Write down a key of a mapping, fit to be shown."""
+    return f"[{mask_addresses(str(name))!r}]"

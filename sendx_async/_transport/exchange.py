@@ -24,10 +24,11 @@ OriginKey = tuple[bytes, bytes, int | None]
 
 @attrs.frozen
 class Target:
-    """Where an operation is posted, taken apart once for all requests to it.
+    """Where a request goes, taken apart once for all that go there.
 
     Attributes:
         url: For httpx.
+        shown_url: The same for who only looks on: what fills the path, and the query, left out.
         core_url: For httpcore.
         host: The header.
         host_name: The host as a person writes it.
@@ -35,19 +36,21 @@ class Target:
     """
 
     url: httpx.URL
+    shown_url: httpx.URL
     core_url: httpcore.URL
     host: tuple[bytes, bytes]
     host_name: str
     origin: OriginKey
 
     @classmethod
-    def at(cls, address: str) -> "Target":
-        """Return the target at a URL."""
+    def at(cls, address: str, *, shown: str | None = None) -> "Target":
+        """Return the target at a URL; ``shown`` is the URL to show if that isn't the same."""
         url = httpx.URL(address)
+        shown_url = url if shown is None else httpx.URL(shown)
         scheme, host, port = url.raw_scheme, url.raw_host, url.port
         core_url = httpcore.URL(scheme=scheme, host=host, port=port, target=url.raw_path)
         header = (b"Host", url.netloc)
-        return cls(url, core_url, header, url.host, (scheme, host, port))
+        return cls(url, shown_url, core_url, header, url.host, (scheme, host, port))
 
 
 @attrs.frozen

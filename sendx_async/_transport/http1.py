@@ -56,7 +56,7 @@ class Connection:
         timeout: dict[str, float | None] = request.extensions["timeout"]
         stream = self._stream or await self._connect(timeout["connect"])
         # As a view, since tools that show the variables of a traceback would show the bytes.
-        data = cast("bytes", memoryview(self._encode(request)))
+        data = cast("bytes", memoryview(self._encode(request, exchange.target)))
         await exchange.begin()
         # A server may refuse a request before it has read it all, and say why: read that.
         with contextlib.suppress(httpcore.WriteError):
@@ -83,10 +83,11 @@ class Connection:
             )
         return stream
 
-    def _encode(self, request: httpx.Request) -> bytes:
+    def _encode(self, request: httpx.Request, target: Target) -> bytes:
         """Put head and body into one piece, so that sending them is one system call."""
         send = self._http.send
-        head = h11.Request(method="POST", target=request.url.raw_path, headers=request.headers.raw)
+        path = target.core_url.target  # the request's own URL is for who looks on
+        head = h11.Request(method=request.method, target=path, headers=request.headers.raw)
         pieces = send(head), send(h11.Data(data=request.read())), send(h11.EndOfMessage())
         return b"".join(piece for piece in pieces if piece)
 

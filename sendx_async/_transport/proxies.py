@@ -61,7 +61,7 @@ class ProxiedConnection:
         exchange.sent = True  # until the trace knows better
         answer = await self._proxy.handle_async_request(
             httpcore.Request(
-                method=b"POST",
+                method=request.method,
                 url=exchange.target.core_url,
                 headers=request.headers.raw,
                 content=_Body(request.read()),

@@ -27,7 +27,7 @@ from sendx_async._version import __version__
 _SCHEMA = "https://opentelemetry.io/schemas/1.44.0"
 # What the conventions advise for http.client.request.duration, in seconds.
 _BOUNDARIES = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
-_MOST_ENDPOINTS = 64  # a client has five
+_MOST_ENDPOINTS = 128  # SendX has about sixty
 _FIRST_ERROR = 400  # among the statuses of HTTP
 
 
@@ -38,7 +38,8 @@ class Telemetry:
     number of clients, threads and event loops may share one. It follows the semantic conventions
     for HTTP clients, version 1.44.
 
-    **The span** is named after method and path, such as ``POST /api/v1/rest/contact/identify``. It
+    **The span** is named after method and path, such as ``POST /api/v1/rest/contact/identify``, or
+    ``GET /api/v1/rest/contact/{identifier}`` with the braces as they were given to ``request``. It
     has ``http.request.method``, ``server.address``, ``server.port``, ``url.full`` and
     ``url.template``; ``http.response.status_code`` if the call ended with an answer;
     ``http.request.resend_count`` if there was more than one attempt; and after a failure the status
@@ -126,13 +127,13 @@ class Telemetry:
 
     def _listen(self, event: Event) -> None:
         if event.url is not None:  # else a stream tells of itself, and that is no call
-            self._note(event, event.url)
+            self._note(event, event.method or "_OTHER", event.url)
 
-    def _note(self, event: Event, url: str) -> None:
+    def _note(self, event: Event, method: str, url: str) -> None:
         if event.kind == "call_started":
-            self._begin(event, self._endpoint(url))
+            self._begin(event, self._endpoint(method, url))
         elif event.kind == "call_finished":
-            self._end(event, self._endpoint(url))
+            self._end(event, self._endpoint(method, url))
         elif event.kind != "attempt_finished":
             call = self._under_way.get(event.call_id)
             if call is not None and call.span.is_recording():
@@ -200,22 +201,22 @@ class _UnderWay:
 
 @attrs.frozen
 class _Endpoint:
-    """What is the same for all calls to a URL: the name and the attributes."""
+    """What is the same for all calls to an endpoint: the name and the attributes."""
 
     span_name: str
     of_a_span: Mapping[str, AttributeValue]
     of_a_duration: Mapping[str, AttributeValue]
 
     @classmethod
-    def at(cls, url: str) -> "_Endpoint":
+    def at(cls, method: str, url: str) -> "_Endpoint":
         parts = urlsplit(url)
         attributes: dict[str, AttributeValue] = {
-            "http.request.method": "POST",
+            "http.request.method": method,
             "server.address": parts.hostname or "",
             "server.port": parts.port or (443 if parts.scheme == "https" else 80),
-            "url.template": parts.path,  # a path of this API names nobody and nothing
+            "url.template": parts.path,  # names in braces are not filled in, so it names nobody
         }
-        return cls(f"POST {parts.path}", {**attributes, "url.full": url}, attributes)
+        return cls(f"{method} {parts.path}", {**attributes, "url.full": url}, attributes)
 
 
 def _nanoseconds(event: Event) -> int:

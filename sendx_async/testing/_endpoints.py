@@ -1,4 +1,4 @@
-"""The five endpoints: what each demands of a body, what it changes, and what it answers.
+"""The endpoints: what each demands of a body, what it changes, and what it answers.
 
 Where the API's documents are silent the fake server has to choose, and chooses the stricter side so
 that your mistake shows. These answers are guesses:
@@ -11,6 +11,7 @@ that your mistake shows. These answers are guesses:
 - An event for an unknown contact is a 422. A revenue event is not found by contact id.
 - ``newEmail`` of another contact is a 422; with an unknown ``email`` it is ignored, and so is "".
 - An increment counts from 0 where the field is empty, and is a 422 where it holds no number.
+- Of contacts that are read, deleted and unsubscribed: see `_contacts`.
 """
 
 import datetime as dt
@@ -19,9 +20,11 @@ import json
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import cast
+from urllib.parse import parse_qsl
 
 import attrs
 
+from sendx_async.testing import _contacts
 from sendx_async.testing._body import Body, RefusedError, json_name, parse_json
 from sendx_async.testing._state import Contact, Draft, Identify, ReceivedEvent, State
 
@@ -186,22 +189,63 @@ def _revenue_event(state: State, value: object) -> Mapping[str, object]:
     return {"status": "success", "message": "Revenue event tracked successfully"}
 
 
-ENDPOINTS: Mapping[str, Callable[[State, object], Mapping[str, object]]] = {
-    "/contact/identify": _identify,
-    "/contact/identify/bulk": _identify_bulk,
-    "/contact/track": _track,
-    "/events/custom": _custom_event,
-    "/events/revenue": _revenue_event,
+@attrs.frozen
+class _Asked:
+    """What is asked of an endpoint: the end of its path, the query, and the body."""
+
+    identifier: str
+    query: Mapping[str, str]
+    raw: bytes
+
+
+_Endpoint = Callable[[State, _Asked], object]
+
+
+def _with_body(function: Callable[[State, object], object]) -> _Endpoint:
+    def endpoint(state: State, asked: _Asked) -> object:
+        try:
+            value = parse_json(asked.raw)
+        except ValueError:
+            raise RefusedError(400, "The body is not valid JSON") from None
+        return function(state, value)
+
+    return endpoint
+
+
+ENDPOINTS: Mapping[str, Mapping[str, _Endpoint]] = {
+    "/contact/identify": {"POST": _with_body(_identify)},
+    "/contact/identify/bulk": {"POST": _with_body(_identify_bulk)},
+    "/contact/track": {"POST": _with_body(_track)},
+    "/events/custom": {"POST": _with_body(_custom_event)},
+    "/events/revenue": {"POST": _with_body(_revenue_event)},
+    "/contact": {"GET": lambda state, asked: _contacts.listed(state, asked.query)},
+    "/contact/{identifier}": {
+        "GET": lambda state, asked: _contacts.read(state, asked.identifier),
+        "DELETE": lambda state, asked: _contacts.delete(state, asked.identifier),
+    },
+    "/contact/unsubscribe/{identifier}": {
+        "POST": lambda state, asked: _contacts.unsubscribe(state, asked.identifier)
+    },
 }
 
 
 def endpoint_of(path: str) -> str:
-    """The path without the prefix under which the API is served."""
-    return path.removeprefix(PREFIX)
+    """The endpoint that a path is of; if it is of none, the path without the API's prefix."""
+    path = path.removeprefix(PREFIX)
+    of_an_identifier = path.rpartition("/")[0] + "/{identifier}"
+    is_known = path in ENDPOINTS or of_an_identifier not in ENDPOINTS
+    return path if is_known else of_an_identifier
 
 
 def handle(
-    state: State, *, method: str, path: str, key: str | None, accepted: tuple[str, ...], raw: bytes
+    state: State,
+    *,
+    method: str,
+    path: str,
+    query: str,
+    key: str | None,
+    accepted: tuple[str, ...],
+    raw: bytes,
 ) -> Answer:
     """Answers one request as SendX would, changing the state if it is a good one.
 
@@ -209,24 +253,23 @@ def handle(
         state: What the server holds.
         method: The HTTP method.
         path: The path, with or without the API's prefix.
+        query: The query.
         key: The value of ``X-Team-ApiKey``, or None if it wasn't sent.
         accepted: The values of that header that are let in.
         raw: The body.
     """
-    endpoint = ENDPOINTS.get(endpoint_of(path))
-    if endpoint is None:
+    methods = ENDPOINTS.get(endpoint_of(path), {})
+    endpoint = methods.get(method)
+    if endpoint is None and "POST" not in methods:
         return error_answer(404, f"There is no {path}")
-    if method != "POST":
+    if endpoint is None:
         return error_answer(405, f"{path} takes POST, not {method}", headers=(("allow", "POST"),))
     if key is None or not any(
         hmac.compare_digest(key.encode(), each.encode()) for each in accepted
     ):
         return error_answer(401)
+    asked = _Asked(path.rpartition("/")[2], dict(parse_qsl(query, keep_blank_values=True)), raw)
     try:
-        value = parse_json(raw)
-    except ValueError:
-        return error_answer(400, "The body is not valid JSON")
-    try:
-        return json_answer(200, endpoint(state, value), applied=True)
+        return json_answer(200, endpoint(state, asked), applied=True)
     except RefusedError as refused:
         return error_answer(refused.status, refused.message)

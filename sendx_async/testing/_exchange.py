@@ -55,6 +55,7 @@ async def receive_request(scope: Mapping[str, Any], receive: Receive) -> Receive
     return ReceivedRequest(
         method=scope["method"],
         path=scope["path"],
+        query=scope.get("query_string", b"").decode("latin-1"),
         headers=headers,
         raw=raw,
         json=json,

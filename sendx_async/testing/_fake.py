@@ -219,6 +219,7 @@ class FakeSendX(Misbehaviour, Serving):
             self._state,
             method=request.method,
             path=request.path,
+            query=request.query,
             key=request.headers.get("x-team-apikey"),
             accepted=self._accepted,
             raw=request.raw,

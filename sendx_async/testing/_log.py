@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import attrs
 
 from sendx_async._core.locks import Latch, Lock
+from sendx_async._core.older_pickles import reads_older_pickles
 from sendx_async._runtime.real_time import monotonic
 
 T = TypeVar("T")
@@ -15,6 +16,7 @@ _SHOWN = 10
 _SHOWN_BYTES = 200
 
 
+@reads_older_pickles
 @attrs.frozen(kw_only=True, repr=False)
 class ReceivedRequest:
     """A request as the fake server saw it when you asked; it doesn't change afterwards.
@@ -23,7 +25,8 @@ class ReceivedRequest:
 
     Attributes:
         method: The HTTP method.
-        path: The path as sent, with its prefix.
+        path: The path as sent, with its prefix; what was percent-encoded is decoded.
+        query: The query as sent, without the ``?``.
         headers: The headers; names in lower case, the API key included.
         raw: The body as it arrived.
         json: The decoded body, or None if it isn't JSON.
@@ -37,6 +40,7 @@ class ReceivedRequest:
 
     method: str
     path: str
+    query: str = ""
     headers: Mapping[str, str]
     raw: bytes
     json: Any
@@ -53,7 +57,8 @@ class ReceivedRequest:
         answered = "no answer" if self.status is None else str(self.status)
         notes = [name for name in ("applied", "disconnected") if getattr(self, name)]
         outcome = ", ".join([answered, *notes])
-        return f"<{self.method} {self.path} {shown}{more} -> {outcome}>"
+        path = f"{self.path}?{self.query}" if self.query else self.path
+        return f"<{self.method} {path} {shown}{more} -> {outcome}>"
 
 
 def listed(begins: str, kind: str, items: Sequence[object]) -> str:

@@ -3,10 +3,11 @@
 import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import attrs
 
+from sendx_async._core.older_pickles import reads_older_pickles
 from sendx_async.testing._body import RefusedError
 
 _INCREMENT = re.compile(r"(\+\+|--)(\d+(?:\.\d+)?)")
@@ -20,7 +21,7 @@ def _shown(value: object) -> str:
 
 def _what_is_set(held: "Contact | ReceivedEvent") -> str:
     """Write down what the fake server holds: only what has a value, and sets in one order."""
-    nothing: tuple[object, ...] = (None, frozenset[str](), dict[str, str]())
+    nothing: tuple[object, ...] = (None, False, frozenset[str](), dict[str, str]())
     fields = [
         f"{field.name}={_shown(value)}"
         for field in attrs.fields(type(held))
@@ -33,6 +34,7 @@ def _frozen(names: Iterable[str]) -> frozenset[str]:
     return frozenset(names)
 
 
+@reads_older_pickles
 @attrs.frozen(kw_only=True, repr=False)
 class Contact:
     """A contact as the fake server held it when you asked; it doesn't change afterwards.
@@ -51,6 +53,7 @@ class Contact:
         tags: The names of the contact's tags.
         lists: The ids of the contact's lists.
         custom_fields: The custom fields, name to value; values are strings.
+        unsubscribed: Whether the contact was unsubscribed.
     """
 
     __module__ = "sendx_async.testing"
@@ -64,6 +67,7 @@ class Contact:
     tags: frozenset[str] = attrs.field(default=frozenset(), converter=_frozen)
     lists: frozenset[str] = attrs.field(default=frozenset(), converter=_frozen)
     custom_fields: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    unsubscribed: bool = False
 
     def __repr__(self) -> str:
         return _what_is_set(self)
@@ -129,12 +133,17 @@ class State:
     def next_id(self) -> str:
         """A contact id that was never given before."""
         self._ids_given += 1
-        return f"contact_{self._ids_given:08d}"
+        return f"contact_{self._ids_given:022d}"
 
     def put(self, contact: Contact) -> None:
         """Holds this version of a contact."""
         self._contacts[fold(contact.email)] = contact
         self._keys_by_id[contact.id] = fold(contact.email)
+
+    def delete(self, contact: Contact) -> None:
+        """Forgets a contact, its id too."""
+        self.remove(fold(contact.email))
+        del self._keys_by_id[contact.id]
 
     def remove(self, key: str) -> None:
         """Forgets what is held under a folded address, which a rename has left."""
@@ -180,7 +189,7 @@ class Draft:
             tags=contact.tags.union(item.tags),
             lists=contact.lists.union(item.lists),
             custom_fields=_merge_fields(contact.custom_fields, item.custom_fields),
-            **item.scalars,
+            **cast("Mapping[str, Any]", item.scalars),
         )
         if known is not None and item.new_email:
             contact = self._rename(contact, item.new_email)

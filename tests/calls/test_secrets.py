@@ -102,9 +102,57 @@ async def _closed(fake: FakeSendX, client: AsyncTrackingClient) -> object:
     return await client.identify_contact(CONTACT)
 
 
+async def _any_endpoint(client: AsyncTrackingClient, **options: Any) -> object:
+    return await client.request(
+        "PUT",
+        "/contact/{identifier}",
+        path_params={"identifier": CONTACT.email},
+        params={"search": CONTACT.first_name},
+        json={"company": CONTACT.company, "tags": list(CONTACT.tags or ())},
+        **options,
+    )
+
+
+async def _endpoint_missing(fake: FakeSendX, client: AsyncTrackingClient) -> object:
+    fake.respond(404)
+    return await _any_endpoint(client)
+
+
+async def _endpoint_failing(fake: FakeSendX, client: AsyncTrackingClient) -> object:
+    fake.respond(429, retry_after=0)
+    fake.respond(500, times=None)
+    return await _any_endpoint(client)
+
+
+async def _endpoint_unreadable(fake: FakeSendX, client: AsyncTrackingClient) -> object:
+    fake.html(200)
+    return await _any_endpoint(client)
+
+
+async def _endpoint_elsewhere(fake: FakeSendX, client: AsyncTrackingClient) -> object:
+    fake.redirect("https://elsewhere.example/login")
+    return await _any_endpoint(client)
+
+
+async def _endpoint_lost(fake: FakeSendX, client: AsyncTrackingClient) -> object:
+    fake.drop(times=None)
+    return await _any_endpoint(client)
+
+
+async def _endpoint_silent(fake: FakeSendX, client: AsyncTrackingClient) -> object:
+    fake.black_hole(times=None)
+    return await _any_endpoint(client, timeout=0.1)
+
+
+async def _endpoint_unreachable(fake: FakeSendX, client: AsyncTrackingClient) -> object:
+    fake.stop()
+    return await _any_endpoint(client)
+
+
 FAILURES: list[Scenario] = [
     _refused, _bad_key, _slow_down, _failing, _unreadable, _lost, _unreachable, _silent, _too_late,
-    _closed,
+    _closed, _endpoint_missing, _endpoint_failing, _endpoint_unreadable, _endpoint_elsewhere,
+    _endpoint_lost, _endpoint_silent, _endpoint_unreachable,
 ]  # fmt: skip
 
 
@@ -238,18 +286,25 @@ async def test_no_log_record_or_event_shows_them(
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         for scenario in FAILURES:
-            if scenario not in {_unreachable, _closed}:
+            if scenario not in {_unreachable, _endpoint_unreachable, _closed}:
                 await failure(scenario, server, on_event=events.append)
-        async with library.AsyncClient() as http_client:
-            await failure(_refused, server, on_event=events.append, http_client=http_client)
+                async with library.AsyncClient() as http_client:
+                    await failure(scenario, server, on_event=events.append, http_client=http_client)
         client = AsyncTrackingClient(KEY, base_url=server.url, on_event=events.append)
         await client.identify_contact(CONTACT)
+        renamed = {"identifier": CONTACT.new_email}
+        answer = await client.request("GET", "/contact/{identifier}", path_params=renamed)
+        assert str(CONTACT.new_email) in answer.raw_data.decode()
+        assert_tells_nothing(iter([repr(answer)]), secrets=(KEY, *PERSONAL))
         del client
         gc.collect()
     loop.set_debug(False)
     records = [record for record in caplog.records if not record.name.startswith("uvicorn")]
     names = {record.name.split(".")[0] for record in records}
     assert names >= {"sendx_async", "httpx", library.AsyncClient.__module__, "asyncio"}
+    for name in {"httpx", library.AsyncClient.__module__}:
+        shown = [record.getMessage() for record in records if record.name == name]
+        assert any("/contact/%7Bidentifier%7D" in line for line in shown)
     secrets = (KEY, *PERSONAL)
     assert_tells_nothing((f"{r.getMessage()} {vars(r)}" for r in records), secrets=secrets)
     assert {event.kind for event in events} >= {"call_started", "paused", "call_finished"}
@@ -292,6 +347,33 @@ async def test_what_is_wrong_with_a_request_is_said_without_its_values(
     for error in (single.value, bulk.value):
         assert_tells_nothing(said_by(error), secrets=(KEY, *PERSONAL))
         assert error.__context__ is None
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        {"path": f"/contact/{LOCAL_PART}@example.com"},
+        {"path": f"/contact?search={LOCAL_PART}"},
+        {"path_params": {"identifier": f"{LOCAL_PART}\n"}},
+        {"path_params": {"identifier": f"../{LOCAL_PART}"}},
+        {"path_params": {f"{LOCAL_PART}@example.com": "a"}},
+        {"params": {"search": {LOCAL_PART}, "q": {"a": LOCAL_PART}}},
+        {"params": {f"{LOCAL_PART}@example.com": object()}},
+        {"json": {"email": LOCAL_PART, "tags": b"tag-41f0"}},
+        {"json": {f"{LOCAL_PART}@example.com": {LOCAL_PART}}},
+    ],
+)
+@pytest.mark.asyncio
+async def test_what_is_wrong_with_any_request_is_said_without_its_values(
+    server: FakeSendX, problem: dict[str, Any]
+) -> None:
+    given: dict[str, Any] = {"path": "/contact/{identifier}", "path_params": {"identifier": "a"}}
+    async with AsyncTrackingClient(KEY, base_url=server.url) as client:
+        with pytest.raises(InvalidRequestError) as caught:
+            await client.request("POST", **given | problem)
+    assert_tells_nothing(said_by(caught.value), secrets=(KEY, *PERSONAL))
+    assert_tells_nothing(locals_in(caught.value), secrets=(KEY, *PERSONAL))
+    assert caught.value.__context__ is None
 
 
 @pytest.mark.asyncio

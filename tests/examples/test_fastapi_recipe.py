@@ -128,6 +128,6 @@ class TestTheTestsToCopy:
         output = self.run(start, broken=('tags=["new_user"]', 'tags=["new-user"]')).ends(status=1)
         assert re.search(r"\n=+ 1 failed, 6 passed in ", output)
         _, _, section = output.partition("- fake SendX -")
-        held = "Contact(id='contact_00000001', email='jane@example.com', first_name='Jane', "
-        assert f"{held}tags={{'new-user'}})" in section
+        held = "Contact(id='contact_0000000000000000000001', email='jane@example.com', "
+        assert f"{held}first_name='Jane', tags={{'new-user'}})" in section
         assert re.search(r'/contact/identify {.*"tags":\["new-user"\]} -> 200, applied', section)

@@ -82,6 +82,34 @@ class TestSuccess:
             "sendx.call_id": events[0].call_id,
         }
 
+    def test_any_endpoint_is_named_by_its_template(
+        self, fake_sendx: FakeSendX, recorded: Recorded
+    ) -> None:
+        async def several(client: AsyncTrackingClient) -> None:
+            for method in ("GET", "DELETE"):
+                for name in ("jane@example.com", "joe@example.com"):
+                    await client.identify_contact({"email": name})
+                    await client.request(
+                        method, "/contact/{identifier}", path_params={"identifier": name}
+                    )
+
+        assert call(make(fake_sendx, recorded.telemetry()), several) is None
+        path = "/api/v1/rest/contact/{identifier}"
+        names = [span.name for span in recorded.spans if "identify" not in span.name]
+        assert names == [f"GET {path}"] * 2 + [f"DELETE {path}"] * 2
+        for span in recorded.spans:
+            assert "example.com" not in str(attributes(span))
+        read = attributes(recorded.spans[1])
+        assert read[http_attributes.HTTP_REQUEST_METHOD] == "GET"
+        assert read[url_attributes.URL_FULL] == f"{fake_sendx.url}/contact/{{identifier}}"
+        assert read[development.URL_TEMPLATE] == path
+        assert read["sendx.operation"] == "request"
+        measured = {
+            (point.attributes or {})[http_attributes.HTTP_REQUEST_METHOD]: point.count
+            for point in recorded.durations
+        }
+        assert measured == {"POST": 4, "GET": 2, "DELETE": 2}
+
     def test_the_duration(self, fake_sendx: FakeSendX, recorded: Recorded) -> None:
         call(make(fake_sendx, recorded.telemetry()))
         (point,) = recorded.durations

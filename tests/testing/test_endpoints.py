@@ -391,7 +391,11 @@ def test_revenue_events(fake: FakeSendX) -> None:
         ("revenue", {"identifier": JANE}, "amount is required"),
         ("revenue", {"identifier": JANE, "amount": "9"}, "amount must be a number, not a string"),
         ("revenue", {"identifier": JANE, "amount": None}, "amount must be a number, not null"),
-        ("revenue", {"identifier": "contact_00000001", "amount": 1}, "no known contact"),
+        (
+            "revenue",
+            {"identifier": "contact_0000000000000000000001", "amount": 1},
+            "no known contact",
+        ),
     ],
 )
 def test_events_refuse_what_they_cannot_read(

@@ -10,6 +10,8 @@ from sendx_async.testing import FakeSendX
 
 pytest_plugins = ["pytester"]
 
+FIRST_ID = "contact_0000000000000000000001"
+
 
 # Left out is what orders tests at random, and what imports all of Hypothesis each time.
 OPTIONS = ("-p", "no:randomly", "-p", "no:hypothesispytest", "-W", "error")
@@ -290,7 +292,7 @@ class TestReports:
         for name, lines in {
             "test_plain": [
                 "It holds 1 contact; the latest:",
-                "  Contact(id='contact_00000001', email='jane@example.com', tags={'new', 'vip'})",
+                f"  Contact(id='{FIRST_ID}', email='jane@example.com', tags={{'new', 'vip'}})",
                 "It has taken in no event.",
                 "It has received 1 request; the latest:",
                 "  <POST */contact/identify {*} -> 200, applied>",
@@ -395,7 +397,7 @@ def test_what_differs_between_contacts_is_shown(pytester: pytest.Pytester) -> No
     )
     result.assert_outcomes(passed=1, failed=1)
     output = result.stdout.str()
-    held = "Contact(id='contact_00000001', email='jane@example.com', tags={'vip'})"
+    held = f"Contact(id='{FIRST_ID}', email='jane@example.com', tags={{'vip'}})"
     expected = "Contact(email='jane@example.com', first_name='Jane', tags={'new'})"
     assert f"{held} == {expected}" in output
     assert "['first_name', 'tags']" in output.partition("Differing attributes:")[2]
@@ -411,7 +413,9 @@ def test_a_fake_describes_the_latest_of_everything(
             {"identifier": email, "name": "came", "data": {"n": number}}
         )
     text = fake_sendx.describe()
-    assert "It holds 12 contacts; the latest:\n  Contact(id='contact_00000003'," in text
+    assert (
+        "It holds 12 contacts; the latest:\n  Contact(id='contact_0000000000000000000003'," in text
+    )
     assert "It has taken in 12 events; the latest:\n  ReceivedEvent(kind='custom'," in text
     assert "name='came', data={'n': 11})\nIt has received 24 requests; the latest:\n" in text
     assert len(text.splitlines()) == 33

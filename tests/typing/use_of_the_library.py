@@ -128,6 +128,16 @@ async def asynchronously(api_key: str, http_client: httpx.AsyncClient) -> None:
         data, status, headers = answer
         _ = (data.status, status, headers["content-type"])
 
+        contact = await client.request(
+            "GET", "/contact/{identifier}", path_params={"identifier": "jane@example.com"}
+        )
+        assert_type(contact, ApiResponse[Any])
+        await client.request("POST", "/tag", json={"name": "vip"}, replay_safe=True, timeout=2)
+        await client.request("GET", "/contact", params={"limit": 5, "search": None})
+        await client.request("get", "/contact")  # type: ignore[arg-type]
+        await client.request("GET", "/contact", path_params=["a"])  # type: ignore[arg-type]
+        await client.request("GET", "/contact", query={"limit": 5})  # type: ignore[call-arg]
+
         other = client.with_options(api_key="other", timeout=3, on_event=None)
         assert_type(other, AsyncTrackingClient)
         await other.aclose()
@@ -159,6 +169,7 @@ def synchronously() -> None:
         data, status, headers = client.track_contact_with_http_info({"email": None})
         _ = (data, status, headers)
         assert_type(client.with_options(deadline=5), TrackingClient)
+        assert_type(client.request("GET", "/contact"), ApiResponse[Any])
         client.track_contact([])  # type: ignore[arg-type]
 
 
