@@ -15,6 +15,7 @@ from sendx_async._core.settings import Settings
 from sendx_async._runtime.real_time import monotonic
 from sendx_async._runtime.time_limit import time_limit
 from sendx_async._transport.borrowed import BorrowedClient, read_response
+from sendx_async._transport.connect_failures import permanent_reason
 from sendx_async._transport.exchange import EXCHANGE, Exchange, RawAnswer, Target
 from sendx_async._transport.shown_url import is_answered_by_url, logged_as_shown
 
@@ -34,6 +35,7 @@ async def attempt(
     request: httpx.Request,
     *,
     limit: float,
+    was_reached: bool,
 ) -> RawAnswer | SendXError:
     """Send a request once, and return what came of it.
 
@@ -45,6 +47,8 @@ async def attempt(
         request: As `build_request` made it.
         limit: Seconds that everything may take, the wait for a free connection included; with none
             left nothing is sent.
+        was_reached: Whether an answer has come from there before, so that whatever is wrong now
+            has been right, and may be so again.
     """
     exchange: Exchange = request.extensions[EXCHANGE]
     exchange.ends = monotonic() + limit
@@ -62,7 +66,7 @@ async def attempt(
         if exchange.head is not None and exchange.head.is_redirect():
             # httpx prepares to follow a redirect although it is told not to.
             return exchange.head
-        return _transport_error(error, exchange)
+        return _transport_error(error, exchange, was_reached=was_reached)
     except TimeoutError:
         return _timed_out(exchange, f"within the timeout of {limit:g} s")
     except OSError as error:
@@ -125,7 +129,7 @@ def _timed_out(exchange: Exchange, when: str) -> AttemptTimeout:
 
 
 def _transport_error(
-    error: httpx.RequestError | httpx.InvalidURL, exchange: Exchange
+    error: httpx.RequestError | httpx.InvalidURL, exchange: Exchange, *, was_reached: bool
 ) -> TransportError:
     """Translate httpx's error, and say whether the request may have been applied."""
     if isinstance(error, _NOTHING_SENT):
@@ -136,6 +140,12 @@ def _transport_error(
         reason += f": {error}"
     if isinstance(error, httpx.TimeoutException):
         return _timed_out(exchange, f"in time ({reason})")
+    if not exchange.sent and not was_reached and (why := permanent_reason(error)):
+        failure = ConnectError(
+            f"SendX can't be reached, and that does not pass by itself: {why} ({reason})"
+        )
+        failure.is_permanent = True
+        return failure
     if not exchange.sent:
         return ConnectError(f"SendX can't be reached, so this attempt sent nothing ({reason})")
     return ResponseLost(

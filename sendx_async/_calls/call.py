@@ -230,7 +230,10 @@ class Call(Generic[ResponseT]):
         )
         self._under_way = exchange = request.extensions[EXCHANGE]
         exchange.before_write = self._before_write
-        came = await attempt(self._shared.http, request, limit=limit)
+        reached, origin = self._shared.reached, self._target.origin
+        came = await attempt(self._shared.http, request, limit=limit, was_reached=origin in reached)
+        if isinstance(came, RawAnswer):
+            reached.add(origin)
         # Only after an attempt that was cancelled is it still needed.
         self._under_way = None
         return came

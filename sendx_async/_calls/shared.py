@@ -6,6 +6,7 @@ from sendx_async._calls.rate_limiter import RateLimiter
 from sendx_async._policy.retry import RetryBudget
 from sendx_async._runtime.clock import Clock
 from sendx_async._transport.borrowed import BorrowedClient
+from sendx_async._transport.exchange import OriginKey
 
 
 class Shared:
@@ -33,5 +34,6 @@ class Shared:
         self.now = clock.monotonic  # bound once, since every call asks several times
         self.most_at_once = most_at_once
         self.budget = RetryBudget()
+        self.reached = set[OriginKey]()  # from where an answer has come
         self.is_used = False
         self.is_closed = False

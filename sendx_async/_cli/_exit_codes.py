@@ -20,6 +20,7 @@ from sendx_async._core.errors import (
     SendXError,
     TransportError,
 )
+from sendx_async._policy.failures import is_permanent
 
 _Result = TypeVar("_Result")
 
@@ -53,7 +54,7 @@ def code_of_error(error: SendXError) -> int:
         USAGE if the command, its settings, its input or the key have to be changed, UNREACHABLE if
         the same command may work later, and REFUSED if SendX does not want the request.
     """
-    if isinstance(error, _WRONG_HERE):
+    if isinstance(error, _WRONG_HERE) or is_permanent(error):
         return USAGE
     if isinstance(error, (TransportError, DeadlineExceeded, OutageError, NotSentError)):
         return UNREACHABLE

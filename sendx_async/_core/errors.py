@@ -101,7 +101,13 @@ class TransportError(SendXError):
 
 
 class ConnectError(TransportError):
-    """No connection could be made, so this attempt sent nothing."""
+    """No connection could be made, so this attempt sent nothing.
+
+    Attributes:
+        is_permanent: Whether it lasts until somebody acts; False once SendX has answered there.
+    """
+
+    is_permanent = False
 
 
 class AttemptTimeout(TransportError, TimeoutError):  # noqa: N818 - a TimeoutError by its base
@@ -294,12 +300,11 @@ _BY_STATUS: Mapping[int, type[ApiError]] = {
     422: UnprocessableEntityError,
     429: RateLimitError,
 }
-_SERVER_ERRORS = 500
 
 
 def api_error_class(status_code: int) -> type[ApiError]:
     """Return the class of the error for an HTTP status."""
-    if status_code >= _SERVER_ERRORS:
+    if status_code >= 500:  # noqa: PLR2004 - the definition of a 5xx
         return ServerError
     return _BY_STATUS.get(status_code, ApiError)
 

@@ -7,6 +7,7 @@ from sendx_async._core.errors import (
     AuthenticationError,
     ClientClosedError,
     ConfigurationError,
+    ConnectError,
     DeadlineExceeded,
     NotFoundError,
     OutageError,
@@ -92,6 +93,11 @@ def classify(error: SendXError, *, replay_safe: bool) -> FailureClass:
         return FailureClass.AGAIN if status_code in _REFUSED_FOR_ITSELF else FailureClass.OUTAGE
     # A redirect comes from whatever stands in SendX's place: a maintenance page, a login.
     return FailureClass.ELSEWHERE if 300 <= status_code < 400 else FailureClass.REJECTED  # noqa: PLR2004 - the definition of a 3xx
+
+
+def is_permanent(error: SendXError) -> bool:
+    """Return whether no connection can be made before somebody acts."""
+    return isinstance(error, ConnectError) and error.is_permanent
 
 
 def is_endpoint_missing(error: SendXError) -> bool:

@@ -14,6 +14,7 @@ from sendx_async._policy.failures import (
     FailureClass,
     classify,
     is_endpoint_missing,
+    is_permanent,
     may_be_found_later,
     retry_after_of,
 )
@@ -198,7 +199,8 @@ class Recovery:
             # Its only limit is the patience, and another call's answer has paused the client.
             return Decision(NextStep.AGAIN, pause=math.inf)
         failure_class = classify(error, replay_safe=messages[0].replay_safe)
-        if failure_class is FailureClass.HALT:
+        # Whoever stores requests keeps them, and tries again.
+        if failure_class is FailureClass.HALT or (is_permanent(error) and not self._is_outbox):
             return Decision(NextStep.STOP)
         if failure_class is not FailureClass.REJECTED:
             return self._after_trouble(

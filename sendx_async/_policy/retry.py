@@ -5,7 +5,7 @@ import math
 from sendx_async._core.errors import SendXError
 from sendx_async._core.locks import Lock
 from sendx_async._core.options import RetryPolicy
-from sendx_async._policy.failures import Certainty, certainty_of, retry_after_of
+from sendx_async._policy.failures import Certainty, certainty_of, is_permanent, retry_after_of
 
 _PER_SECOND = 1.0  # retries that come back into the budget
 _PER_CALL = 0.2
@@ -82,7 +82,7 @@ def retry_delay(
     certainty = certainty_of(error)
     if certainty is Certainty.PROCESSED or (certainty is Certainty.UNKNOWN and not replay_safe):
         return None
-    if retries_done >= policy.max_retries:
+    if retries_done >= policy.max_retries or is_permanent(error):
         return None
     retry_after = retry_after_of(error)
     delay = (

@@ -96,6 +96,7 @@ class AsyncOutcomeStream:
             StopAsyncIteration: The source has ended, and every outcome was handed out.
             AuthenticationError, PermissionDeniedError: The key isn't accepted.
             OutageError: SendX failed for longer than the stream's ``patience``.
+            ConnectError: No host has the name in ``base_url``, or its certificate isn't accepted.
             SendXError: Nothing can be sent for another reason, such as a closed client.
             Exception: What the source raised; all that it gave before is finished.
             RuntimeError: The stream isn't open, or was left before its end.

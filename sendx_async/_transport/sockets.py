@@ -123,12 +123,11 @@ async def _open_first_socket(
 
 
 async def _resolve(host: str, port: int) -> list[AddressInfo]:
-    found: Sequence[AddressInfo]
-    try:
-        # An address needs no look-up, and so no thread.
+    found: Sequence[AddressInfo] = ()
+    # An address needs no look-up, and so no thread.
+    with contextlib.suppress(socket.gaierror):
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
-    except socket.gaierror:
-        found = await _look_up(host, port)
+    found = found or await _look_up(host, port)
     # The system sorts by preference; the families take turns, the preferred one first.
     preferred = [info for info in found if info[0] == found[0][0]]
     others = [info for info in found if info[0] != found[0][0]]

@@ -2,7 +2,10 @@
 
 import json
 import pickle
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -42,6 +45,24 @@ EVENT = ["event", "jane@example.com", "signup"]
 )
 def test_the_status_of_each_kind(name: str, status: int) -> None:
     assert _exit_codes.code_of_error(getattr(sendx_async, name)("x")) == status
+
+
+@pytest.mark.parametrize(
+    "command", [("check",), ("identify", "jane@example.com"), ("import", "c.csv")]
+)
+def test_a_host_that_does_not_exist_ends_every_command_at_once(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: Sequence[str]
+) -> None:
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    monkeypatch.setenv("SENDX_BASE_URL", "https://api.sendx.example")
+    monkeypatch.chdir(tmp_path)
+    Path("c.csv").write_text("email\njane@example.com\n", encoding="utf-8")
+    said = run(*command)
+    assert said.status == 2
+    assert "that does not pass by itself: no host has this name: correct base_url" in said.err
 
 
 @pytest.mark.parametrize(
