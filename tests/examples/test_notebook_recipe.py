@@ -61,7 +61,7 @@ def test_the_stored_outputs_show_deliveries_refusals_and_tags() -> None:
     assert stored["identify"] == ["IdentifyResponse(status='200', message='OK')"]
     table = stored["outcomes"][0].splitlines()
     assert [line.split(" | ")[-1] for line in table[2:]].count("delivered") == 4
-    assert "carl at example.com | IdentifyRequest: email must not" in stored["outcomes"][0]
+    assert "carl at example.com | IdentifyRequest: email must be" in stored["outcomes"][0]
     assert stored["sync"][0].count("TrackingClient is called in a running event loop") == 1
     assert stored["thread"] == []
     assert "jane@example.com | Jane | renewed, vip | -" in stored["held"][0]
