@@ -293,6 +293,7 @@ class Batcher:
         error.call_id = None if ticket.call is None else ticket.call.id
         error.attempts = attempts
         error.elapsed = self._now() - ticket.began
+        error.replay_safe = True  # what isn't goes alone
         return error
 
 

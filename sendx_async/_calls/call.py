@@ -289,6 +289,7 @@ class Call(Generic[ResponseT]):
         error.attempts = self._attempts
         error.elapsed = self._now() - self._began
         error.maybe_delivered = self._maybe_delivered
+        error.replay_safe = self._replay_safe
         return error
 
     def _tell(

@@ -27,6 +27,8 @@ SendXError
 
 Errors are plain data: they survive pickle and ``copy.deepcopy``, hold neither the request nor the
 API key, and their text shows no e-mail address.
+
+The file is longer than others, since what each error means for its request stands beside it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -45,7 +47,11 @@ class SendXError(Exception):
         elapsed: Seconds from the beginning of the call to the error.
         maybe_delivered: Whether SendX may have applied the request, in any of the attempts.
             False means: certainly not, sending it again can't do anything twice.
+        replay_safe: Whether the request may be applied twice without harm; False outside of a call,
+            and for a stream's own error, which stands for many requests.
     """
+
+    replay_safe: bool = False
 
     def __init__(
         self,
@@ -63,6 +69,22 @@ class SendXError(Exception):
         self.attempts = attempts
         self.elapsed = elapsed
         self.maybe_delivered = maybe_delivered
+
+    @property
+    def is_retryable(self) -> bool:
+        """Whether sending the request again may succeed and can't do anything twice.
+
+        True for what was not sent, or failed for a reason that may pass, if it was certainly not
+        applied or may be applied twice; False for what can't be sent or was refused for good, and
+        for what may have been applied and must not be again, such as an event. The call itself has
+        repeated what it could, so again means later: after a wrong key, a wrong setting or a closed
+        client, when somebody has mended that.
+        """
+        return self._may_pass() and (self.replay_safe or not self.maybe_delivered)
+
+    def _may_pass(self) -> bool:
+        """Return whether the same request may succeed at another time."""
+        return True
 
 
 class ConfigurationError(SendXError, ValueError):
@@ -85,6 +107,9 @@ class InvalidRequestError(SendXError, ValueError):
     ) -> None:
         super().__init__(message, operation=operation)
         self.problems: tuple[str, ...] = tuple(problems)
+
+    def _may_pass(self) -> bool:
+        return False
 
     @classmethod
     def of(cls, subject: str, problems: Sequence[str]) -> Self:
@@ -236,6 +261,11 @@ class ApiError(_AnswerError):
         self.message = message
         self.retry_after = retry_after
 
+    def _may_pass(self) -> bool:
+        # Whatever redirects stands in SendX's place: a maintenance page, a login.
+        is_redirect = 300 <= self.status_code < 400  # noqa: PLR2004 - the definition of a 3xx
+        return isinstance(self, _PASSING) or self.status_code in _TOO_EARLY or is_redirect
+
     def __reduce__(self) -> tuple[object, ...]:
         # The text is made in __init__, so a copy has to bring its own instead of making it anew.
         return type(self), (), {**self.__dict__, "args": self.args}
@@ -291,6 +321,8 @@ class ReportedFailureError(ApiError):
     """
 
 
+_PASSING = (AuthenticationError, PermissionDeniedError, RateLimitError, ServerError)
+_TOO_EARLY = frozenset({408, 425})
 _BY_STATUS: Mapping[int, type[ApiError]] = {
     400: BadRequestError,
     401: AuthenticationError,

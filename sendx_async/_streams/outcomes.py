@@ -7,18 +7,10 @@ from typing import Any
 import anyio
 import attrs
 
-from sendx_async._core.errors import InvalidRequestError, NotSentError, ResponseLost, SendXError
+from sendx_async._core.errors import NotSentError, ResponseLost, SendXError
 from sendx_async._core.models import AnyRequest, AnyResponse
-from sendx_async._core.protocol import is_replay_safe
-from sendx_async._policy.failures import FailureClass, classify
 from sendx_async._policy.ordering import Message
 
-_PASSING = {
-    FailureClass.AGAIN,
-    FailureClass.OUTAGE,
-    FailureClass.ELSEWHERE,
-    FailureClass.HALT,
-}
 _NOT_SENT = "the stream ended before this request was sent"
 _UNKNOWN = "the stream ended before it was known whether this request was applied"
 
@@ -49,18 +41,9 @@ class Outcome:
     def is_retryable(self) -> bool:
         """Whether sending the request again may succeed and can't do anything twice.
 
-        True for what was not sent, or failed for a reason that may pass, if it was certainly not
-        applied or may be applied twice; False for a success, for what SendX refused for good, and
-        for what may have been applied and must not be again, such as an event.
+        As of its error, see `SendXError.is_retryable`; False for a success.
         """
-        error = self.error
-        if error is None or isinstance(error, InvalidRequestError):
-            return False
-        replay_safe = isinstance(self.request, AnyRequest) and is_replay_safe(self.request)
-        if error.maybe_delivered and not replay_safe:
-            return False
-        failure_class = classify(error, replay_safe=replay_safe)
-        return isinstance(error, NotSentError) or failure_class in _PASSING
+        return self.error is not None and self.error.is_retryable
 
     def __repr__(self) -> str:
         # A model hides personal data; what is none may be a mapping full of it.
@@ -78,6 +61,7 @@ def outcomes_of_the_unfinished(messages: Iterable[Message]) -> list[Outcome]:
         if message.maybe_delivered:
             error = ResponseLost(_UNKNOWN, maybe_delivered=True)
         error.operation, error.attempts = message.operation.name, message.attempts
+        error.replay_safe = message.replay_safe
         outcomes.append(Outcome(message.index, message.request, error=error))
     return outcomes
 

@@ -205,6 +205,7 @@ class Workers:
         error = copy.copy(error)  # contacts may share one, and each tells of its own attempts
         error.attempts = message.attempts
         error.maybe_delivered = message.maybe_delivered
+        error.replay_safe = message.replay_safe
         self._outcomes.put(Outcome(message.index, message.request, error=error))
 
     def _note_unsent(self, messages: list[Message]) -> None:

@@ -490,6 +490,7 @@ def test_each_callers_deadline_holds(
     assert isinstance(error, DeadlineExceeded)
     assert "within the deadline of 20 s" in str(error)
     assert error.maybe_delivered
+    assert error.is_retryable
     assert error.attempts == 1
     assert error.operation == "identify_contact"
     assert error.elapsed == 20

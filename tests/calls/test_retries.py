@@ -108,6 +108,8 @@ def test_what_counts_twice_is_not_repeated_after_a_lost_connection(
     error = failure(backend, fake_sendx, method, request_)
     assert isinstance(error, ResponseLost)
     assert error.maybe_delivered
+    assert not error.replay_safe
+    assert not error.is_retryable
     assert error.attempts == 1
     assert [each.applied for each in fake_sendx.requests[1:]] == [applied]
 
@@ -175,6 +177,8 @@ def test_after_the_last_retry_the_last_error_is_raised(fake_sendx: FakeSendX, ba
     assert error.attempts == len(fake_sendx.requests) == 4
     # The 429 itself says no, but the first two attempts are unclear for good.
     assert error.maybe_delivered
+    assert error.replay_safe
+    assert error.is_retryable
 
 
 @on_both_backends

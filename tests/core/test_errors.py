@@ -1,6 +1,7 @@
 """The tree of errors: what they inherit, carry, survive and never show."""
 
 import copy
+import itertools
 import pickle
 from collections.abc import Mapping
 from typing import Any
@@ -11,17 +12,29 @@ import sendx_async
 from sendx_async import (
     ApiError,
     AttemptTimeout,
+    AuthenticationError,
+    BadRequestError,
+    ClientClosedError,
+    ConfigurationError,
+    ConflictError,
     ConnectError,
     DeadlineExceeded,
     IdentifyRequest,
     InvalidRequestError,
     NotFoundError,
+    NotSentError,
     OutageError,
+    OutboxError,
+    OutboxFullError,
+    PermissionDeniedError,
     RateLimitError,
+    ReportedFailureError,
     ResponseDecodeError,
     ResponseLost,
     SendXError,
     ServerError,
+    TransportError,
+    UnprocessableEntityError,
 )
 from sendx_async._core.masking import mask_address, mask_addresses
 
@@ -143,6 +156,62 @@ class TestCopies:
 
     def test_errors_show_nothing_personal(self, error: SendXError) -> None:
         assert "jane" not in f"{error} {error!r}"
+
+
+# Whether sending again may help: False, or True unless the request was maybe delivered and isn't
+# safe to repeat.
+MAY_PASS: list[tuple[SendXError, bool]] = [
+    (SendXError(), True),
+    (ConfigurationError(), True),
+    (InvalidRequestError(), False),
+    (ClientClosedError(), True),
+    (TransportError(), True),
+    (ConnectError(), True),
+    (AttemptTimeout(), True),
+    (ResponseLost(), True),
+    (DeadlineExceeded(), True),
+    (OutageError(), True),
+    (NotSentError(), True),
+    (OutboxError(), True),
+    (OutboxFullError(), True),
+    (ResponseDecodeError(status_code=200), True),
+    (ApiError(status_code=301), True),
+    (ApiError(status_code=308), True),
+    (ApiError(status_code=399), True),
+    (ApiError(status_code=405), False),
+    (ApiError(status_code=408), True),
+    (ApiError(status_code=413), False),
+    (ApiError(status_code=425), True),
+    (BadRequestError(status_code=400), False),
+    (AuthenticationError(status_code=401), True),
+    (PermissionDeniedError(status_code=403), True),
+    (NotFoundError(status_code=404), False),
+    (ConflictError(status_code=409), False),
+    (UnprocessableEntityError(status_code=422), False),
+    (RateLimitError(status_code=429), True),
+    (ServerError(status_code=500), True),
+    (ServerError(status_code=503, retry_after=1.0), True),
+    (ReportedFailureError(status_code=200), False),
+]
+
+
+def test_each_error_says_whether_it_may_pass() -> None:
+    assert {type(error).__name__ for error, _ in MAY_PASS} == set(TREE)
+
+
+@pytest.mark.parametrize("error,may_pass", MAY_PASS, ids=lambda case: repr(case)[:40])
+def test_what_may_pass_is_retryable_where_nothing_can_happen_twice(
+    error: SendXError, *, may_pass: bool
+) -> None:
+    for maybe_delivered, replay_safe in itertools.product([False, True], repeat=2):
+        each = copy.copy(error)
+        each.maybe_delivered, each.replay_safe = maybe_delivered, replay_safe
+        assert each.is_retryable is (may_pass and (replay_safe or not maybe_delivered))
+        assert pickle.loads(pickle.dumps(each)).is_retryable is each.is_retryable
+
+
+def test_an_error_that_nobody_has_told_of_its_request_takes_it_for_unsafe() -> None:
+    assert not ResponseLost(maybe_delivered=True).is_retryable
 
 
 def test_an_error_can_be_made_of_nothing() -> None:

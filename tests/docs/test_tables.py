@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import sendx_async
+
 from .evidence import TABLES
 from .pages import CHECKOUT
 
@@ -45,3 +47,24 @@ def test_the_evidence_is_there(name: str) -> None:
     cases = cases_of(CHECKOUT / path)
     assert function in cases
     assert case is None or re.search(rf"\b{case}\b", cases[function])
+
+
+def test_the_table_of_what_to_send_again_says_what_errors_say() -> None:
+    page = (CHECKOUT / "docs/errors.md").read_text(encoding="utf-8")
+    table = page.partition("\n## Send it again?\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (True|False)[^|]*\| (.+) \|$", table, re.MULTILINE)
+    told = {
+        name: answer == "True"
+        for answer, errors in rows
+        for name in re.findall(r"`(\w+)`", errors)
+        if name != "ApiError"  # its status decides
+    }
+    kinds = {name: getattr(sendx_async, name) for name in sendx_async.__all__}
+    errors = {
+        name: kind().is_retryable
+        for name, kind in kinds.items()
+        if isinstance(kind, type) and issubclass(kind, sendx_async.SendXError)
+    }
+    for base in ("SendXError", "TransportError", "ApiError"):
+        del errors[base]
+    assert told == errors

@@ -1,5 +1,7 @@
 """What a failure means for its request."""
 
+import copy
+
 import pytest
 
 from sendx_async import (
@@ -93,6 +95,19 @@ def test_what_a_failure_means_for_its_request(
 def test_what_may_have_been_applied_is_sent_again_only_if_that_is_safe(error: SendXError) -> None:
     assert classify(error, replay_safe=True) is FailureClass.AGAIN
     assert classify(error, replay_safe=False) is FailureClass.UNCERTAIN
+
+
+@pytest.mark.parametrize("replay_safe", [True, False])
+@pytest.mark.parametrize(
+    "error", [*(error for _, errors in SURE.values() for error in errors), *AMBIGUOUS], ids=shown
+)
+def test_what_is_retryable_is_what_no_failure_has_settled(
+    error: SendXError, *, replay_safe: bool
+) -> None:
+    error = copy.copy(error)
+    error.replay_safe = replay_safe
+    settled = {FailureClass.REJECTED, FailureClass.UNCERTAIN}
+    assert error.is_retryable is (classify(error, replay_safe=replay_safe) not in settled)
 
 
 def test_what_sendx_cannot_have_written_is_an_outage_and_no_proof() -> None:

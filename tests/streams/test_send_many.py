@@ -20,11 +20,9 @@ from sendx_async import (
     NotSentError,
     Outcome,
     ReportedFailureError,
-    ResponseDecodeError,
     ResponseLost,
     RetryPolicy,
     RevenueEventRequest,
-    SendXError,
     ServerError,
     TrackRequest,
     UnprocessableEntityError,
@@ -333,29 +331,21 @@ EVENT = CustomEventRequest("c0@example.com", "bought")
 CONTACT = IdentifyRequest("c0@example.com")
 
 
-@pytest.mark.parametrize(
-    "request_,error,expected",
-    [
-        (CONTACT, None, False),
-        (None, InvalidRequestError(), False),
-        ({}, NotSentError(), True),
-        (EVENT, NotSentError(), True),
-        (EVENT, ResponseLost(maybe_delivered=True), False),
-        (EVENT, ServerError(status_code=500, maybe_delivered=True), False),
-        (EVENT, NotFoundError(status_code=404), False),
-        (CONTACT, ResponseLost(maybe_delivered=True), True),
-        (CONTACT, ServerError(status_code=500, maybe_delivered=True), True),
-        (CONTACT, NotFoundError(status_code=404), False),
-        (CONTACT, BadRequestError(status_code=400, maybe_delivered=True), False),
-        (CONTACT, ResponseDecodeError(status_code=200, maybe_delivered=True), True),
-        (EVENT, ResponseDecodeError(status_code=200, maybe_delivered=True), False),
-        (CONTACT, ReportedFailureError(status_code=200, maybe_delivered=True), False),
-    ],
-)
-def test_is_retryable_says_what_can_be_sent_again(
-    request_: Any, error: SendXError | None, expected: bool
+def test_an_outcome_is_retryable_as_its_error_is() -> None:
+    assert Outcome(0, {}, error=NotSentError()).is_retryable
+    assert not Outcome(0, EVENT, error=ResponseLost(maybe_delivered=True)).is_retryable
+    assert not Outcome(0, EVENT).is_retryable
+
+
+def test_a_contact_that_was_given_up_may_be_sent_again(
+    fake_sendx: FakeSendX, run_stream: RunStream
 ) -> None:
-    assert Outcome(0, request_, error=error).is_retryable is expected
+    fake_sendx.respond(500, times=None)
+    given_up, renamed = run_stream([CONTACT, attrs.evolve(CONTACT, new_email="c1@example.com")])
+    assert given_up.error is not None
+    assert given_up.error.maybe_delivered
+    assert given_up.is_retryable
+    assert not renamed.is_retryable
 
 
 @pytest.mark.parametrize(

@@ -202,6 +202,7 @@ async def streams(client: AsyncTrackingClient) -> None:
             assert_type(outcome.index, int)
             assert_type(outcome.error, SendXError | None)
             assert_type(outcome.is_retryable, bool)
+            assert_type(SendXError().is_retryable, bool)
     assert_type(outcomes.unsent, tuple[Outcome, ...])
     client.send_many(TrackRequest("jane@example.com"))  # type: ignore[arg-type]
     client.send_many([7])  # type: ignore[list-item]
