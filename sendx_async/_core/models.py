@@ -14,6 +14,7 @@ import attrs
 
 from sendx_async._core import addresses, validation
 from sendx_async._core.errors import InvalidRequestError
+from sendx_async._core.hashing import by_contents
 from sendx_async._core.masking import mask_address, mask_addresses
 
 __all__ = [
@@ -42,7 +43,7 @@ class _Request:
     _may_be_none: ClassVar[frozenset[str]] = frozenset()
 
     extra: Mapping[str, Any] = attrs.field(
-        kw_only=True, factory=dict[str, Any], converter=validation.to_extra
+        kw_only=True, factory=dict[str, Any], converter=validation.to_extra, eq=by_contents
     )
 
     def __init_subclass__(cls) -> None:
@@ -136,7 +137,7 @@ class IdentifyRequest(_Request):
         kw_only=True, default=None, converter=validation.to_strings
     )
     custom_fields: Mapping[str, str] | None = attrs.field(
-        kw_only=True, default=None, converter=validation.to_field_texts
+        kw_only=True, default=None, converter=validation.to_field_texts, eq=by_contents
     )
     lists: tuple[str, ...] | None = attrs.field(
         kw_only=True, default=None, converter=validation.to_strings
@@ -210,7 +211,7 @@ class CustomEventRequest(_Request):
     identifier: str = attrs.field(converter=validation.to_text)
     name: str = attrs.field(converter=validation.to_text)
     data: Mapping[str, Any] | None = attrs.field(
-        kw_only=True, default=None, converter=validation.to_json_object
+        kw_only=True, default=None, converter=validation.to_json_object, eq=by_contents
     )
     time: int | None = attrs.field(kw_only=True, default=None, converter=validation.to_unix_seconds)
 
@@ -268,8 +269,8 @@ class _Response:
 
     status: str | None = None
     message: str | None = None
-    data: Any = None
-    extra: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
+    data: Any = attrs.field(default=None, eq=by_contents)  # pyright: ignore[reportUnknownVariableType]
+    extra: Mapping[str, Any] = attrs.field(factory=dict[str, Any], eq=by_contents)
 
     def __repr__(self) -> str:
         status, message = (
@@ -317,7 +318,7 @@ class ApiResponse(Generic[ResponseT_co]):
 
     data: ResponseT_co
     status_code: int
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = attrs.field(eq=by_contents)
     raw_data: bytes
     call_id: str
     attempts: int

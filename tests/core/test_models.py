@@ -1,6 +1,7 @@
 """The rules that requests check when they are made, and what requests and responses show."""
 
 import copy
+import functools
 import pickle
 import re
 from collections import deque
@@ -94,6 +95,36 @@ def test_requests_compare_copy_pickle_and_evolve() -> None:
         assert twin is not request
     assert attrs.evolve(request, tags=["other"]).tags == ("other",)
     assert problems_of(lambda: attrs.evolve(request, email="nonsense"))
+
+
+def test_requests_and_responses_are_hashed_by_their_contents() -> None:
+    nested = {"of": [{"a": 1, "b": None}, True], "empty": {}}
+    turned = {"empty": {}, "of": [{"b": None, "a": 1.0}, True]}
+    response = IdentifyResponse(data=nested, extra={"new": [nested]})
+    answer = functools.partial(ApiResponse, status_code=200, raw_data=b"", call_id="1")
+    answer = functools.partial(answer, attempts=1, elapsed=1.0)
+    pairs: list[tuple[Any, Any, Any]] = [
+        (
+            identify(custom_fields={"a": 1, "b": 2}, extra=nested),
+            identify(custom_fields={"b": 2, "a": 1}, extra=turned),
+            identify(custom_fields={"a": 1, "b": 3}, extra=nested),
+        ),
+        (TrackRequest(ADDRESS), TrackRequest(ADDRESS), TrackRequest(ADDRESS, add_tags=["a"])),
+        (custom(data=nested), custom(data=turned), custom(data={**nested, "of": {}})),
+        (revenue(1), revenue(1.0), revenue(1, extra=nested)),
+        (response, IdentifyResponse(data=turned, extra={"new": [turned]}), IdentifyResponse()),
+        (
+            answer(response, headers={"a": "1", "b": "2"}),
+            answer(response, headers={"b": "2", "a": "1"}),
+            answer(response, headers={"a": "1"}),
+        ),
+    ]
+    for one, same, other in pairs:
+        assert one == same
+        assert one != other
+        assert {one, same, other} == {one, other}
+    assert custom(data={}) != custom()
+    assert identify(extra={"new": {}}) != identify(extra={"new": []})
 
 
 @pytest.mark.parametrize("field", ["tags", "lists", "add_tags", "remove_tags"])

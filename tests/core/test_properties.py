@@ -96,6 +96,7 @@ def test_any_valid_model_survives_the_wire(request_: Any) -> None:
     assert request_from_wire(wire, kind) == request_
     assert json.loads(encode(request_from_wire(wire, kind))) == wire
     assert pickle.loads(pickle.dumps(request_)) == request_ == copy.deepcopy(request_)
+    assert hash(pickle.loads(pickle.dumps(request_))) == hash(request_)
     assert attrs.evolve(request_) == request_
 
 
