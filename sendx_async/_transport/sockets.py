@@ -31,7 +31,31 @@ def network_backend() -> httpcore.AsyncNetworkBackend:
     """Return what opens connections in the running event loop: asyncio's, or trio's."""
     if is_asyncio():
         return AsyncioBackend()
-    return cast("httpcore.AsyncNetworkBackend", httpcore.TrioBackend())
+    return _TrioBackend()
+
+
+class _TrioBackend(httpcore.AsyncNetworkBackend):
+    """httpcore's own, which lets through whatever a resolver raises that somebody has replaced."""
+
+    def __init__(self) -> None:
+        self._backend = cast("httpcore.AsyncNetworkBackend", httpcore.TrioBackend())
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        try:
+            connect = self._backend.connect_tcp
+            return await connect(host, port, timeout, local_address, socket_options)
+        except (httpcore.NetworkError, httpcore.TimeoutException):
+            raise
+        except Exception as error:
+            text = f"No connection to {host} port {port}: {_odd(error)}"
+            raise httpcore.ConnectError(text) from error
 
 
 class AsyncioBackend(httpcore.AsyncNetworkBackend):
@@ -124,9 +148,15 @@ async def _open_first_socket(
 
 async def _resolve(host: str, port: int) -> list[AddressInfo]:
     found: Sequence[AddressInfo] = ()
-    # An address needs no look-up, and so no thread.
-    with contextlib.suppress(socket.gaierror):
+    try:
+        # An address needs no look-up, and so no thread.
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except socket.gaierror:
+        pass
+    except (OSError, UnicodeError):
+        raise
+    except Exception as error:
+        raise _odd(error) from error
     found = found or await _look_up(host, port)
     # The system sorts by preference; the families take turns, the preferred one first.
     preferred = [info for info in found if info[0] == found[0][0]]
@@ -155,6 +185,8 @@ async def _look_up(host: str, port: int) -> Sequence[AddressInfo]:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
             failure = error
+        except BaseException as error:  # noqa: BLE001 - or the call would wait for ever
+            failure = _odd(error)
         with contextlib.suppress(RuntimeError):  # the loop is closed
             loop.call_soon_threadsafe(tell, found, failure)
 
@@ -164,6 +196,11 @@ async def _look_up(host: str, port: int) -> Sequence[AddressInfo]:
         # The interpreter is exiting and starts no threads any more; so nobody minds waiting.
         look_up()
     return await answer
+
+
+def _odd(error: BaseException) -> OSError:
+    """Return the failure for what a resolver never raises, unless somebody has replaced it."""
+    return OSError(f"looking the name up failed with {type(error).__name__}: {error}")
 
 
 async def _open_socket(

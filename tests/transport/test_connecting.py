@@ -10,9 +10,11 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import anyio
 import httpcore
 import pytest
 
+from sendx_async import AsyncTrackingClient, ConnectError, RetryPolicy
 from sendx_async._transport.sockets import AsyncioBackend
 
 from .loopback import LIMIT, Run, cancelled, suspended, until
@@ -161,6 +163,38 @@ def test_a_name_that_nobody_knows(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(socket, "getaddrinfo", fail)
     run(test)
+
+
+@pytest.mark.parametrize(
+    "backend,always,odd",
+    [
+        ("asyncio", True, ValueError),
+        ("asyncio", False, ValueError),
+        ("asyncio", False, RuntimeError),
+        ("asyncio", False, StopIteration),
+        ("asyncio", False, SystemExit),
+        ("trio", True, ValueError),
+        ("trio", True, StopIteration),
+    ],
+)
+def test_whatever_a_resolver_raises_that_was_replaced_ends_the_call(
+    monkeypatch: pytest.MonkeyPatch, backend: str, odd: type[BaseException], *, always: bool
+) -> None:
+    def fail(*_: Any, flags: int = 0, **__: Any) -> Any:
+        if flags & socket.AI_NUMERICHOST and not always:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        raise odd("of a test")
+
+    async def main() -> None:
+        retry = RetryPolicy(max_retries=0)
+        async with AsyncTrackingClient("key", base_url=url, retry=retry, timeout=LIMIT) as client:
+            with pytest.raises(ConnectError, match=odd.__name__) as caught:
+                await client.identify_contact({"email": "jane@example.com"}, deadline=None)
+        assert not caught.value.maybe_delivered
+
+    url = "https://api.example"
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    anyio.run(main, backend=backend)
 
 
 def test_a_name_is_looked_up_when_no_thread_can_be_started_any_more(
