@@ -119,8 +119,10 @@ async def _send(
     if isinstance(http, BorrowedClient):
         return await http.send(request)
     response = await http.send(request, stream=True, auth=None, follow_redirects=False)
-    # Without an answer of our transport somebody has put a mock in its place.
-    return exchange.answer or await read_response(response)
+    if exchange.answer is not None and response is exchange.response:
+        return exchange.answer
+    # Not our transport's, but of somebody who stands around or in the place of it.
+    return await read_response(response)
 
 
 def _timed_out(exchange: Exchange, when: str) -> AttemptTimeout:

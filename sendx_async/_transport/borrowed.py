@@ -1,11 +1,9 @@
-"""Requests that httpx itself sends: in the application's own client, and under mocks."""
+"""Requests that others send: the application's own client, of httpx or of httpx2."""
 
-import ssl
 import sys
 import weakref
 from typing import Any, Protocol
 
-import httpcore
 import httpx
 
 from sendx_async._core.errors import ConfigurationError, SendXError
@@ -170,27 +168,6 @@ def _elsewhere(*, maybe_delivered: bool) -> ConfigurationError:
         "library's own connections serve all",
         maybe_delivered=maybe_delivered,
     )
-
-
-def is_intercepted() -> bool:
-    """Return whether somebody has replaced how httpx or httpcore sends.
-
-    respx, pytest-httpx and recorders do, by putting a method of theirs in the place of the
-    original. Then its module isn't httpx's or httpcore's any more.
-    """
-    return not (
-        httpx.AsyncHTTPTransport.handle_async_request.__module__.startswith("httpx.")
-        and httpcore.AsyncConnectionPool.handle_async_request.__module__.startswith("httpcore.")
-    )
-
-
-async def send_intercepted(
-    request: httpx.Request, exchange: Exchange, ssl_context: ssl.SSLContext
-) -> RawAnswer:
-    """Send the way that the application's own client does, past whoever intercepts it."""
-    exchange.sent = True
-    async with httpx.AsyncHTTPTransport(verify=ssl_context) as transport:
-        return await read_response(await transport.handle_async_request(request))
 
 
 async def read_response(response: httpx.Response) -> RawAnswer:

@@ -12,6 +12,7 @@ import httpx
 
 from sendx_async._core.errors import AttemptTimeout
 from sendx_async._runtime.real_time import monotonic
+from sendx_async._transport.production_guard import check_destination
 
 MOST_OF_A_BODY = 1024 * 1024
 """Bytes of an answer's body that are read; SendX's own answers have some hundreds."""
@@ -93,14 +94,15 @@ class Exchange:
     Every request passes through `httpx.AsyncClient.send`, so that tools which watch httpx see it.
     But httpx acts on the response it is given: it parses a redirect's Location although it is told
     not to follow it, fails on a strange one, and logs the reason. So our own transport puts the
-    answer here, and httpx gets an empty response of the same status.
+    answer here, and httpx gets a response without that header, which recorders can read.
 
     Attributes:
         target: Where the request goes.
         ends: When the time for it is over, by `monotonic`.
         sent: Whether any byte of the request may have left.
-        answer: The complete answer, from our own transport. Another transport leaves it None: then
-            httpx's response is the answer.
+        answer: The complete answer, from our own transport.
+        response: What httpx was given for it. If a call ends with another one, that is the answer:
+            it comes from another transport, or from a tool around `send`.
         head: An answer's status and headers, from httpcore's trace: all that is left of a redirect
             on which httpx failed.
         before_write: Awaited when the request is about to leave; what it raises keeps it back.
@@ -110,6 +112,7 @@ class Exchange:
     ends: float = attrs.field(default=math.inf, kw_only=True)
     sent: bool = False
     answer: RawAnswer | None = None
+    response: httpx.Response | None = None
     head: RawAnswer | None = None
     before_write: Callable[[], Awaitable[None]] | None = None
 
@@ -129,13 +132,20 @@ class Exchange:
 
     def complete(self, answer: RawAnswer) -> httpx.Response:
         """Keep the answer, and return the response for httpx."""
+        headers = answer.headers
+        if answer.is_redirect():
+            headers = [each for each in headers if each[0].lower() != b"location"]
         self.answer = answer
-        return httpx.Response(answer.status_code, stream=httpx.ByteStream(b""))
+        self.response = httpx.Response(
+            answer.status_code, headers=headers, stream=httpx.ByteStream(answer.body or b"")
+        )
+        return self.response
 
     async def trace(self, name: str, info: dict[str, Any]) -> None:
         """Note what httpcore reports of the request; its way through a proxy doesn't count."""
         if name.endswith(".connect_tcp.started"):
             self.sent = False
+            check_destination(self.target.host_name)
         elif name.endswith(".send_request_headers.started"):
             self.sent = False
             if info["request"].method != b"CONNECT":

@@ -17,9 +17,10 @@ import httpx
 from sendx_async._core.errors import ConfigurationError
 from sendx_async._runtime.loops import current_loop
 from sendx_async._runtime.real_time import monotonic
-from sendx_async._transport.borrowed import is_intercepted, send_intercepted
 from sendx_async._transport.exchange import EXCHANGE, Exchange, OriginKey, RawAnswer, Target
 from sendx_async._transport.http1 import Connection
+from sendx_async._transport.interception import HttpxMethods, send_intercepted
+from sendx_async._transport.production_guard import check_destination
 from sendx_async._transport.proxies import ProxiedConnection, proxy_for
 from sendx_async._transport.sockets import network_backend
 
@@ -89,13 +90,14 @@ class PooledTransport(httpx.AsyncBaseTransport):
         self._states: dict[object, _LoopState] = {}
         self._ssl_context: ssl.SSLContext | None = None
         self._proxies: dict[OriginKey, httpx.Proxy | None] = {}
+        self._httpx_methods = HttpxMethods()
         self._closed = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request, and put the whole answer into its `Exchange`."""
         exchange: Exchange = request.extensions[EXCHANGE]
-        if is_intercepted():
-            return exchange.complete(await send_intercepted(request, exchange, self._tls()))
+        if self._httpx_methods.are_replaced():
+            return exchange.complete(await send_intercepted(request, exchange, self._send))
         return exchange.complete(await self._send(request, exchange))
 
     async def _send(self, request: httpx.Request, exchange: Exchange) -> RawAnswer:
@@ -139,6 +141,7 @@ class PooledTransport(httpx.AsyncBaseTransport):
                 await state.close()
 
     def _connect(self, target: Target) -> AnyConnection:
+        check_destination(target.host_name)
         if target.origin not in self._proxies:
             self._proxies[target.origin] = proxy_for(target)
         proxy = self._proxies[target.origin]

@@ -103,8 +103,9 @@ class AsyncioStream(httpcore.AsyncNetworkStream, asyncio.Protocol):
             return
         if self._ended or self._transport.is_closing():
             raise httpcore.WriteError(_explain(self._error)) from self._error
-        # In one piece an encrypted transport would take any amount and never ask us to wait.
-        self._transport.write(buffer[:_PIECE])
+        # In one piece an encrypted transport would take any amount and never ask us to wait. As
+        # bytes, since what stands in a socket's place for a test reads what is sent.
+        self._transport.write(bytes(buffer[:_PIECE]))
         if self._writing_paused or len(buffer) > _PIECE:
             try:
                 with AsyncioTimeLimit(timeout):
@@ -121,7 +122,7 @@ class AsyncioStream(httpcore.AsyncNetworkStream, asyncio.Protocol):
                 await self._write_waiter
             if self._ended or self._transport.is_closing():
                 raise httpcore.WriteError(_explain(self._error)) from self._error
-            self._transport.write(rest[:_PIECE])
+            self._transport.write(bytes(rest[:_PIECE]))
             rest = rest[_PIECE:]
 
     async def aclose(self) -> None:

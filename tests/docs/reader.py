@@ -32,6 +32,7 @@ SANDBOX_PORT = "8025"  # the one in the pages; what is run has a free one
 _PYTEST_OPTIONS = (
     "--assert=plain -p no:cacheprovider -o asyncio_default_fixture_loop_scope=function "
     "-p no:celery -p no:xdist -p no:randomly -p no:pytest_cov -p no:hypothesispytest -p no:respx"
+    " -p no:recording -p no:socket -p no:pytest_httpx"
 )
 
 

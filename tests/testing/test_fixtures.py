@@ -13,8 +13,11 @@ pytest_plugins = ["pytester"]
 FIRST_ID = "contact_0000000000000000000001"
 
 
-# Left out is what orders tests at random, and what imports all of Hypothesis each time.
-OPTIONS = ("-p", "no:randomly", "-p", "no:hypothesispytest", "-W", "error")
+# Left out is what orders tests at random, what imports all of Hypothesis each time, and what warns
+# if it isn't the first to import vcr.
+OPTIONS = (
+    "-p", "no:randomly", "-p", "no:hypothesispytest", "-p", "no:recording", "-W", "error",
+)  # fmt: skip
 
 
 def run(
