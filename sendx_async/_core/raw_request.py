@@ -20,8 +20,8 @@ _EXAMPLE = '"/contact/{identifier}"'
 
 _NAME = re.compile(r"\{([A-Za-z_][A-Za-z0-9_-]*)\}")
 _PATH = re.compile(rf"(?:/(?:[A-Za-z0-9._~-]|{_NAME.pattern})+)+")
-# SendX's ids: a prefix and 22 letters and digits (OpenAPI document).
-_ID = re.compile(r"[a-z_]+_[A-Za-z0-9]{22}")
+# SendX's ids: 22 letters and digits, with or without a prefix (OpenAPI document).
+_ID = re.compile(r"(?:[a-z_]+_)?[A-Za-z0-9]{22}")
 _LEADS_ELSEWHERE = {".", ".."}
 
 

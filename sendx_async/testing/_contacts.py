@@ -5,6 +5,7 @@ Where the documents are silent, or differ, these answers are guesses:
 - A contact is named by its id, or by its address as older documents say; the newest shows ids only.
 - An identifier that is neither is a 400, an unknown one a 404.
 - Tags and custom fields are told by ids, as SendX does. These ids are made up of the names.
+- A name or company that was never sent is left out.
 - A deleted contact is gone: to read it, to track it and to delete it again is a 404, an event of it
   a 422. Identified again it is a new contact, with a new id and nothing of what it had.
 - An unsubscribed contact is tracked, identified and has events as before, and stays unsubscribed.
@@ -83,12 +84,15 @@ def _matches(contact: Contact, search: str) -> bool:
 
 
 def _told(contact: Contact) -> dict[str, object]:
-    return {
-        "id": contact.id,
+    texts = {
         "firstName": contact.first_name,
         "lastName": contact.last_name,
-        "email": contact.email,
         "company": contact.company,
+    }
+    return {
+        "id": contact.id,
+        "email": contact.email,
+        **{name: text for name, text in texts.items() if text is not None},
         "customFields": {
             _made_up_id("field", name): value for name, value in contact.custom_fields.items()
         },

@@ -155,6 +155,28 @@ async def test_any_json_is_an_answer_and_an_empty_one_is_none(
     assert (answer.headers["x-via"], answer.raw_data, answer.attempts) == ("proxy", body, 1)
 
 
+# What successes look like in the OpenAPI document of SendX, September 2025: none reports a failure.
+DOCUMENTED_ANSWERS: list[Any] = [
+    {"status": "success", "message": "contact  (jane@example.com) has been deleted successfully"},
+    {"status": "success", "message": "Revenue postback processed successfully."},
+    {"id": "contact_BnKjkbBBS500CoBCP0oChQ", "bounced": False, "dropped": False, "spam": False},
+    {"id": "campaign_6h8DnYrHt4KktCnG8PDO5Z", "status": 6, "scheduleType": 0},
+    {"id": "post_XyZ123aBc456DeF789GhI", "status": 0, "isPublished": True},
+    {"campaignId": "campaign_6h8DnYrHt4KktCnG8PDO5Z", "bounceContactCount": 3, "linkStats": []},
+    [{"to": "jane@example.com", "errorCode": 6, "messageId": "m", "message": "no"}],
+]
+
+
+@pytest.mark.parametrize("body", DOCUMENTED_ANSWERS)
+@pytest.mark.asyncio
+async def test_documented_answers_are_taken_as_they_are(
+    fake: FakeSendX, make_client: MakeClient, body: Any
+) -> None:
+    fake.respond(200, body=body)
+    async with make_client() as client:
+        assert (await client.request("GET", "/contact")).data == body
+
+
 @pytest.mark.asyncio
 async def test_a_page_is_no_answer(fake: FakeSendX, make_client: MakeClient) -> None:
     fake.html(200)

@@ -70,10 +70,11 @@ def test_the_sandbox_serves_shows_requests_and_ends_with_ctrl_c() -> None:
                 ("POST", "/contact/track", {"email": 5}),
                 ("POST", "/contact/track", {"email": "x@y\n200 ok"}),
                 ("GET", "/contact/track", None),
+                ("GET", "/contact/jane@example.com", None),
             ]:
                 client.request(method, path, json=body)
             client.post("/contact/track", content=b"{")
-        shown = [running.stdout.readline().strip() for _ in range(8)]
+        shown = [running.stdout.readline().strip() for _ in range(9)]
         assert shown == [
             "POST /api/v1/rest/contact/identify 200 j***@example.com",
             "POST /api/v1/rest/contact/identify/bulk 200 1 contact",
@@ -82,6 +83,7 @@ def test_the_sandbox_serves_shows_requests_and_ends_with_ctrl_c() -> None:
             "POST /api/v1/rest/contact/track 422",
             "POST /api/v1/rest/contact/track 422 x***@y?200 ok",
             "GET /api/v1/rest/contact/track 405",
+            "GET /api/v1/rest/contact/j***@example.com 200",
             "POST /api/v1/rest/contact/track 400",
         ]
         assert running.interrupt() == (0, "\nThe sandbox has stopped.\n")

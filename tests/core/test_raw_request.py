@@ -144,6 +144,8 @@ def test_a_name_that_is_not_in_the_path_is_named() -> None:
         ("/contact/../list", "path must not have . or .."),
         ("/contact/.", "path must not have . or .."),
         ("/contact/contact_BnKjkbBBS500CoBCP0oChQ", "path holds an id"),
+        ("/post/category/post_category_YzS1wOU20yw87UUHKxMzwn", "path holds an id"),
+        ("/list/OcuxJHdiAvujmwQVJfd3ss", "path holds an id"),
     ],
 )
 def test_a_path_is_one_below_the_base_url_and_names_nobody(path: Any, problem: str) -> None:
@@ -156,6 +158,26 @@ def test_dots_that_meet_in_a_path_lead_nowhere() -> None:
     (only,) = problems_of(path="/a/.{x}", path_params={"x": "."})
     assert only.startswith("path_params['x'] must not be or hold . or .. between slashes")
     assert path_of(path="/a/{x}{x}", path_params={"x": "b"}) == "/a/bb"
+
+
+# Of the OpenAPI document of SendX, September 2025.
+DOCUMENTED_PATHS = """
+    /send/email /send/template /contact /contact/{identifier} /contact/unsubscribe/{identifier}
+    /contact/identify /contact/track /campaign /campaign/{identifier} /list /list/{identifier}
+    /tag /tag/{identifier} /sender /template/email /template/email/{identifier} /customfield
+    /customfield/{identifier} /webhook /webhook/{identifier} /events/revenue /events/custom
+    /events/revenue/postback /events/custom/postback /report/campaign/{identifier} /post
+    /post/{identifier} /post/category /post/category/{identifier} /post/tag /post/tag/{identifier}
+    /team/member /team/member/{identifier}
+""".split()
+
+
+@pytest.mark.parametrize("path", DOCUMENTED_PATHS)
+def test_each_documented_path_can_be_called(path: str) -> None:
+    is_of_one = path.endswith("{identifier}")
+    identifier = {"identifier": "contact_BnKjkbBBS500CoBCP0oChQ"} if is_of_one else {}
+    filled = path_of(path=path, path_params=identifier)
+    assert filled == path.replace("{identifier}", "contact_BnKjkbBBS500CoBCP0oChQ")
 
 
 @pytest.mark.parametrize(

@@ -53,9 +53,7 @@ async def test_a_contact_is_read_as_sendx_tells_it(
     assert re.fullmatch("contact_[a-zA-Z0-9]{22}", told.pop("id"))
     assert told == {
         "firstName": "Jane",
-        "lastName": None,
         "email": JANE,
-        "company": None,
         "lists": ["list_0tOFLp5RgV7s3LNiHrjGYs"],
         "unsubscribed": False,
         "bounced": False,
