@@ -11,6 +11,7 @@ from sendx_async._core.errors import (
     SendXError,
     TransportError,
 )
+from sendx_async._core.operations import Operation
 from sendx_async._core.settings import Settings
 from sendx_async._runtime.real_time import monotonic
 from sendx_async._runtime.time_limit import time_limit
@@ -76,18 +77,24 @@ async def attempt(
 
 
 def build_request(
-    settings: Settings, target: Target, body: bytes, *, method: str, is_borrowed: bool
+    settings: Settings,
+    operation: Operation[Any, Any],
+    target: Target,
+    body: bytes,
+    *,
+    is_borrowed: bool,
 ) -> httpx.Request:
     """Make the HTTP request of an attempt; the key goes in last.
 
     Args:
         settings: Headers, timeouts and key.
+        operation: What is asked for.
         target: Where to send.
         body: What to send: JSON, or nothing.
-        method: The HTTP method.
         is_borrowed: Whether the application's own httpx client will send it.
     """
     timeout = settings.timeout
+    method = operation.method
     extensions: dict[str, Any] = {
         "timeout": {
             "connect": timeout.connect,
@@ -95,7 +102,7 @@ def build_request(
             "write": timeout.write,
             "pool": timeout.total,
         },
-        EXCHANGE: Exchange(target, sent=is_borrowed),
+        EXCHANGE: Exchange(target, operation.most_of_an_answer, sent=is_borrowed),
     }
     is_real = target.shown_url is target.url or is_borrowed or is_answered_by_url()
     headers = [target.host, *settings.headers]
@@ -122,7 +129,7 @@ async def _send(
     if exchange.answer is not None and response is exchange.response:
         return exchange.answer
     # Not our transport's, but of somebody who stands around or in the place of it.
-    return await read_response(response)
+    return await read_response(response, most=exchange.most)
 
 
 def _timed_out(exchange: Exchange, when: str) -> AttemptTimeout:

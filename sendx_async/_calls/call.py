@@ -222,11 +222,7 @@ class Call(Generic[ResponseT]):
     async def _attempt(self, limit: float) -> RawAnswer | SendXError:
         is_borrowed = self._shared.is_borrowed
         request = build_request(
-            self._settings,
-            self._target,
-            self._body,
-            method=self._operation.method,
-            is_borrowed=is_borrowed,
+            self._settings, self._operation, self._target, self._body, is_borrowed=is_borrowed
         )
         self._under_way = exchange = request.extensions[EXCHANGE]
         exchange.before_write = self._before_write

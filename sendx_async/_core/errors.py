@@ -221,7 +221,7 @@ class ResponseDecodeError(_AnswerError):
     Attributes:
         status_code: The HTTP status, 200 to 299.
         headers: The answer's headers, names in lower case.
-        body: The answer's body as it came, at most one MiB of it.
+        body: The answer's body as it came, at most one MiB of it, of a ``request`` 16 MiB.
     """
 
 
@@ -233,7 +233,7 @@ class ApiError(_AnswerError):
         message: The server's own words, or None if it gave none that can be read. They may name
             the contact; the error's text shows them with addresses masked.
         headers: The answer's headers, names in lower case.
-        body: The answer's body as it came, at most one MiB of it.
+        body: The answer's body as it came, at most one MiB of it, of a ``request`` 16 MiB.
         retry_after: Seconds that the server asks to wait before the next request, or None.
     """
 

@@ -19,6 +19,12 @@ from sendx_async._core.models import (
 RequestT = TypeVar("RequestT")
 ResponseT = TypeVar("ResponseT")
 
+MOST_OF_AN_ANSWER = 1024 * 1024
+"""Bytes of an answer's body that are read; SendX's answers to a model have some hundreds."""
+
+MOST_OF_ANY_ANSWER = 16 * 1024 * 1024
+"""The same where an answer may be a list of what has pages of HTML in it."""
+
 MOST_IN_BULK = 25
 """How many contacts one request to the bulk endpoint takes (documentation of SendX)."""
 
@@ -45,6 +51,11 @@ class Operation(Generic[RequestT, ResponseT]):
     is_replay_safe: Callable[[RequestT], bool]
     takes_several: bool = False
     method: str = "POST"
+
+    @property
+    def most_of_an_answer(self) -> int:
+        """Bytes of an answer's body that are read."""
+        return MOST_OF_ANY_ANSWER if self.gives is None else MOST_OF_AN_ANSWER
 
 
 def _identify_is_replay_safe(request: IdentifyRequest) -> bool:

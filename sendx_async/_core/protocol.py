@@ -167,9 +167,7 @@ def decode(
             return cast("ResponseT", answer)
         if not isinstance(answer, dict):
             raise ResponseDecodeError(
-                f"what answered with HTTP {status_code} can't be SendX, since the body is no JSON"
-                f"{'' if gives is None else ' object'}: check base_url, and what is between you "
-                "and SendX",
+                _unreadable(operation, status_code, body),
                 status_code=status_code,
                 headers=headers,
                 body=body,
@@ -199,6 +197,17 @@ def decode(
         retry_after=retry_after,
         maybe_delivered=not refused,
         hint=_HINT_OF_A_PATH if gives is None and status_code == _NOT_FOUND else hint,
+    )
+
+
+def _unreadable(operation: Operation[Any, Any], status_code: int, body: bytes) -> str:
+    most = operation.most_of_an_answer
+    if operation.gives is None and len(body) >= most:
+        return f"the answer's body has more than {most:,} bytes: ask for less, such as a page of it"
+    what = "JSON" if operation.gives is None else "JSON object"
+    return (
+        f"what answered with HTTP {status_code} can't be SendX, since the body is no {what}: check "
+        "base_url, and what is between you and SendX"
     )
 
 

@@ -11,7 +11,6 @@ from sendx_async._runtime.loops import current_loop
 from sendx_async._transport.content_coding import decoded
 from sendx_async._transport.exchange import (
     EXCHANGE,
-    MOST_OF_A_BODY,
     Exchange,
     RawAnswer,
     read_body,
@@ -67,7 +66,7 @@ class BorrowedClient:
         exchange: Exchange = request.extensions[EXCHANGE]
         watch = request.extensions["trace"] = _Watch(exchange, self._loops)
         try:
-            return await self._send(request)
+            return await self._send(request, most=exchange.most)
         except (RuntimeError, TypeError) as error:
             # Some hook of the application may have raised it, with whatever else to say.
             if isinstance(error, SendXError) or not self._loops.is_meant_by(error):
@@ -76,7 +75,7 @@ class BorrowedClient:
         is_untold = self._loops.are_known and not watch.has_heard
         raise _elsewhere(maybe_delivered=exchange.sent and not is_untold)
 
-    async def _send(self, request: httpx.Request) -> RawAnswer:
+    async def _send(self, request: httpx.Request, *, most: int) -> RawAnswer:
         library = self._library
         if library is not httpx:
             request = library.Request(
@@ -88,11 +87,12 @@ class BorrowedClient:
             )
         try:
             return await read_response(
-                await self._client.send(request, stream=True, auth=None, follow_redirects=False)
+                await self._client.send(request, stream=True, auth=None, follow_redirects=False),
+                most=most,
             )
         except library.HTTPStatusError as error:
             # A hook of the application calls raise_for_status.
-            return await read_response(error.response)
+            return await read_response(error.response, most=most)
         except (library.RequestError, library.InvalidURL) as error:
             raise _of_httpx(error, library) from error
 
@@ -170,24 +170,29 @@ def _elsewhere(*, maybe_delivered: bool) -> ConfigurationError:
     )
 
 
-async def read_response(response: httpx.Response) -> RawAnswer:
-    """Read the answer out of a response of httpx or httpx2, and close it."""
+async def read_response(response: httpx.Response, *, most: int) -> RawAnswer:
+    """Read the answer out of a response of httpx or httpx2, and close it.
+
+    Args:
+        response: The response.
+        most: Bytes of the body that are read.
+    """
     headers = response.headers.raw
     body: bytes | None
     try:
         if response.is_stream_consumed or response.is_closed:
-            body = _what_was_read(response)
+            body = _what_was_read(response, most)
         else:
-            raw = await read_body(response.aiter_raw())
-            body = decoded(raw, headers, most=MOST_OF_A_BODY)
+            raw = await read_body(response.aiter_raw(), most=most)
+            body = decoded(raw, headers, most=most)
     finally:
         await response.aclose()
     return RawAnswer(response.status_code, headers, body)
 
 
-def _what_was_read(response: httpx.Response) -> bytes | None:
+def _what_was_read(response: httpx.Response, most: int) -> bytes | None:
     """Return the body that a mock has, or that a hook of the application has read, if any."""
     try:
-        return response.content[:MOST_OF_A_BODY]
+        return response.content[:most]
     except RuntimeError:  # httpx.ResponseNotRead: it was closed, or read in pieces
         return None

@@ -14,9 +14,6 @@ from sendx_async._core.errors import AttemptTimeout
 from sendx_async._runtime.real_time import monotonic
 from sendx_async._transport.production_guard import check_destination
 
-MOST_OF_A_BODY = 1024 * 1024
-"""Bytes of an answer's body that are read; SendX's own answers have some hundreds."""
-
 EXCHANGE = "sendx_async.exchange"
 """The name of a request's extension that holds its `Exchange`."""
 
@@ -61,7 +58,8 @@ class RawAnswer:
     Attributes:
         status_code: The HTTP status.
         headers: Names and values as they came.
-        body: The body, at most one MiB of it; None if it is compressed and can't be read.
+        body: The body, or the beginning of one that is too long; None if it is compressed and
+            can't be read.
     """
 
     status_code: int
@@ -98,6 +96,7 @@ class Exchange:
 
     Attributes:
         target: Where the request goes.
+        most: Bytes of the answer's body that are read.
         ends: When the time for it is over, by `monotonic`.
         sent: Whether any byte of the request may have left.
         answer: The complete answer, from our own transport.
@@ -109,6 +108,7 @@ class Exchange:
     """
 
     target: Target
+    most: int
     ends: float = attrs.field(default=math.inf, kw_only=True)
     sent: bool = False
     answer: RawAnswer | None = None
@@ -157,8 +157,13 @@ class Exchange:
             self.head = RawAnswer(status_code, headers, b"")
 
 
-async def read_body(pieces: AsyncIterator[bytes]) -> bytes:
-    """Read a body piece by piece, but not without end: an answer must not fill the memory."""
+async def read_body(pieces: AsyncIterator[bytes], *, most: int) -> bytes:
+    """Read a body piece by piece, but not without end: an answer must not fill the memory.
+
+    Args:
+        pieces: The body.
+        most: Bytes of it that are read.
+    """
     body = bytearray()
     came = 0
     # httpx's and httpcore's generators end properly when a read is cancelled. When they are left
@@ -166,10 +171,10 @@ async def read_body(pieces: AsyncIterator[bytes]) -> bytes:
     with anyio.CancelScope() as rest:
         async with contextlib.aclosing(cast("AsyncGenerator[bytes, None]", pieces)) as open_pieces:
             async for piece in open_pieces:
-                body += piece[: MOST_OF_A_BODY - len(body)]
+                body += piece[: most - len(body)]
                 came += len(piece)
-                if came > MOST_OF_A_BODY:
+                if came > most:
                     rest.cancel()
-                if came > 2 * MOST_OF_A_BODY:
+                if came > 2 * most:
                     break  # it comes out of memory, where nothing waits and can be cancelled
     return bytes(body)

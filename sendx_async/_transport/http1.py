@@ -14,7 +14,7 @@ import httpcore
 import httpx
 
 from sendx_async._runtime.real_time import monotonic
-from sendx_async._transport.exchange import MOST_OF_A_BODY, Exchange, RawAnswer, Target
+from sendx_async._transport.exchange import Exchange, RawAnswer, Target
 
 KEEP_ALIVE = 15.0
 """Seconds that a connection may be idle; servers commonly close it later than that."""
@@ -62,7 +62,7 @@ class Connection:
         with contextlib.suppress(httpcore.WriteError):
             await stream.write(data, timeout=timeout["write"])
         try:
-            return await self._read_answer(stream, timeout["read"])
+            return await self._read_answer(stream, timeout["read"], most=exchange.most)
         except h11.RemoteProtocolError as error:
             # h11 quotes the line, which may echo the request.
             raise httpcore.RemoteProtocolError("the answer is not valid HTTP") from error
@@ -92,7 +92,7 @@ class Connection:
         return b"".join(piece for piece in pieces if piece)
 
     async def _read_answer(
-        self, stream: httpcore.AsyncNetworkStream, timeout: float | None
+        self, stream: httpcore.AsyncNetworkStream, timeout: float | None, *, most: int
     ) -> RawAnswer:
         http = self._http
         answer: h11.Response | None = None
@@ -110,7 +110,7 @@ class Connection:
             elif isinstance(event, h11.Data):
                 body += event.data
                 pieces += 1
-                if len(body) > MOST_OF_A_BODY:
+                if len(body) > most:
                     break
                 if not pieces % _PIECES_AT_A_TIME:
                     await anyio.lowlevel.checkpoint()  # for the deadline, and for others
@@ -118,7 +118,7 @@ class Connection:
                 break
         head = cast("h11.Response", answer)
         headers = cast("list[tuple[bytes, bytes]]", head.headers)
-        return RawAnswer(head.status_code, headers, bytes(body[:MOST_OF_A_BODY]))
+        return RawAnswer(head.status_code, headers, bytes(body[:most]))
 
     def make_reusable(self) -> bool:
         """Prepare for the next request, and return whether there can be one."""

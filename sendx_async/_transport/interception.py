@@ -16,6 +16,8 @@ import httpx
 from sendx_async._transport.borrowed import read_response
 from sendx_async._transport.exchange import Exchange, RawAnswer
 
+_SENDS = "handle_async_request"
+
 Send = Callable[[httpx.Request, Exchange], Awaitable[RawAnswer]]
 
 
@@ -40,20 +42,20 @@ class HttpxMethods:
         if transport is a and pool is b and connection is c:
             return False  # as for the request before
         if not (
-            _is_method_of(httpx.AsyncHTTPTransport, transport)
-            and _is_method_of(httpcore.AsyncConnectionPool, pool)
-            and _is_method_of(httpcore.AsyncHTTPConnection, connection)
+            is_method_of(httpx.AsyncHTTPTransport, _SENDS, transport)
+            and is_method_of(httpcore.AsyncConnectionPool, _SENDS, pool)
+            and is_method_of(httpcore.AsyncHTTPConnection, _SENDS, connection)
         ):
             return True
         self._originals = transport, pool, connection
         return False
 
 
-def _is_method_of(owner: type, method: object) -> bool:
+def is_method_of(owner: type, name: str, method: object) -> bool:
     """Return whether a method's code was written in its class."""
     return (
         type(method) is FunctionType
-        and method.__code__.co_qualname == f"{owner.__name__}.handle_async_request"
+        and method.__code__.co_qualname == f"{owner.__name__}.{name}"
         and method.__globals__["__name__"].startswith(f"{owner.__module__}.")
     )
 
@@ -67,9 +69,8 @@ async def send_intercepted(request: httpx.Request, exchange: Exchange, send: Sen
         send: What sends it at last, if they let it through.
     """
     exchange.sent = True  # who answers in the server's place doesn't say when
-    return await read_response(
-        await _Transport(request, exchange, send).handle_async_request(request)
-    )
+    transport = _Transport(request, exchange, send)
+    return await read_response(await transport.handle_async_request(request), most=exchange.most)
 
 
 class _Transport(httpx.AsyncHTTPTransport):

@@ -69,7 +69,7 @@ class ProxiedConnection:
             )
         )
         try:
-            body = await read_body(answer.aiter_stream())
+            body = await read_body(answer.aiter_stream(), most=exchange.most)
         finally:
             await answer.aclose()
         return RawAnswer(answer.status, answer.headers, body)

@@ -10,12 +10,13 @@ import contextvars
 import logging
 from collections.abc import Awaitable
 from types import FunctionType
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import httpcore
 import httpx
 
 from sendx_async._transport.exchange import Target
+from sendx_async._transport.interception import is_method_of
 
 ResultT = TypeVar("ResultT")
 
@@ -37,17 +38,15 @@ def is_answered_by_url() -> bool:
 
     Tracers put a proxy around the method, which leads to it: they look on.
     """
-    return any(_is_replaced(owner, getattr(owner, name, None)) for owner, name in _METHODS)
+    return any(
+        not is_method_of(owner, name, _looked_on(getattr(owner, name))) for owner, name in _METHODS
+    )
 
 
-def _is_replaced(owner: type, method: object) -> bool:
-    while not isinstance(method, FunctionType):
-        method = cast("object", getattr(method, "__wrapped__", None))
-        if method is None:
-            return True
-    # Names are what a wrapper copies; where its code comes from isn't.
-    library = owner.__module__.partition(".")[0]
-    return str(method.__globals__["__name__"]).partition(".")[0] != library
+def _looked_on(method: object) -> object:
+    while type(method) is not FunctionType and hasattr(method, "__wrapped__"):
+        method = cast("Any", method).__wrapped__
+    return method
 
 
 class _Filter(logging.Filter):

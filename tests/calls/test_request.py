@@ -155,6 +155,37 @@ async def test_any_json_is_an_answer_and_an_empty_one_is_none(
     assert (answer.headers["x-via"], answer.raw_data, answer.attempts) == ("proxy", body, 1)
 
 
+def answering(body: bytes) -> Callable[[Iterator[bytes], socket.socket], None]:
+    def answer(_bodies: Iterator[bytes], connection: socket.socket) -> None:
+        while connection.recv(65536):
+            connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
+
+    return answer
+
+
+@pytest.mark.parametrize("is_borrowed", [False, True])
+@pytest.mark.asyncio
+async def test_a_long_list_is_read_and_one_without_end_is_not(
+    serve_raw: ServeRaw, is_borrowed: bool
+) -> None:
+    html = "x" * 3_000_000
+    long, endless = json.dumps([html] * 3).encode(), b"[" + b" " * 17_000_000
+    async with httpx.AsyncClient() as http_client:
+        options: dict[str, Any] = {"http_client": http_client} if is_borrowed else {}
+        for body in (long, endless):
+            base_url = f"http://127.0.0.1:{serve_raw(answering(body))}"
+            async with AsyncTrackingClient("key", base_url=base_url, **options) as client:
+                if body is long:
+                    answered = await client.request("GET", "/template/email")
+                    assert answered.data == [html] * 3
+                    with pytest.raises(ResponseDecodeError, match="can't be SendX") as caught:
+                        await client.identify_contact({"email": JANE})
+                    assert len(caught.value.body) == 1024 * 1024
+                else:
+                    with pytest.raises(ResponseDecodeError, match="more than 16,777,216 bytes"):
+                        await client.request("GET", "/template/email")
+
+
 # What successes look like in the OpenAPI document of SendX, September 2025: none reports a failure.
 DOCUMENTED_ANSWERS: list[Any] = [
     {"status": "success", "message": "contact  (jane@example.com) has been deleted successfully"},
