@@ -1,12 +1,20 @@
 """Who gets to see what fills a path: who answers does, who looks on doesn't."""
 
+import functools
 import logging
 import unittest.mock
+from pathlib import Path
 from typing import Any
 
 import httpcore
 import httpx
+import pook
 import pytest
+import vcr
+from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from sendx_async import AsyncTrackingClient
 from sendx_async._transport.shown_url import is_answered_by_url
@@ -82,6 +90,7 @@ async def test_who_answers_in_the_place_of_the_server_sees_the_real_url(
     seen: list[httpx.URL] = []
     original = getattr(owner, name)
 
+    @functools.wraps(original)
     def replaced(self: Any, given: Any) -> Any:
         url = getattr(given, "url", given)
         seen.append(url if isinstance(url, httpx.URL) else httpx.URL(str(url.target, "ascii")))
@@ -93,6 +102,47 @@ async def test_who_answers_in_the_place_of_the_server_sees_the_real_url(
     assert seen[-1].params["a"] == JANE
     assert JANE not in caplog.text
     assert "jane" not in caplog.text
+
+
+@pytest.mark.asyncio
+async def test_a_tracer_of_httpx_sees_the_template(fake_sendx: FakeSendX) -> None:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    HTTPXClientInstrumentor().instrument(tracer_provider=provider)
+    try:
+        await read(fake_sendx)
+    finally:
+        HTTPXClientInstrumentor().uninstrument()
+    urls = [(span.attributes or {})["http.url"] for span in exporter.get_finished_spans()]
+    assert urls == [f"{fake_sendx.url}/contact/identify", f"{fake_sendx.url}{SHOWN}"]
+    assert [request.path for request in fake_sendx.requests][1].endswith(f"/contact/{JANE}")
+
+
+@pytest.mark.asyncio
+async def test_a_recorder_tells_requests_apart(fake_sendx: FakeSendX, tmp_path: Path) -> None:
+    async with AsyncTrackingClient(fake_sendx.api_key, base_url=fake_sendx.url) as client:
+        for name in (JANE, "joe@example.com"):
+            await client.identify_contact({"email": name})
+        for mode in ("once", "none"):
+            with vcr.use_cassette(tmp_path / "read.yaml", record_mode=mode):
+                for name in ("joe@example.com", JANE):
+                    answer = await client.request(
+                        "GET", "/contact/{identifier}", path_params={"identifier": name}
+                    )
+                    assert answer.data["email"] == name
+    assert len(fake_sendx.requests) == 4
+
+
+@pytest.mark.asyncio
+async def test_a_mock_goes_by_the_real_url() -> None:
+    with pook.use():
+        pook.delete(f"https://sendx.test/contact/{JANE.replace('@', '%40')}").reply(204)
+        async with AsyncTrackingClient("key", base_url="https://sendx.test") as client:
+            answer = await client.request(
+                "DELETE", "/contact/{identifier}", path_params={"identifier": JANE}
+            )
+    assert (answer.status_code, answer.data) == (204, None)
 
 
 @pytest.mark.asyncio
