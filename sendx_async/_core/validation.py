@@ -27,6 +27,7 @@ _MOST_BITS = 1023  # what a double holds; far longer numbers would also take for
 _MOST_DIGITS = 308
 _MOST_VALUES = 100_000
 _STR = frozenset({str})
+_JSON_SCALARS: frozenset[type] = frozenset({str, int, float, bool, type(None)})
 
 
 def _encodable(value: str) -> bool:
@@ -194,7 +195,7 @@ class _Allowance:
 
 
 def _json_value(value: Any, levels: int, allowance: _Allowance) -> Any:
-    if not levels or not allowance.spend():
+    if not levels or not allowance.spend() or type(value) in _JSON_SCALARS:
         return value
     if isinstance(value, Mapping):
         mapping = cast("Mapping[object, object]", value)

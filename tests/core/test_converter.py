@@ -1,5 +1,6 @@
 """From what a caller gives to models, from models to the JSON on the wire, and back."""
 
+import difflib
 import json
 from collections import UserDict
 from collections.abc import Mapping
@@ -176,6 +177,22 @@ def test_wrong_keys_missing_fields_and_wrong_values_are_reported_together() -> N
     assert [problem.split()[0] for problem in problems] == [
         "'frist_name'", "email", "tags", "lists[0]",
     ]  # fmt: skip
+
+
+def test_what_is_said_of_a_column_is_worked_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_for: list[str] = []
+    find = difflib.get_close_matches
+
+    def count(word: str, *given: Any, **options: Any) -> list[str]:
+        looked_for.append(word)
+        return find(word, *given, **options)
+
+    monkeypatch.setattr(difflib, "get_close_matches", count)
+    columns = ["First Nmae", "a column that nobody has read before", "x" * 10_000]
+    for number in range(100):
+        row = {"email": f"c{number}@example.com", **dict.fromkeys(columns, number)}
+        assert len(problems_of(IdentifyRequest, row)) == 3
+    assert looked_for == [column[:40] for column in columns]
 
 
 def test_a_mapping_carries_extra_too() -> None:

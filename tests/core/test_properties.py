@@ -1,6 +1,7 @@
 """Properties that hold for any input at all, searched for counterexamples by hypothesis."""
 
 import copy
+import enum
 import json
 import math
 import pickle
@@ -11,6 +12,9 @@ from decimal import Decimal
 from typing import Any
 
 import attrs
+import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -124,6 +128,14 @@ def holds_itself(copies: int) -> Callable[[], list[Any]]:
     return make
 
 
+class Plain(enum.Enum):
+    MEMBER = 1
+
+
+class OfStr(enum.StrEnum):
+    MEMBER = "a@b.co"
+
+
 class Awkward:
     """Compares, hashes, measures and iterates like nothing should."""
 
@@ -145,6 +157,10 @@ scalars = st.one_of(
     st.dates(), st.datetimes(), st.times(), st.timedeltas(),
     st.sampled_from([10**400, 1e308, Decimal("sNaN"), Decimal("1E+999999999"),
                      "\ud800", "a@b.co", "", "++1", object, ..., NotImplemented, "x" * 10_000]),
+    st.sampled_from([np.int64(1), np.bool_(1), np.float32("nan"), np.datetime64("NaT"), np.str_(),
+                     np.longdouble(1) / 3, np.complex64(1), np.void(b"x"), np.array([1]), pd.NA,
+                     pd.NaT, pd.Timestamp(0), pd.Timedelta(0), pd.Series([1]), pd.DataFrame(),
+                     pl.Series([1]), Plain.MEMBER, OfStr.MEMBER]),
     st.builds(lambda: -(10**5000)), st.builds(Awkward), st.builds(object),
     st.builds(holds_itself(1)), st.builds(holds_itself(2)),
     st.builds(lambda: (tag for tag in "ab")), st.builds(lambda: iter([1, None])),

@@ -179,6 +179,28 @@ class TestUse:
             }.items()
         )
 
+    def test_addresses_that_are_refused_today_are_delivered(
+        self, path: Path, old: sqlite3.Connection, fake_sendx: FakeSendX, make_client: MakeClient
+    ) -> None:
+        odd = ["jane@example,com", "'joe@example.com'", "mailto:jill@example.com", "jack@a..com"]
+        bodies: list[tuple[str, dict[str, Any]]] = [
+            ("identify_contact", {"email": email, "firstName": "J"}) for email in odd
+        ]
+        bodies += [
+            ("track_contact", {"email": odd[0], "addTags": ["vip"]}),
+            ("track_custom_event", {"identifier": odd[0], "name": "n", "time": 1}),
+        ]
+        for operation, body in bodies:
+            payload = {"version": 1, "operation": operation, "request": body}
+            old.execute(OLD_PUT, (0.0, json.dumps(payload), None, None))
+        with Outbox(path) as outbox:
+            dead = outbox.stats().dead
+            drain(outbox, make_client(), retry=QUICK)
+            assert outbox.stats().dead == dead + 2  # of what was in it before
+        assert {fake_sendx.contact(email).first_name for email in odd} == {"J"}
+        assert fake_sendx.contact(odd[0]).tags == {"vip"}
+        assert odd[0] in {event.identifier for event in fake_sendx.events}
+
     def test_its_ids_are_remembered(self, path: Path, old: sqlite3.Connection) -> None:
         with Outbox(path) as outbox:
             again = TrackRequest("Jane@Example.com", add_tags=["vip"])
