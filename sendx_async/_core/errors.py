@@ -230,8 +230,9 @@ class ApiError(_AnswerError):
 
     Attributes:
         status_code: The HTTP status.
-        message: The server's own words, or None if it gave none that can be read. They may name
-            the contact; the error's text shows them with addresses masked.
+        message: The server's own words, or None if it gave none that can be read: in one line,
+            at most some 300 characters of them, and with addresses masked, since crash reporters
+            take them for the error's title. As they came they stand in ``body``.
         headers: The answer's headers, names in lower case.
         body: The answer's body as it came, at most one MiB of it, of a ``request`` 16 MiB.
         retry_after: Seconds that the server asks to wait before the next request, or None.
@@ -249,8 +250,9 @@ class ApiError(_AnswerError):
         hint: str = "",
     ) -> None:
         text = f"SendX answered with HTTP {status_code}"
+        message = message and mask_addresses(message)
         if message:
-            text += f": {mask_addresses(message)}"
+            text += f": {message}"
         super().__init__(
             f"{text.rstrip('.')}. {hint}" if hint else text,
             status_code=status_code,
@@ -278,6 +280,7 @@ def _restored(  # pyright: ignore[reportUnusedFunction]
     error = kind()
     error.args = args
     error.__dict__.update(state)
+    error.message = error.message and mask_addresses(error.message)
     return error
 
 

@@ -152,7 +152,7 @@ class TestCopies:
         assert isinstance(error.maybe_delivered, bool)
         if isinstance(error, ApiError):
             assert (error.status_code, error.headers, error.body) == (404, {"x-a": "b"}, b"\xff{}")
-            assert (error.message, error.retry_after) == ("No jane@example.com", 1.5)
+            assert (error.message, error.retry_after) == ("No j***@example.com", 1.5)
 
     def test_errors_show_nothing_personal(self, error: SendXError) -> None:
         assert "jane" not in f"{error} {error!r}"

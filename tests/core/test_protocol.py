@@ -318,15 +318,17 @@ def test_the_text_says_what_to_do(status_code: int, hint: str) -> None:
 class TestTextOfAnError:
     def test_addresses_are_masked_and_the_words_kept(self) -> None:
         error = error_of('{"message":"No contact jane@example.com"}', 404)
-        assert error.message == "No contact jane@example.com"
-        assert "jane" not in str(error)
-        assert "j***@example.com" in str(error)
-        assert "jane" not in repr(error)
+        # Crash reporters take it for the title, before the text.
+        assert error.message == "No contact j***@example.com"
+        assert error.message in str(error)
+        assert "jane" not in f"{error} {error!r}"
+        assert error.body == b'{"message":"No contact jane@example.com"}'
 
     def test_control_characters_cannot_forge_a_log_line(self) -> None:
         words = "a\nINFO forged \x1b[31m \r\u2028 \ud800"
         error = error_of(json.dumps({"message": words}), 400)
-        assert error.message == words
+        assert error.message is not None
+        assert error.message.split() == ["a", "INFO", "forged", "[31m"]
         assert str(error).isprintable()
         assert str(error).encode()
 
