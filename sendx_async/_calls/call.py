@@ -245,12 +245,12 @@ class Call(Generic[ResponseT]):
             data = decode(self._operation, raw.status_code, headers, raw.body, now=time.time())
         except ResponseDecodeError as error:
             error.headers = raw.header_texts()
-            return error
+            return error.with_traceback(None)  # the frames of decode hold the answer
         except ApiError as error:
             error.headers = headers or raw.header_texts()
             error.args = tuple(map(secret.redact_text, error.args))
             error.message = error.message and secret.redact_text(error.message)
-            return error
+            return error.with_traceback(None)
         return Answer(data, raw, self.id, self._attempts, self._now() - self._began)
 
     def _after(self, error: SendXError) -> float | None:

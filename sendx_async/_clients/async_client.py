@@ -5,7 +5,7 @@ It is longer than other files since the manual of every method stands here, for 
 
 import math
 import warnings
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Iterable, Mapping
 from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVar, Unpack, cast
 
@@ -48,8 +48,8 @@ from sendx_async._core.settings import (
     ClientOptions,
     PerCall,
     Settings,
-    changed,
     default_headers,
+    for_a_copy,
     for_this_call,
     make_headers,
     make_listener,
@@ -129,22 +129,21 @@ class AsyncTrackingClient:
         clock: Clock | None = None,
     ) -> None:
         try:
-            secret = make_secret(api_key, api_key_prefix)
+            settings = Settings(
+                secret=make_secret(api_key, api_key_prefix),
+                base_url=options.make_base_url(base_url),
+                timeout=options.make_timeout(timeout),
+                deadline=options.make_deadline(deadline),
+                retry=options.make_retry(retry),
+                headers=make_headers(headers, default_headers()),
+                on_event=make_listener(on_event),
+                batch_identify=options.make_flag("batch_identify", batch_identify),
+            )
         except ConfigurationError as error:
-            # The frames that were left hold the key, and so would the traceback.
+            # The frames that were left hold the key and headers, and so would the traceback.
             raise error.with_traceback(None)  # noqa: B904 - it is the same error
         finally:
-            del api_key, api_key_prefix
-        settings = Settings(
-            secret=secret,
-            base_url=options.make_base_url(base_url),
-            timeout=options.make_timeout(timeout),
-            deadline=options.make_deadline(deadline),
-            retry=options.make_retry(retry),
-            headers=make_headers(headers, default_headers()),
-            on_event=make_listener(on_event),
-            batch_identify=options.make_flag("batch_identify", batch_identify),
-        )
+            del api_key, api_key_prefix, base_url, headers
         max_connections = options.make_count("max_connections", max_connections)
         rate_limiter = RateLimiter(options.make_rate(rate))
         borrowed = None if http_client is None else BorrowedClient(http_client)
@@ -187,13 +186,17 @@ class AsyncTrackingClient:
             ConfigurationError: A value for this call is out of range.
             TypeError: An option for this call has no such name.
         """
-        return (await self._call(IDENTIFY, identify_request, **per_call)).data
+        call = self._call(IDENTIFY, identify_request, per_call)
+        del identify_request, per_call  # see _call
+        return (await call).data
 
     async def track_contact(
         self, track_request: TrackRequest | _Mapping, **per_call: Unpack[PerCall]
     ) -> TrackResponse:
         """Add tags to a contact and remove others; arguments and errors as `identify_contact`."""
-        return (await self._call(TRACK, track_request, **per_call)).data
+        call = self._call(TRACK, track_request, per_call)
+        del track_request, per_call  # see _call
+        return (await call).data
 
     async def track_custom_event(
         self, custom_event_request: CustomEventRequest | _Mapping, **per_call: Unpack[PerCall]
@@ -202,13 +205,17 @@ class AsyncTrackingClient:
 
         It is never sent again once it may have been delivered, since SendX would count it twice.
         """
-        return (await self._call(CUSTOM_EVENT, custom_event_request, **per_call)).data
+        call = self._call(CUSTOM_EVENT, custom_event_request, per_call)
+        del custom_event_request, per_call  # see _call
+        return (await call).data
 
     async def track_revenue_event(
         self, revenue_event_request: RevenueEventRequest | _Mapping, **per_call: Unpack[PerCall]
     ) -> EventResponse:
         """Record revenue from a contact; as `track_custom_event`."""
-        return (await self._call(REVENUE_EVENT, revenue_event_request, **per_call)).data
+        call = self._call(REVENUE_EVENT, revenue_event_request, per_call)
+        del revenue_event_request, per_call  # see _call
+        return (await call).data
 
     async def identify_contacts(
         self,
@@ -219,7 +226,9 @@ class AsyncTrackingClient:
 
         What SendX does with the others when some of them are bad is undocumented.
         """
-        return (await self._call(IDENTIFY_BULK, identify_requests, **per_call)).data
+        call = self._call(IDENTIFY_BULK, identify_requests, per_call)
+        del identify_requests, per_call  # see _call
+        return (await call).data
 
     async def send(
         self, request: AnyRequest | _Mapping, **per_call: Unpack[PerCall]
@@ -229,9 +238,10 @@ class AsyncTrackingClient:
         A mapping with an ``amount`` is a revenue event, any other with an ``identifier`` a custom
         event, one with tags to add or to remove is tracked, and any other identifies a contact.
         """
-        operation: Operation[Any, AnyResponse]
-        operation = operation_for(request)
-        return (await self._call(operation, request, **per_call)).data
+        call: Coroutine[Any, Any, Answer[AnyResponse]]
+        call = self._call(None, request, per_call)
+        del request, per_call  # see _call
+        return (await call).data
 
     def send_many(
         self,
@@ -281,14 +291,18 @@ class AsyncTrackingClient:
             ConfigurationError: An option is out of range.
             InvalidRequestError: ``source`` can't be read.
         """
-        return AsyncOutcomeStream(
-            self._make_dispatcher(
+        try:
+            dispatcher = self._make_dispatcher(
                 check_source(source, Iterable, AsyncIterable),
                 concurrency=concurrency,
                 batch_size=batch_size,
                 patience=patience,
             )
-        )
+        except (ConfigurationError, InvalidRequestError) as error:
+            raise error.with_traceback(None)  # noqa: B904 - it is the same error
+        finally:
+            del source  # see _call
+        return AsyncOutcomeStream(dispatcher)
 
     def _make_dispatcher(self, source: Source, **options: Unpack[DispatchOptions]) -> Dispatcher:
         """Return what sends a source with this client's settings; an outbox has one, too."""
@@ -313,25 +327,33 @@ class AsyncTrackingClient:
         self, identify_request: IdentifyRequest | _Mapping, **per_call: Unpack[PerCall]
     ) -> ApiResponse[IdentifyResponse]:
         """As `identify_contact`, with the status and headers of the answer."""
-        return (await self._call(IDENTIFY, identify_request, **per_call)).with_http_info()
+        call = self._call(IDENTIFY, identify_request, per_call)
+        del identify_request, per_call  # see _call
+        return (await call).with_http_info()
 
     async def track_contact_with_http_info(
         self, track_request: TrackRequest | _Mapping, **per_call: Unpack[PerCall]
     ) -> ApiResponse[TrackResponse]:
         """As `track_contact`, with the status and headers of the answer."""
-        return (await self._call(TRACK, track_request, **per_call)).with_http_info()
+        call = self._call(TRACK, track_request, per_call)
+        del track_request, per_call  # see _call
+        return (await call).with_http_info()
 
     async def track_custom_event_with_http_info(
         self, custom_event_request: CustomEventRequest | _Mapping, **per_call: Unpack[PerCall]
     ) -> ApiResponse[EventResponse]:
         """As `track_custom_event`, with the status and headers of the answer."""
-        return (await self._call(CUSTOM_EVENT, custom_event_request, **per_call)).with_http_info()
+        call = self._call(CUSTOM_EVENT, custom_event_request, per_call)
+        del custom_event_request, per_call  # see _call
+        return (await call).with_http_info()
 
     async def track_revenue_event_with_http_info(
         self, revenue_event_request: RevenueEventRequest | _Mapping, **per_call: Unpack[PerCall]
     ) -> ApiResponse[EventResponse]:
         """As `track_revenue_event`, with the status and headers of the answer."""
-        return (await self._call(REVENUE_EVENT, revenue_event_request, **per_call)).with_http_info()
+        call = self._call(REVENUE_EVENT, revenue_event_request, per_call)
+        del revenue_event_request, per_call  # see _call
+        return (await call).with_http_info()
 
     async def identify_contacts_with_http_info(
         self,
@@ -339,7 +361,9 @@ class AsyncTrackingClient:
         **per_call: Unpack[PerCall],
     ) -> ApiResponse[IdentifyResponse]:
         """As `identify_contacts`, with the status and headers of the answer."""
-        return (await self._call(IDENTIFY_BULK, identify_requests, **per_call)).with_http_info()
+        call = self._call(IDENTIFY_BULK, identify_requests, per_call)
+        del identify_requests, per_call  # see _call
+        return (await call).with_http_info()
 
     async def request(
         self,
@@ -380,8 +404,8 @@ class AsyncTrackingClient:
             ResponseDecodeError: What answered with success is no JSON.
             SendXError: As for `identify_contact`.
         """
-        settings = for_this_call(self._settings, per_call) if per_call else self._settings
         try:
+            settings = for_this_call(self._settings, per_call) if per_call else self._settings
             operation, request = make_raw_request(
                 method,
                 path,
@@ -390,27 +414,34 @@ class AsyncTrackingClient:
                 json=json,
                 replay_safe=replay_safe,
             )
-        except InvalidRequestError as error:
+        except (InvalidRequestError, ConfigurationError) as error:
             raise error.with_traceback(None)  # noqa: B904 - it is the same error
         finally:
-            del path, path_params, params, json  # they may name a contact, and frames show them
+            del path, path_params, params, json, per_call  # see _call
         answer = await self._calls.begin(operation, request, settings=settings).run()
         return answer.with_http_info()
 
     async def _call(
-        self,
-        operation: Operation[Any, ResponseT],
-        given: object,
-        **per_call: Unpack[PerCall],
+        self, operation: Operation[Any, ResponseT] | None, given: object, per_call: PerCall
     ) -> Answer[ResponseT]:
-        settings = for_this_call(self._settings, per_call) if per_call else self._settings
-        request = make_request(operation, given)
-        if (
-            self._batcher is not None
-            and operation is IDENTIFY
-            and per_call.keys() <= {"deadline"}
-            and operation.is_replay_safe(request)
-        ):
+        """Make a call.
+
+        Crash reporters show the variables of each frame, so none keeps what the caller gave while
+        anything may be raised or awaited; of a request only the model, which masks itself.
+
+        Args:
+            operation: What is asked for; None if the request is to say.
+            given: The request, as the caller gave it.
+            per_call: The options of this call.
+        """
+        try:
+            operation = operation or operation_for(given)
+            settings = for_this_call(self._settings, per_call) if per_call else self._settings
+            may_share = operation is IDENTIFY and per_call.keys() <= {"deadline"}
+            request = make_request(operation, given)
+        finally:
+            del given, per_call
+        if self._batcher is not None and may_share and operation.is_replay_safe(request):
             shared = await self._batcher.identify(request, deadline=settings.deadline)
             return cast("Answer[ResponseT]", shared)
         return await self._calls.begin(operation, request, settings=settings).run()
@@ -431,11 +462,9 @@ class AsyncTrackingClient:
             TypeError: It is none that a copy can have of its own.
         """
         try:
-            settings = changed(self._settings, **changes)
-        except ConfigurationError as error:
-            raise error.with_traceback(None)  # noqa: B904 - it is the same error
+            settings = for_a_copy(self._settings, changes)
         finally:
-            del changes  # this frame holds it, too
+            del changes  # see _call
         calls = self._calls.with_settings(settings)
         copy = object.__new__(type(self))
         copy.__dict__.update(self.__dict__)  # whatever else a subclass keeps

@@ -1,13 +1,14 @@
-"""The synchronous client: the same coroutines, run in an event loop that all of them share."""
+"""The synchronous client: the same coroutines, run in an event loop that all of them share.
 
-import functools
+It is longer than other files since each call stands here with its twin, and with its parameters.
+"""
+
 import os
 import warnings
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
-import anyio.lowlevel
 import httpx
 
 from sendx_async._clients.async_client import AsyncTrackingClient
@@ -15,6 +16,7 @@ from sendx_async._clients.sync_stream import OutcomeStream
 from sendx_async._core import options
 from sendx_async._core.errors import ClientClosedError, ConfigurationError
 from sendx_async._core.events import Event
+from sendx_async._core.masking import MaskedCall
 from sendx_async._core.models import (
     AnyRequest,
     AnyResponse,
@@ -33,6 +35,7 @@ from sendx_async._core.raw_request import Method
 from sendx_async._core.settings import ClientOptions, PerCall
 from sendx_async._runtime.clock import Clock
 from sendx_async._runtime.loop_thread import shared_loop
+from sendx_async._runtime.loops import is_in_a_loop
 from sendx_async._streams.source import ThreadedSource, check_source
 from sendx_async._transport.borrowed import Httpx2Client
 
@@ -106,37 +109,39 @@ class TrackingClient:
                 clock=clock,
             )
         finally:
-            del api_key, api_key_prefix  # tracebacks show the variables of a frame
+            del api_key, api_key_prefix, base_url, headers  # tracebacks show variables
 
     def identify_contact(
         self, identify_request: IdentifyRequest | _Mapping, **per_call: Unpack[PerCall]
     ) -> IdentifyResponse:
         """As `AsyncTrackingClient.identify_contact`, without ``await``."""
-        return self._run(
-            functools.partial(self._client.identify_contact, identify_request, **per_call)
-        )
+        call = MaskedCall(self._client.identify_contact, identify_request, **per_call)
+        del identify_request, per_call  # tracebacks show the variables of a frame
+        return self._run(call)
 
     def track_contact(
         self, track_request: TrackRequest | _Mapping, **per_call: Unpack[PerCall]
     ) -> TrackResponse:
         """As `AsyncTrackingClient.track_contact`, without ``await``."""
-        return self._run(functools.partial(self._client.track_contact, track_request, **per_call))
+        call = MaskedCall(self._client.track_contact, track_request, **per_call)
+        del track_request, per_call  # tracebacks show the variables of a frame
+        return self._run(call)
 
     def track_custom_event(
         self, custom_event_request: CustomEventRequest | _Mapping, **per_call: Unpack[PerCall]
     ) -> EventResponse:
         """As `AsyncTrackingClient.track_custom_event`, without ``await``."""
-        return self._run(
-            functools.partial(self._client.track_custom_event, custom_event_request, **per_call)
-        )
+        call = MaskedCall(self._client.track_custom_event, custom_event_request, **per_call)
+        del custom_event_request, per_call  # tracebacks show the variables of a frame
+        return self._run(call)
 
     def track_revenue_event(
         self, revenue_event_request: RevenueEventRequest | _Mapping, **per_call: Unpack[PerCall]
     ) -> EventResponse:
         """As `AsyncTrackingClient.track_revenue_event`, without ``await``."""
-        return self._run(
-            functools.partial(self._client.track_revenue_event, revenue_event_request, **per_call)
-        )
+        call = MaskedCall(self._client.track_revenue_event, revenue_event_request, **per_call)
+        del revenue_event_request, per_call  # tracebacks show the variables of a frame
+        return self._run(call)
 
     def identify_contacts(
         self,
@@ -144,13 +149,15 @@ class TrackingClient:
         **per_call: Unpack[PerCall],
     ) -> IdentifyResponse:
         """As `AsyncTrackingClient.identify_contacts`, without ``await``."""
-        return self._run(
-            functools.partial(self._client.identify_contacts, identify_requests, **per_call)
-        )
+        call = MaskedCall(self._client.identify_contacts, identify_requests, **per_call)
+        del identify_requests, per_call  # tracebacks show the variables of a frame
+        return self._run(call)
 
     def send(self, request: AnyRequest | _Mapping, **per_call: Unpack[PerCall]) -> AnyResponse:
         """As `AsyncTrackingClient.send`, without ``await``."""
-        return self._run(functools.partial(self._client.send, request, **per_call))
+        call = MaskedCall(self._client.send, request, **per_call)
+        del request, per_call  # tracebacks show the variables of a frame
+        return self._run(call)
 
     def send_many(
         self,
@@ -180,9 +187,12 @@ class TrackingClient:
             ConfigurationError: An option is out of range.
             InvalidRequestError: ``source`` can't be read.
         """
-        ahead = 2 * options.make_count("batch_size", batch_size, most=MOST_IN_BULK)
-        checked = check_source(source, Iterable)
-        threaded = ThreadedSource(checked, shared_loop.call_soon, limit=ahead)
+        try:
+            ahead = 2 * options.make_count("batch_size", batch_size, most=MOST_IN_BULK)
+            call_soon = shared_loop.call_soon
+            threaded = ThreadedSource(check_source(source, Iterable), call_soon, limit=ahead)
+        finally:
+            del source  # tracebacks show the variables of a frame
         stream = self._client.send_many(
             threaded, concurrency=concurrency, batch_size=batch_size, patience=patience
         )
@@ -192,39 +202,39 @@ class TrackingClient:
         self, identify_request: IdentifyRequest | _Mapping, **per_call: Unpack[PerCall]
     ) -> ApiResponse[IdentifyResponse]:
         """As `AsyncTrackingClient.identify_contact_with_http_info`, without ``await``."""
-        return self._run(
-            functools.partial(
-                self._client.identify_contact_with_http_info, identify_request, **per_call
-            )
+        call = MaskedCall(
+            self._client.identify_contact_with_http_info, identify_request, **per_call
         )
+        del identify_request, per_call  # tracebacks show the variables of a frame
+        return self._run(call)
 
     def track_contact_with_http_info(
         self, track_request: TrackRequest | _Mapping, **per_call: Unpack[PerCall]
     ) -> ApiResponse[TrackResponse]:
         """As `AsyncTrackingClient.track_contact_with_http_info`, without ``await``."""
-        return self._run(
-            functools.partial(self._client.track_contact_with_http_info, track_request, **per_call)
-        )
+        call = MaskedCall(self._client.track_contact_with_http_info, track_request, **per_call)
+        del track_request, per_call  # tracebacks show the variables of a frame
+        return self._run(call)
 
     def track_custom_event_with_http_info(
         self, custom_event_request: CustomEventRequest | _Mapping, **per_call: Unpack[PerCall]
     ) -> ApiResponse[EventResponse]:
         """As `AsyncTrackingClient.track_custom_event_with_http_info`, without ``await``."""
-        return self._run(
-            functools.partial(
-                self._client.track_custom_event_with_http_info, custom_event_request, **per_call
-            )
+        call = MaskedCall(
+            self._client.track_custom_event_with_http_info, custom_event_request, **per_call
         )
+        del custom_event_request, per_call  # tracebacks show the variables of a frame
+        return self._run(call)
 
     def track_revenue_event_with_http_info(
         self, revenue_event_request: RevenueEventRequest | _Mapping, **per_call: Unpack[PerCall]
     ) -> ApiResponse[EventResponse]:
         """As `AsyncTrackingClient.track_revenue_event_with_http_info`, without ``await``."""
-        return self._run(
-            functools.partial(
-                self._client.track_revenue_event_with_http_info, revenue_event_request, **per_call
-            )
+        call = MaskedCall(
+            self._client.track_revenue_event_with_http_info, revenue_event_request, **per_call
         )
+        del revenue_event_request, per_call  # tracebacks show the variables of a frame
+        return self._run(call)
 
     def identify_contacts_with_http_info(
         self,
@@ -232,11 +242,11 @@ class TrackingClient:
         **per_call: Unpack[PerCall],
     ) -> ApiResponse[IdentifyResponse]:
         """As `AsyncTrackingClient.identify_contacts_with_http_info`, without ``await``."""
-        return self._run(
-            functools.partial(
-                self._client.identify_contacts_with_http_info, identify_requests, **per_call
-            )
+        call = MaskedCall(
+            self._client.identify_contacts_with_http_info, identify_requests, **per_call
         )
+        del identify_requests, per_call  # tracebacks show the variables of a frame
+        return self._run(call)
 
     def request(
         self,
@@ -250,25 +260,27 @@ class TrackingClient:
         **per_call: Unpack[PerCall],
     ) -> ApiResponse[Any]:
         """As `AsyncTrackingClient.request`, without ``await``."""
-        return self._run(
-            functools.partial(
-                self._client.request,
-                method,
-                path,
-                path_params=path_params,
-                params=params,
-                json=json,
-                replay_safe=replay_safe,
-                **per_call,
-            )
+        call = MaskedCall(
+            self._client.request,
+            method,
+            path,
+            path_params=path_params,
+            params=params,
+            json=json,
+            replay_safe=replay_safe,
+            **per_call,
         )
+        del path, path_params, params, json, per_call
+        return self._run(call)
 
     def with_options(self, **changes: Unpack[ClientOptions]) -> Self:
         """Return a copy with other settings, as `AsyncTrackingClient.with_options`."""
         copy = object.__new__(type(self))
-        copy._has_warned = self._has_warned
-        copy._first_use = self._first_use
-        copy._client = self._client.with_options(**changes)
+        copy.__dict__.update(self.__dict__)
+        try:
+            copy._client = self._client.with_options(**changes)
+        finally:
+            del changes
         return copy
 
     @property
@@ -295,7 +307,7 @@ class TrackingClient:
             )
         if self._first_use is not None:
             self._first_use.refuse_after_fork()
-        if not (may_block or self._has_warned) and _is_in_a_loop():
+        if not (may_block or self._has_warned) and is_in_a_loop():
             self._has_warned = True
             warnings.warn(
                 "TrackingClient is called in a running event loop and blocks it: use "
@@ -319,6 +331,8 @@ class TrackingClient:
         self.close()
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_client"):
+            return f"<{type(self).__name__}, incomplete>"
         return repr(self._client).replace("AsyncTrackingClient", type(self).__name__)
 
 
@@ -337,11 +351,3 @@ class _FirstUse:
                 "http_client was used before the process was forked, so its connections belong to "
                 "the parent: make an http_client and a TrackingClient in each process"
             )
-
-
-def _is_in_a_loop() -> bool:
-    try:
-        anyio.lowlevel.current_token()
-    except RuntimeError:
-        return False
-    return True

@@ -13,9 +13,9 @@ from typing import Any, ClassVar, Generic, TypeVar, cast, final
 import attrs
 
 from sendx_async._core import addresses, validation
-from sendx_async._core.errors import InvalidRequestError
+from sendx_async._core.checking import checked
 from sendx_async._core.hashing import by_contents
-from sendx_async._core.masking import mask_address, mask_addresses
+from sendx_async._core.masking import HIDDEN, MaskedRepr, mask_address, mask_addresses, unshown
 
 __all__ = [
     "ApiResponse",
@@ -35,8 +35,8 @@ def wire_name(field: str) -> str:
     return first + "".join(word.capitalize() for word in others)
 
 
-@attrs.frozen(repr=False)
-class _Request:
+@attrs.frozen(repr=False, field_transformer=unshown)
+class _Request(MaskedRepr):
     """What all requests share: checking, and a repr that shows no personal data."""
 
     _checks: ClassVar[Mapping[str, validation.Check]] = {}
@@ -52,7 +52,8 @@ class _Request:
                 "requests can't be subclassed: fields that this version doesn't know go in extra"
             )
 
-    def __attrs_post_init__(self) -> None:
+    def _problems(self) -> list[str]:
+        """Return what is wrong with the values."""
         problems: list[str] = []
         optional = self._may_be_none
         for name, check in self._checks.items():
@@ -63,8 +64,7 @@ class _Request:
                 problems.extend(_named(name, problem))
         if type(extra := cast("object", self.extra)) is not dict or extra:
             problems.extend(self._problems_of_extra())
-        if problems:
-            raise InvalidRequestError.of(type(self).__name__, problems)
+        return problems
 
     def _problems_of_extra(self) -> Iterator[str]:
         if problem := validation.check_json_object(self.extra):
@@ -74,19 +74,15 @@ class _Request:
             for taken in {name, wire_name(name)} & self.extra.keys():
                 yield f"extra: {taken!r} is a field of its own: pass it as {name}"
 
-    def __repr__(self) -> str:
-        shown: list[str] = []
+    def __rich_repr__(self) -> Iterator[tuple[str, object]]:
+        # One that could not be made may lack any of them, and a traceback shows it all the same.
         for name in self._checks:
-            value = getattr(self, name)
-            if value is None:
-                continue
-            if name in {"email", "identifier"}:
-                shown.append(f"{name}={mask_address(value)!r}")
-            else:
-                shown.append(f"{name}=...")
-        if self.extra:
-            shown.append("extra=...")
-        return f"{type(self).__name__}({', '.join(shown)})"
+            value = getattr(self, name, None)
+            if value is not None:
+                names_contact = name in {"email", "identifier"} and isinstance(value, str)
+                yield name, mask_address(value) if names_contact else HIDDEN
+        if getattr(self, "extra", None):
+            yield "extra", HIDDEN
 
 
 def _named(name: str, problems: str | list[str]) -> Iterator[str]:
@@ -95,7 +91,8 @@ def _named(name: str, problems: str | list[str]) -> Iterator[str]:
 
 
 @final
-@attrs.frozen(repr=False)
+@checked
+@attrs.frozen(repr=False, field_transformer=unshown)
 class IdentifyRequest(_Request):
     """Create a contact, or update the one that has this address.
 
@@ -160,7 +157,8 @@ class IdentifyRequest(_Request):
 
 
 @final
-@attrs.frozen(repr=False)
+@checked
+@attrs.frozen(repr=False, field_transformer=unshown)
 class TrackRequest(_Request):
     """Add tags to a contact and remove others; SendX may start automations for them.
 
@@ -192,7 +190,8 @@ class TrackRequest(_Request):
 
 
 @final
-@attrs.frozen(repr=False)
+@checked
+@attrs.frozen(repr=False, field_transformer=unshown)
 class CustomEventRequest(_Request):
     """Record that something happened to a contact. Sent twice, it counts twice.
 
@@ -225,7 +224,8 @@ class CustomEventRequest(_Request):
 
 
 @final
-@attrs.frozen(repr=False)
+@checked
+@attrs.frozen(repr=False, field_transformer=unshown)
 class RevenueEventRequest(_Request):
     """Record revenue that a contact brought. Sent twice, it counts twice.
 
@@ -256,8 +256,8 @@ class RevenueEventRequest(_Request):
     _may_be_none: ClassVar[frozenset[str]] = frozenset({"source", "time"})
 
 
-@attrs.frozen(repr=False)
-class _Response:
+@attrs.frozen(repr=False, field_transformer=unshown)
+class _Response(MaskedRepr):
     """What SendX says to a request that it accepted.
 
     Attributes:
@@ -272,26 +272,26 @@ class _Response:
     data: Any = attrs.field(default=None, eq=by_contents)  # pyright: ignore[reportUnknownVariableType]
     extra: Mapping[str, Any] = attrs.field(factory=dict[str, Any], eq=by_contents)
 
-    def __repr__(self) -> str:
-        status, message = (
-            None if text is None else mask_addresses(text) for text in (self.status, self.message)
-        )
-        rest = ", data=..." if self.data is not None else ""
-        rest += ", extra=..." if self.extra else ""
-        return f"{type(self).__name__}(status={status!r}, message={message!r}{rest})"
+    def __rich_repr__(self) -> Iterator[tuple[str, object]]:
+        yield "status", self.status and mask_addresses(self.status)
+        yield "message", self.message and mask_addresses(self.message)
+        if self.data is not None:
+            yield "data", HIDDEN
+        if self.extra:
+            yield "extra", HIDDEN
 
 
-@attrs.frozen(repr=False)
+@attrs.frozen(repr=False, field_transformer=unshown)
 class IdentifyResponse(_Response):
     __doc__ = _Response.__doc__
 
 
-@attrs.frozen(repr=False)
+@attrs.frozen(repr=False, field_transformer=unshown)
 class TrackResponse(_Response):
     __doc__ = _Response.__doc__
 
 
-@attrs.frozen(repr=False)
+@attrs.frozen(repr=False, field_transformer=unshown)
 class EventResponse(_Response):
     __doc__ = _Response.__doc__
 
@@ -301,8 +301,8 @@ AnyResponse = IdentifyResponse | TrackResponse | EventResponse
 ResponseT_co = TypeVar("ResponseT_co", covariant=True)
 
 
-@attrs.frozen(repr=False)
-class ApiResponse(Generic[ResponseT_co]):
+@attrs.frozen(repr=False, field_transformer=unshown)
+class ApiResponse(MaskedRepr, Generic[ResponseT_co]):
     """A response with what HTTP said; unpacks as ``data, status_code, headers``.
 
     Attributes:
@@ -327,13 +327,13 @@ class ApiResponse(Generic[ResponseT_co]):
     def __iter__(self) -> Iterator[Any]:
         return iter((self.data, self.status_code, self.headers))
 
-    def __repr__(self) -> str:
+    def __rich_repr__(self) -> Iterator[tuple[str, object]]:
         # Whatever else there is came from ``request``, and may be a contact.
-        data = repr(self.data) if isinstance(self.data, (_Response, NoneType)) else "..."
-        return (
-            f"ApiResponse(data={data}, status_code={self.status_code}, "
-            f"call_id={self.call_id!r}, attempts={self.attempts}, elapsed={self.elapsed:.3f})"
-        )
+        yield "data", self.data if isinstance(self.data, (_Response, NoneType)) else HIDDEN
+        yield "status_code", self.status_code
+        yield "call_id", self.call_id
+        yield "attempts", self.attempts
+        yield "elapsed", round(self.elapsed, 3)
 
 
 # Tracebacks and pickles name them as users import them.

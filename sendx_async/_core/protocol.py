@@ -60,6 +60,16 @@ def make_request(operation: Operation[RequestT, Any], given: Any) -> RequestT:
     Raises:
         InvalidRequestError: It is something else, or a value in it can't be sent.
     """
+    try:
+        return _make_request(operation, given)
+    except InvalidRequestError as error:
+        # The frames that were left hold what was given, and so would the traceback.
+        raise error.with_traceback(None)  # noqa: B904 - it is the same error
+    finally:
+        del given
+
+
+def _make_request(operation: Operation[RequestT, Any], given: Any) -> RequestT:
     if not operation.takes_several:
         return cast("RequestT", _make_one(operation, given))
     rows = rows_of_frame(given)
@@ -77,6 +87,7 @@ def make_request(operation: Operation[RequestT, Any], given: Any) -> RequestT:
             made.append(_make_one(operation, item))
         except InvalidRequestError as error:
             problems.extend(f"[{index}] {problem}" for problem in error.problems)
+        del item  # the iterable may raise something of its own
     if not problems and not 1 <= len(made) <= MOST_IN_BULK:
         problems.append(f"takes 1 to {MOST_IN_BULK} contacts, got {'more' if made else 'none'}")
     if problems:
@@ -113,7 +124,9 @@ def operation_for(request: object) -> Operation[Any, Any]:
             return CUSTOM_EVENT
         return IDENTIFY if keys.isdisjoint(_KEYS_OF_TRACK) else TRACK
     names = ", ".join(operation.takes.__name__ for operation in SINGLE_OPERATIONS)
-    raise InvalidRequestError.of("send", [_wrong_request(f"one of {names}", request)])
+    problem = _wrong_request(f"one of {names}", request)
+    del request  # tracebacks show the variables of a frame
+    raise InvalidRequestError.of("send", [problem])
 
 
 def _wrong_request(wanted: str, given: object) -> str:

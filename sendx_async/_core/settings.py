@@ -4,7 +4,7 @@ import functools
 import inspect
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, TypedDict, TypeVar, Unpack, cast
+from typing import Any, TypedDict, TypeVar, cast
 
 import attrs
 
@@ -90,18 +90,38 @@ class Settings:
 
 
 def for_this_call(settings: Settings, changes: PerCall) -> Settings:
-    unknown = set(changes) - PerCall.__optional_keys__
-    if unknown:
-        known = ", ".join(sorted(PerCall.__optional_keys__))
-        raise TypeError(f"a call has no option {min(unknown)!r}: it takes {known}")
-    return changed(settings, **changes)
+    """Return the settings of one call.
+
+    Raises:
+        ConfigurationError: A setting is wrong.
+        TypeError: It is none that a call can have of its own.
+    """
+    try:
+        return _changed(settings, changes, PerCall, "a call has no option")
+    except (ConfigurationError, TypeError) as error:
+        # The frames that were left hold headers, and so would the traceback.
+        raise error.with_traceback(None)  # noqa: B904 - it is the same error
+    finally:
+        del changes
 
 
-def changed(settings: Settings, **changes: Unpack[ClientOptions]) -> Settings:
-    unknown = set(changes) - ClientOptions.__optional_keys__
-    if unknown:
-        known = ", ".join(sorted(ClientOptions.__optional_keys__))
-        raise TypeError(f"with_options can't change {min(unknown)!r}: it takes {known}")
+def for_a_copy(settings: Settings, changes: ClientOptions) -> Settings:
+    """Return the settings of a client's copy; errors as `for_this_call`."""
+    try:
+        return _changed(settings, changes, ClientOptions, "with_options can't change")
+    except (ConfigurationError, TypeError) as error:
+        raise error.with_traceback(None)  # noqa: B904 - it is the same error
+    finally:
+        del changes
+
+
+def _changed(
+    settings: Settings, given: PerCall | ClientOptions, options_: Any, refusal: str
+) -> Settings:
+    changes = cast("ClientOptions", given)
+    known = options_.__optional_keys__
+    if unknown := set(changes) - known:
+        raise TypeError(f"{refusal} {min(unknown)!r}: it takes {', '.join(sorted(known))}")
     made: dict[str, Any] = {}
     if "api_key" in changes or "api_key_prefix" in changes:
         made["secret"] = settings.secret.changed(**changes)

@@ -47,6 +47,16 @@ def from_stored(payload: object) -> AnyRequest:
         InvalidRequestError: It is no such object, or was damaged.
         OutboxError: It was stored by a later version of this library, which has to read it.
     """
+    try:
+        return _read(payload)
+    except (InvalidRequestError, OutboxError) as error:
+        # The frames that were left hold the request, and so would the traceback.
+        raise error.with_traceback(None)  # noqa: B904 - it is the same error
+    finally:
+        del payload
+
+
+def _read(payload: object) -> AnyRequest:
     if not isinstance(payload, Mapping):
         raise _unreadable(f"must be a JSON object, got {type_name(payload)}")
     stored = cast("Mapping[str, Any]", payload)

@@ -5,6 +5,8 @@ import contextvars
 from collections.abc import Callable
 from typing import Any
 
+import anyio.lowlevel
+
 from sendx_async._runtime.real_time import monotonic
 
 
@@ -44,3 +46,12 @@ def run_soon_in_this_loop() -> Callable[..., object]:
     context = contextvars.copy_context()
     # The caller's own context may say that it runs in another kind of loop.
     return lambda *call: loop.call_soon_threadsafe(*call, context=context)
+
+
+def is_in_a_loop() -> bool:
+    """Return whether the code that asks is run by an event loop."""
+    try:
+        anyio.lowlevel.current_token()
+    except RuntimeError:
+        return False
+    return True

@@ -1,13 +1,14 @@
 """What became of a stream's requests, and the queue where that waits to be taken."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import anyio
 import attrs
 
 from sendx_async._core.errors import NotSentError, ResponseLost, SendXError
+from sendx_async._core.masking import HIDDEN, MaskedRepr, unshown
 from sendx_async._core.models import AnyRequest, AnyResponse
 from sendx_async._policy.ordering import Message
 
@@ -15,8 +16,8 @@ _NOT_SENT = "the stream ended before this request was sent"
 _UNKNOWN = "the stream ended before it was known whether this request was applied"
 
 
-@attrs.frozen(repr=False, eq=False)
-class Outcome:
+@attrs.frozen(repr=False, eq=False, field_transformer=unshown)
+class Outcome(MaskedRepr):
     """What became of one request that `send_many` read from its source.
 
     Attributes:
@@ -45,12 +46,15 @@ class Outcome:
         """
         return self.error is not None and self.error.is_retryable
 
-    def __repr__(self) -> str:
-        # A model hides personal data; what is none may be a mapping full of it.
-        hides = isinstance(self.request, AnyRequest)
-        request = repr(self.request) if hides else f"<{type(self.request).__name__}>"
-        result = self.response if self.error is None else self.error
-        return f"Outcome(index={self.index}, request={request}, {result!r})"
+    def __rich_repr__(self) -> Iterator[tuple[str, object]]:
+        """Yield the request, masked, and what became of it."""
+        yield "index", self.index
+        # A model masks itself; what is none may be a mapping full of personal data.
+        yield "request", self.request if isinstance(self.request, AnyRequest) else HIDDEN
+        if self.error is None:
+            yield "response", self.response
+        else:
+            yield "error", self.error
 
 
 def outcomes_of_the_unfinished(messages: Iterable[Message]) -> list[Outcome]:

@@ -47,11 +47,13 @@ class Reader:
             if isinstance(self._source, AsyncIterable):
                 async for request in self._source:
                     self._accept(request)
+                    del request  # what the source raises has a traceback with this frame
                     await self._make_room(dispatch)
             else:
                 until = self._clock.monotonic() + _SECONDS_TO_READ
                 for request in self._source:
                     self._accept(request)
+                    del request
                     if self._outcomes.is_full or self._clock.monotonic() > until:
                         await self._make_room(dispatch)
                         await anyio.lowlevel.checkpoint()

@@ -36,6 +36,7 @@ def check_source(source: object, *kinds: type) -> Any:
             problem += ": call it"
         elif isinstance(source, (Mapping, *(each.takes for each in SINGLE_OPERATIONS))):
             problem += ": put it in a list, or use send"
+        del source, given  # tracebacks show the variables of a frame
         raise InvalidRequestError.of("send_many", [problem])
     return source
 

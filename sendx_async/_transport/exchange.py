@@ -63,8 +63,9 @@ class RawAnswer:
     """
 
     status_code: int
-    headers: Sequence[tuple[bytes, bytes]]
-    body: bytes | None
+    # Tools that show local variables would print them.
+    headers: Sequence[tuple[bytes, bytes]] = attrs.field(repr=False)
+    body: bytes | None = attrs.field(repr=False)
 
     def is_redirect(self) -> bool:
         """Return whether the answer sends the caller elsewhere."""

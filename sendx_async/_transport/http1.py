@@ -6,7 +6,7 @@ traces and streams for the general case, while here a request is one write and a
 
 import contextlib
 import ssl
-from typing import cast
+from typing import Any, cast
 
 import anyio.lowlevel
 import h11
@@ -98,24 +98,30 @@ class Connection:
         answer: h11.Response | None = None
         body = bytearray()
         pieces = 0
-        while True:
-            event = http.next_event()
-            if event is h11.NEED_DATA:
-                data = await stream.read(_BYTES_PER_READ, timeout=timeout)
-                if not data and answer is None:
-                    raise httpcore.ReadError("the server closed without an answer")
-                http.receive_data(data)
-            elif isinstance(event, h11.Response):
-                answer = event
-            elif isinstance(event, h11.Data):
-                body += event.data
-                pieces += 1
-                if len(body) > most:
+        event: Any = None
+        data = b""
+        try:
+            while True:
+                event = http.next_event()
+                if event is h11.NEED_DATA:
+                    data = await stream.read(_BYTES_PER_READ, timeout=timeout)
+                    if not data and answer is None:
+                        raise httpcore.ReadError("the server closed without an answer")  # noqa: TRY301 - that clears them, too
+                    http.receive_data(data)
+                elif isinstance(event, h11.Response):
+                    answer = event
+                elif isinstance(event, h11.Data):
+                    body += event.data
+                    pieces += 1
+                    if len(body) > most:
+                        break
+                    if not pieces % _PIECES_AT_A_TIME:
+                        await anyio.lowlevel.checkpoint()  # for the deadline, and for others
+                elif isinstance(event, h11.EndOfMessage):
                     break
-                if not pieces % _PIECES_AT_A_TIME:
-                    await anyio.lowlevel.checkpoint()  # for the deadline, and for others
-            elif isinstance(event, h11.EndOfMessage):
-                break
+        except BaseException:
+            del answer, body, event, data  # tracebacks show the variables of a frame
+            raise
         head = cast("h11.Response", answer)
         headers = cast("list[tuple[bytes, bytes]]", head.headers)
         return RawAnswer(head.status_code, headers, bytes(body[:most]))

@@ -67,8 +67,7 @@ class AsyncioStream(httpcore.AsyncNetworkStream, asyncio.Protocol):
             httpcore.ReadTimeout: Nothing arrived in time.
             httpcore.ReadError: The connection broke, or was closed on this side.
         """
-        received = self._received
-        if not received and not self._ended:
+        if not self._received and not self._ended:
             waiter = self._read_waiter = self._loop.create_future()
             # Without a timeout no timer is made: most reads are of this kind.
             if timeout is None:
@@ -79,6 +78,7 @@ class AsyncioStream(httpcore.AsyncNetworkStream, asyncio.Protocol):
                         await waiter
                 except TimeoutError as error:
                     raise httpcore.ReadTimeout(f"Nothing arrived in {timeout} s.") from error
+        received = self._received
         if not received and self._error is not None:
             raise httpcore.ReadError(_explain(self._error)) from self._error
         data = bytes(received[:max_bytes])

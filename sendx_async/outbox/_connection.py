@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Callable
 from typing import TypeVar
 
-from sendx_async._core.errors import OutboxError
+from sendx_async._core.errors import OutboxError, SendXError
 from sendx_async._core.forks import around_forks
 from sendx_async._core.locks import Lock
 from sendx_async._core.masking import mask_addresses
@@ -97,7 +97,10 @@ class Database:
         try:
             return self._lock.run(lambda: function(self._ready()))
         except (sqlite3.Error, OSError) as error:
-            raise self._translated(error) from error
+            # The frames that were left hold requests, and so would the traceback.
+            raise self._translated(error) from error.with_traceback(None)
+        except SendXError as error:
+            raise error.with_traceback(None)  # noqa: B904 - it is the same error
 
     def write(self, function: Callable[[sqlite3.Connection], ResultT]) -> ResultT:
         """Use the connection for one transaction; errors as `read`."""

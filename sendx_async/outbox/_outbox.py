@@ -134,17 +134,31 @@ class Outbox:
             OutboxError: It can't be stored: the disk is full, others kept the file locked for
                 ``timeout`` seconds, the file was removed. Nothing was stored.
         """
-        return await self._writer.put_soon(self._entry(request, delivery_id))
+        try:
+            entry = self._entry(request, delivery_id)
+        finally:
+            del request  # tracebacks show the variables of a frame
+        return await self._writer.put_soon(entry)
 
     def put_sync(
         self, request: AnyRequest | Mapping[str, Any], *, delivery_id: str | None = None
     ) -> str:
         """As `put`, for code that awaits nothing; in an event loop it would block the loop."""
-        return self._writer.put(self._entry(request, delivery_id))
+        try:
+            entry = self._entry(request, delivery_id)
+        finally:
+            del request
+        return self._writer.put(entry)
 
     def _entry(self, given: object, delivery_id: object) -> Entry:
-        self._refuse_if_closed()
-        return make_entry(given, delivery_id)
+        try:
+            self._refuse_if_closed()
+            return make_entry(given, delivery_id)
+        except (InvalidRequestError, OutboxError) as error:
+            # The frames that were left hold the request, and so would the traceback.
+            raise error.with_traceback(None)  # noqa: B904 - it is the same error
+        finally:
+            del given
 
     @asynccontextmanager
     async def draining(

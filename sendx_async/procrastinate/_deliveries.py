@@ -13,12 +13,12 @@ from procrastinate.manager import JobManager
 
 from sendx_async._clients.async_client import AsyncTrackingClient
 from sendx_async._core import options
-from sendx_async._core.errors import ConfigurationError, OutboxError
+from sendx_async._core.errors import ConfigurationError, InvalidRequestError, OutboxError
 from sendx_async._core.models import AnyRequest
 from sendx_async._core.options import RetryPolicy
 from sendx_async._core.wrong_types import type_name
 from sendx_async.procrastinate import _statements as sql
-from sendx_async.procrastinate._delivery_job import store, task_name
+from sendx_async.procrastinate._delivery_job import Stored, store, task_name
 from sendx_async.procrastinate._job_manager import Jobs
 from sendx_async.procrastinate._tasks import DeliverySenders, make_tasks
 
@@ -136,7 +136,10 @@ class Deliveries:
             procrastinate.exceptions.ProcrastinateException: The app isn't open, or the database
                 refuses; nothing was put.
         """
-        job = self._make_job(request, key)
+        try:
+            stored = self._store(request, key)
+        finally:
+            del request  # tracebacks show the variables of a frame
         manager: JobManager = self._jobs
         if isinstance(connection, psycopg.Connection):
             raise OutboxError("put needs an asynchronous connection, use put_sync with this one")
@@ -145,7 +148,12 @@ class Deliveries:
             # It needs no pool, so it does not matter how the app was opened.
             manager = JobManager(procrastinate.PsycopgConnector())
         with _naming_search_path():
-            return cast("int", (await manager.defer_job_async(job, connection=connection)).id)
+            try:
+                job = await manager.defer_job_async(self._job(stored), connection=connection)
+            except BaseException as error:
+                _cut_frames_below(error)
+                raise
+        return cast("int", job.id)
 
     def put_sync(
         self,
@@ -171,7 +179,10 @@ class Deliveries:
             OutboxError: The connection is an asynchronous one, or none of psycopg.
             procrastinate.exceptions.ProcrastinateException: As `put`.
         """
-        job = self._make_job(request, key)
+        try:
+            stored = self._store(request, key)
+        finally:
+            del request
         manager: JobManager = self._jobs
         if isinstance(connection, psycopg.AsyncConnection):
             raise OutboxError("put_sync needs a synchronous connection, use put with this one")
@@ -179,7 +190,12 @@ class Deliveries:
             _check_connection(connection, psycopg.Connection)
             manager = JobManager(procrastinate.SyncPsycopgConnector())
         with _naming_search_path():
-            return cast("int", manager.defer_job(job, connection=connection).id)
+            try:
+                job = manager.defer_job(self._job(stored), connection=connection)
+            except BaseException as error:
+                _cut_frames_below(error)
+                raise
+        return cast("int", job.id)
 
     async def create_index(self) -> None:
         """Create the index of `INDEX_SQL`, unless there is one; nobody has to wait meanwhile.
@@ -209,8 +225,16 @@ class Deliveries:
             finally:
                 await connection.set_autocommit(before)
 
-    def _make_job(self, request: object, key: str | None) -> Job:
-        stored = store(request, queue=self._queue, key=key)
+    def _store(self, request: object, key: str | None) -> Stored:
+        try:
+            return store(request, queue=self._queue, key=key)
+        except InvalidRequestError as error:
+            # The frames that were left hold the request, and so would the traceback.
+            raise error.with_traceback(None)  # noqa: B904 - it is the same error
+        finally:
+            del request
+
+    def _job(self, stored: Stored) -> Job:
         # Not by the task, which would log whom it is about.
         return Job(
             queue=self._queue,
@@ -235,6 +259,16 @@ def _app_behind(app: object) -> procrastinate.App:
     if not isinstance(app, procrastinate.App):
         raise ConfigurationError(f"app must be a procrastinate.App, got {type_name(app)}")
     return app
+
+
+def _cut_frames_below(error: BaseException) -> None:
+    """Cut out of an error the frames of Procrastinate and psycopg: they hold the request."""
+    here: Any = error.__traceback__
+    here.tb_next = None
+    cause = error.__cause__ or error.__context__
+    while cause is not None:
+        cause.__traceback__ = None
+        cause = cause.__cause__ or cause.__context__
 
 
 @contextlib.contextmanager

@@ -77,19 +77,23 @@ class Probes:
         """Return the first one that can be claimed, and whether there is any that can't be."""
         is_elsewhere = False
         while rows := await self._read(after):
-            for row in rows:
-                after = row["id"]
-                if not _is_safe(row["args"]):
+            for place, status, is_safe in rows:
+                after = place
+                if not is_safe:
                     continue
-                if row["status"] == Status.TODO.value:
+                if status == Status.TODO.value:
                     claimed = await self._jobs.claim(after, worker_id)
                     if claimed is not None:
                         return claimed, is_elsewhere
                 is_elsewhere = True
         return None, is_elsewhere
 
-    async def _read(self, after: int) -> list[dict[str, Any]]:
-        return await execute(
+    async def _read(self, after: int) -> list[tuple[int, str, bool]]:
+        """Return the ids behind one, each with its status and whether it may be applied twice.
+
+        Not the requests themselves: while others are waited for, tracebacks would show them.
+        """
+        rows = await execute(
             self._jobs.connector,
             sql.FIND_SAFE,
             task=self._task_name,
@@ -97,6 +101,7 @@ class Probes:
             after=after,
             most=_ROWS_AT_A_TIME,
         )
+        return [(row["id"], row["status"], _is_safe(row["args"])) for row in rows]
 
     async def _seconds_since_uncertain(self) -> float:
         (row,) = await execute(

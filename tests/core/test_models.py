@@ -380,5 +380,5 @@ class TestRepr:
         assert (data, status_code, headers) == (answer.data, 200, {"x-who": "jane"})
         assert repr(answer) == (
             "ApiResponse(data=IdentifyResponse(status='200', message='OK'), status_code=200, "
-            "call_id='0000000000000000', attempts=2, elapsed=0.500)"
+            "call_id='0000000000000000', attempts=2, elapsed=0.5)"
         )

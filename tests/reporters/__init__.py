@@ -1,0 +1,1 @@
+"""What crash reporters, logs and pretty printers collect by themselves: nothing personal."""
