@@ -25,6 +25,8 @@ nox.options.reuse_existing_virtualenvs = True
 WHEEL = ".[all]"
 ENVIRONMENT = {"PYTHONSAFEPATH": "1"}
 COVERAGE = ("--cov", "--cov-report=term-missing:skip-covered")
+# What needs a database is skipped where none can be installed, so some branches aren't taken.
+WITHOUT_POSTGRESQL = {"3.15"}
 
 
 def group(name: str) -> tuple[str, ...]:
@@ -59,9 +61,10 @@ def pyright(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """Run all tests and measure which branches they take; fewer than all of them fail."""
+    """Run all tests; where a database can be installed, see that they take every branch."""
     session.install(WHEEL, *group("test"))
-    session.run("pytest", *COVERAGE, *session.posargs, env=ENVIRONMENT)
+    coverage = () if session.python in WITHOUT_POSTGRESQL else COVERAGE
+    session.run("pytest", *coverage, *session.posargs, env=ENVIRONMENT)
 
 
 @nox.session

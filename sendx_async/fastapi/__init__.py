@@ -23,7 +23,7 @@ except ModuleNotFoundError as error:
     if error.name is None or error.name.partition(".")[0] not in {"fastapi", "starlette"}:
         raise
     raise ModuleNotFoundError(
-        "sendx_async.fastapi needs FastAPI: pip install 'sendx-async[fastapi]'", name=error.name
+        "sendx_async.fastapi needs FastAPI: pip install 'sendx-async[fastapi]'"
     ) from error
 
 __all__ = [

@@ -10,8 +10,7 @@ except ModuleNotFoundError as error:
     if error.name is None or error.name.partition(".")[0] != "opentelemetry":
         raise
     raise ModuleNotFoundError(
-        "sendx_async.otel needs opentelemetry-api: pip install 'sendx-async[otel]'",
-        name=error.name,
+        "sendx_async.otel needs opentelemetry-api: pip install 'sendx-async[otel]'"
     ) from error
 
 __all__ = ["Telemetry"]

@@ -11,8 +11,7 @@ except ModuleNotFoundError as error:
     if error.name is None or error.name.partition(".")[0] not in {"procrastinate", "psycopg"}:
         raise
     raise ModuleNotFoundError(
-        "sendx_async.procrastinate needs Procrastinate: pip install 'sendx-async[procrastinate]'",
-        name=error.name,
+        "sendx_async.procrastinate needs Procrastinate: pip install 'sendx-async[procrastinate]'"
     ) from error
 
 __all__ = ["Deliveries"]

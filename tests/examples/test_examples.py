@@ -14,6 +14,7 @@ import pytest
 
 from sendx_async.testing import FakeSendX
 from tests.examples.conftest import EXAMPLES, LIMIT
+from tests.postgresql import needs_postgresql
 
 needs_signals = pytest.mark.skipif(
     sys.platform == "win32", reason="Windows can't ask another process to end"
@@ -153,6 +154,7 @@ def test_the_outbox_service_delivers_what_came_in_during_an_outage(start: Start)
     assert "A bad address is refused at once, with 422: ['email must" in output
 
 
+@needs_postgresql
 def test_many_machines_deliver_all_in_order_when_a_worker_is_killed(start: Start) -> None:
     output = start("many_machines.py").ends()
     assert "a sign-up fails, since the user exists, and takes its requests with it" in output

