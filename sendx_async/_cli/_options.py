@@ -76,9 +76,14 @@ def make_client(
     Raises:
         ConfigurationError: There is no key, or an option is wrong.
     """
-    from sendx_async._clients.async_client import AsyncTrackingClient  # noqa: PLC0415 - --help does without it
+    import logging  # noqa: PLC0415 - --help does without it
+
+    from sendx_async._clients.async_client import AsyncTrackingClient  # noqa: PLC0415 - likewise
+    from sendx_async._core.events import logger  # noqa: PLC0415 - likewise
     from sendx_async._core.options import Rate, make_base_url  # noqa: PLC0415 - likewise
 
+    if not logger.hasHandlers():  # a command that doesn't log says by itself what there is to say
+        logger.addHandler(logging.NullHandler())
     limits: dict[str, Any] = {"timeout": timeout, "deadline": deadline}
     options = {name: value for name, value in limits.items() if value is not None}
     if rate is not None:

@@ -8,8 +8,10 @@ import attrs
 
 from sendx_async._core.older_pickles import reads_older_pickles
 
+# Without a NullHandler: it would also keep warnings and errors from stderr, where Python writes
+# them if an application configures no logging, as under plain uvicorn. Nobody would hear of a wrong
+# key.
 logger = logging.getLogger("sendx_async")
-logger.addHandler(logging.NullHandler())  # an application that configures no logging sees none
 
 EventKind = Literal[
     "call_started", "attempt_finished", "retry_scheduled", "paused", "resumed", "call_finished"
@@ -61,12 +63,12 @@ def tell(listener: Callable[[Event], object] | None, event: Event) -> None:
     """Log an event and hand it to the listener; a listener that raises disturbs no call."""
     if event.kind == "paused":
         logger.warning(
-            "%s %s: pausing for %.3f s, after status %s, error %s",
-            event.operation, event.call_id, event.delay, event.status_code, event.error,
+            "SendX: pausing for %.3f s, after %s (call %s) got status %s, error %s",
+            event.delay, event.operation, event.call_id, event.status_code, event.error,
         )  # fmt: skip
     elif event.kind == "resumed":
         # As loud as the pause, or whoever reads only warnings would wait for the end of it.
-        logger.warning("%s %s: SendX answers again", event.operation, event.call_id)
+        logger.warning("SendX answers again (%s, call %s)", event.operation, event.call_id)
     elif logger.isEnabledFor(logging.DEBUG):
         logger.debug(
             "%s %s: %s, attempt %d after %.3f s, status %s, error %s, delay %s",

@@ -50,9 +50,13 @@ class OutboxEvent:
 
 def tell(listener: Callable[[OutboxEvent], object] | None, event: OutboxEvent) -> None:
     """Log an event and hand it to the listener; a listener that raises stops no delivery."""
-    wait = None if event.delay is None else f"for {event.delay:.1f} s"
-    about = (event.kind, wait, event.operation, event.delivery_id, event.error)
-    logger.log(_LEVELS[event.kind], "outbox %s: %s", event.path, ", ".join(filter(None, about)))
+    how = "all is kept and tried again in" if event.kind == "halted" else "for"
+    wait = None if event.delay is None else f"{how} {event.delay:.1f} s"
+    about = ", ".join(
+        filter(None, (event.kind, wait, event.operation, event.delivery_id, event.error))
+    )
+    # Without a handler of the application's the text is all that is written.
+    logger.log(_LEVELS[event.kind], "SendX outbox %s: %s", event.path, about)
     if listener is not None:
         try:
             listener(event)

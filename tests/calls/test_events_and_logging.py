@@ -5,6 +5,8 @@ import functools
 import logging
 import pickle
 import re
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -347,3 +349,35 @@ async def test_concurrent_calls_can_be_told_apart(
     assert set(map(tuple, by_call.values())) == {
         ("call_started", "attempt_finished", "call_finished")
     }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "configured, written",
+    [
+        ("", r"SendX: pausing for 0\.010 s, after identify_contact .*RateLimitError"),
+        ("logging.basicConfig()", r"WARNING:sendx_async:SendX: pausing for .*"),
+        ("logging.getLogger('sendx_async').addHandler(logging.NullHandler())", None),
+        ("logging.basicConfig(level='ERROR')", None),
+    ],
+    ids=["nothing", "basic", "a handler that does nothing", "errors only"],
+)
+def test_a_script_shows_warnings_once_unless_it_configures_otherwise(
+    configured: str, written: str | None, fake_sendx: FakeSendX
+) -> None:
+    fake_sendx.respond(429, retry_after=0.01)
+    code = f"""
+import logging
+from sendx_async import TrackingClient
+
+{configured}
+with TrackingClient({fake_sendx.api_key!r}, base_url={fake_sendx.url!r}) as client:
+    client.identify_contact({JANE!r})
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=150
+    )
+    lines = done.stderr.splitlines()
+    assert len(lines) == (0 if written is None else 1)
+    assert all(re.fullmatch(str(written), line) for line in lines)
+    assert "jane" not in done.stderr

@@ -10,7 +10,7 @@ import pytest
 
 from sendx_async.testing import FakeSendX
 
-from .processes import Said
+from .processes import Said, run_command
 
 Run = Callable[..., Said]
 JANE = "jane@example.com"
@@ -256,3 +256,10 @@ class TestAnswers:
     def test_several_attempts_are_told(self, run: Run, fake_sendx: FakeSendX) -> None:
         fake_sendx.respond(429, retry_after=0)
         assert run("identify", JANE).out.endswith(" s, at attempt 2.\n")
+
+    @pytest.mark.slow
+    @pytest.mark.usefixtures("settings")
+    def test_the_librarys_warnings_are_no_output(self, fake_sendx: FakeSendX) -> None:
+        fake_sendx.respond(429, retry_after=0)
+        said = run_command("identify", JANE)
+        assert (said.status, said.err) == (0, "")

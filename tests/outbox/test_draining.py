@@ -500,7 +500,9 @@ class TestHalted:
 
         anyio.run(main)
         assert "in a way that was not foreseen" in caplog.text
-        assert "halted, for 0.0 s, ZeroDivisionError: a bug" in caplog.text
+        assert (
+            "halted, all is kept and tried again in 0.0 s, ZeroDivisionError: a bug" in caplog.text
+        )
 
 
 class TestClock:

@@ -28,6 +28,7 @@ from vcr.errors import CannotOverwriteExistingCassetteException
 from sendx_async import (
     ApiResponse,
     AsyncTrackingClient,
+    ConnectError,
     IdentifyResponse,
     RateLimitError,
     RetryPolicy,
@@ -185,7 +186,7 @@ def test_pytest_socket_allows_hosts(
 async def test_pytest_socket_disables_sockets(fake_sendx: FakeSendX) -> None:
     pytest_socket.disable_socket()
     try:
-        with pytest.raises(pytest_socket.SocketBlockedError):
+        with pytest.raises(ConnectError, match="SocketBlockedError"):
             await call_with_await(fake_sendx)
     finally:
         pytest_socket.enable_socket()
