@@ -249,7 +249,7 @@ class TestEmptyCells:
         [
             (float("nan"), "NaN"), (np.float64("nan"), "NaN"), (np.float32("nan"), "NaN"),
             (Decimal("NaN"), "NaN"), (Decimal("sNaN"), "NaN"), (pd.NA, "pandas.NA"),
-            (pd.NaT, "pandas.NaT"), (np.datetime64("NaT"), "NaT"),
+            (pd.NaT, "pandas.NaT"), (np.datetime64("NaT", "s"), "NaT"),
             (np.datetime64("NaT", "ns"), "NaT"),
         ],
         ids=str,
