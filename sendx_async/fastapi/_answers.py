@@ -54,7 +54,7 @@ class _Answer:
 
 _INVALID = _Answer(422, "This can't be processed as it is.", logging.INFO)
 _REFUSED = _Answer(422, "This was refused: it can't be processed as it is.")
-_UNKNOWN = _Answer(404, "The contact that this is about is not known.")
+_UNKNOWN = _Answer(404, "What this is about is not known.")
 _CONFLICT = _Answer(409, "This was refused: it contradicts what is known already.")
 _FAILED = _Answer(502, "A service that is needed for this has failed.")
 _MISUSED = _Answer(502, "A service that is needed for this has failed.", logging.ERROR)
@@ -97,7 +97,7 @@ def add_sendx_error_handlers(app: FastAPI) -> None:
     |---|---|---|
     | ``InvalidRequestError`` | 422 | ``detail`` lists the problems |
     | ``BadRequestError``, ``UnprocessableEntityError`` | 422 | SendX refuses the request |
-    | ``NotFoundError`` | 404 | the contact is unknown; 502 if the call was to identify it |
+    | ``NotFoundError`` | 404 | unknown to SendX; 502 if the call was to identify a contact |
     | ``ConflictError`` | 409 | |
     | ``RateLimitError``, ``ServerError`` with 503 | 503 | not 429: it isn't the visitor's fault |
     | ``ConnectError``, ``OutageError``, ``NotSentError`` | 503 | |

@@ -336,6 +336,10 @@ class TestWithAServer:
         async def pay(email: str, sendx: SendX) -> None:
             await sendx.track_revenue_event({"identifier": email, "amount": 5})
 
+        @app.post("/read")
+        async def read(email: str, sendx: SendX) -> None:
+            await sendx.request("GET", "/contact/{id}", path_params={"id": email})
+
         with TestClient(app) as visitor:
             yield visitor
 
@@ -361,7 +365,7 @@ class TestWithAServer:
         assert answer.headers.get("retry-after") == headers.get("retry-after")
         fake_sendx.recover()
 
-    @pytest.mark.parametrize("path", ["/buy", "/tag", "/pay"])
+    @pytest.mark.parametrize("path", ["/buy", "/tag", "/pay", "/read"])
     def test_a_contact_that_is_unknown_is_the_visitors(
         self,
         fake_sendx: FakeSendX,
@@ -373,10 +377,10 @@ class TestWithAServer:
         with caplog.at_level(logging.WARNING, "sendx_async.fastapi"):
             answer = visitor.post(f"{path}?email=jane@example.com")
         assert answer.status_code == 404
-        assert answer.json() == {"detail": "The contact that this is about is not known."}
+        assert answer.json() == {"detail": "What this is about is not known."}
         record = next(each for each in caplog.records if "answered 404" in each.getMessage())
         assert record.levelname == "WARNING"
-        assert "or base_url is wrong" in record.getMessage()
+        assert "base_url" in record.getMessage()
         assert "jane" not in record.getMessage()
 
     def test_a_typing_error_is_the_visitors(self, visitor: TestClient) -> None:
