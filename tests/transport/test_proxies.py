@@ -86,11 +86,14 @@ class Server:
 
     Attributes:
         bodies: The requests it received.
+        heads: What came with each read, if ``reads_heads``: then it isn't taken apart.
         deaf: Whether it takes requests and doesn't answer.
     """
 
     def __init__(self, serve_raw: ServeRaw, authority: trustme.CA) -> None:
         self.bodies: list[bytes] = []
+        self.heads: list[bytes] = []
+        self.reads_heads = False
         self.deaf = False
         self.drops = False
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -100,6 +103,9 @@ class Server:
         self.port = serve_raw(self._answer, tls=context)
 
     def _answer(self, bodies: Iterator[bytes], connection: socket.socket) -> None:
+        while self.reads_heads and (head := connection.recv(100_000)):
+            self.heads.append(head)
+            connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
         for body in bodies:
             self.bodies.append(body)
             if self.drops:
@@ -163,6 +169,24 @@ def test_calls_go_through_one_tunnel(server: Server, proxy: Proxy, backend: str)
     assert KEY.encode() not in head
     assert KEY.encode() not in proxy.passed
     assert b"jane" not in proxy.passed
+
+
+@on_both_backends
+def test_any_request_goes_through_as_it_is(server: Server, proxy: Proxy, backend: str) -> None:
+    server.reads_heads = True
+
+    async def main() -> None:
+        async with new_client() as client:
+            for method in ("HEAD", "DELETE"):
+                await client.request(
+                    method, "/contact/{identifier}", path_params={"identifier": "jane@example.com"}
+                )
+
+    anyio.run(main, backend=backend)
+    lines = [head.partition(b"\r\n")[0] for head in server.heads]
+    path = b"/api/contact/jane%40example.com"
+    assert lines == [b"HEAD %b HTTP/1.1" % path, b"DELETE %b HTTP/1.1" % path]
+    assert len(proxy.heads) == 1
 
 
 @on_both_backends
