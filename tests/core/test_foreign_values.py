@@ -20,10 +20,12 @@ import pydantic
 import pytest
 
 from sendx_async import (
+    AsyncTrackingClient,
     CustomEventRequest,
     IdentifyRequest,
     InvalidRequestError,
     RevenueEventRequest,
+    TrackingClient,
     TrackRequest,
 )
 from sendx_async._core.operations import IDENTIFY, IDENTIFY_BULK
@@ -398,11 +400,11 @@ class TestFramesAsSources:
         ids=lambda value: value if isinstance(value, str) else type(value).__module__,
     )
     def test_they_are_refused_with_the_line_that_works(self, source: Any, line: str) -> None:
-        for make in (
-            lambda: check_source(source, object),
-            lambda: make_request(IDENTIFY_BULK, source),
-        ):
-            assert problem_of(make).endswith(f"{type(source).__name__}: give {line}")
+        client = AsyncTrackingClient("key")
+        with TrackingClient("key") as sync_client:
+            for make in (client.send_many, sync_client.send_many, sync_client.identify_contacts):
+                problem = problem_of(partial(make, source))
+                assert problem.endswith(f"{type(source).__name__}: give {line}")
         rows = eval(line, {"df": source, "series": source})
         if "series" not in line:
             requests = make_request(IDENTIFY_BULK, check_source(rows, object))
