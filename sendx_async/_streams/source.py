@@ -134,6 +134,7 @@ class ThreadedSource:
         try:
             for item in self._iterable:
                 self._items.append(item)
+                del item  # what the iterable raises has a traceback with this frame
                 self._tell_arrival()
                 room = self._lock.run(self._lack_of_room)
                 if room is not None:
