@@ -1,5 +1,6 @@
 """Requests that others send: the application's own client, of httpx or of httpx2."""
 
+import re
 import sys
 import weakref
 from typing import Any, Protocol
@@ -7,6 +8,7 @@ from typing import Any, Protocol
 import httpx
 
 from sendx_async._core.errors import ConfigurationError, SendXError
+from sendx_async._core.wrong_types import type_name
 from sendx_async._runtime.loops import current_loop
 from sendx_async._transport.content_coding import decoded
 from sendx_async._transport.exchange import (
@@ -15,6 +17,8 @@ from sendx_async._transport.exchange import (
     RawAnswer,
     read_body,
 )
+
+_OF_LOOPS = re.compile("event loop|different loop", re.IGNORECASE)  # asyncio's words
 
 
 class Httpx2Client(Protocol):
@@ -102,11 +106,8 @@ def _library_of(client: object) -> Any:
     for library in (httpx, sys.modules.get("httpx2")):
         if isinstance(client, getattr(library, "AsyncClient", ())):
             return library
-    kind = type(client)
-    raise ConfigurationError(
-        "http_client must be an httpx.AsyncClient or an httpx2.AsyncClient, got "
-        f"{kind.__module__}.{kind.__qualname__}"
-    )
+    wanted = "an httpx.AsyncClient or an httpx2.AsyncClient"
+    raise ConfigurationError(f"http_client must be {wanted}, got {type_name(client)}")
 
 
 def _of_httpx(error: Exception, library: Any) -> Exception:
@@ -135,7 +136,7 @@ class _Loops:
     def is_meant_by(self, error: Exception) -> bool:
         """Return whether an error comes from using connections of another event loop."""
         # Connections that the application made by itself tell nobody of their loop.
-        return self.are_elsewhere() or "loop" in str(error)
+        return self.are_elsewhere() or _OF_LOOPS.search(str(error)) is not None
 
 
 class _Watch:

@@ -260,9 +260,9 @@ class AsyncClient:
         (httpx2.Client, "httpx2.Client"),
         (AsyncClient, f"{__name__}.AsyncClient"),
         (httpx2.AsyncHTTPTransport, "httpx2.AsyncHTTPTransport"),
-        (object, "builtins.object"),
-        (lambda: "http", "builtins.str"),
-        (lambda: httpx.AsyncClient, "builtins.type"),
+        (object, "object"),
+        (lambda: "http", "str"),
+        (lambda: httpx.AsyncClient, "type"),
     ],
 )
 def test_a_wrong_http_client_is_refused_by_its_full_name(

@@ -5,6 +5,7 @@ import sys
 from types import SimpleNamespace
 from typing import Any
 
+import httpx2
 import pytest
 
 from sendx_async import (
@@ -136,7 +137,7 @@ async def test_a_foreign_error_of_a_hook_is_the_applications_own(
     fake_sendx: FakeSendX, library: Any
 ) -> None:
     async def hook(request: Any) -> None:
-        raise RuntimeError("of the application")
+        raise RuntimeError("of the application, in a loop")
 
     async with library.AsyncClient(event_hooks={"request": [hook]}) as http_client:
         client = AsyncTrackingClient(
@@ -199,3 +200,34 @@ asyncio.run(main())
 assert "httpx2" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", script], check=True, timeout=100)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(httpx2, "alias_httpx"), reason="an older httpx2 can't do that")
+def test_an_application_may_have_put_httpx2_in_the_place_of_httpx(fake_sendx: FakeSendX) -> None:
+    script = """
+import asyncio, sys, httpx2
+httpx2.alias_httpx()
+import httpx
+from sendx_async import *
+key, url = sys.argv[1:]
+async def main():
+    async with httpx.AsyncClient() as http_client:
+        options = {"base_url": url, "retry": RetryPolicy(0)}
+        own, borrowing = (AsyncTrackingClient(key, http_client=each, **options)
+                          for each in (None, http_client))
+        async with own:
+            for client in own, borrowing:
+                await client.identify_contact({"email": "jane@example.com"})
+                try:
+                    elsewhere = client.with_options(base_url="http://127.0.0.1:9")
+                    await elsewhere.identify_contact({"email": "jane@example.com"})
+                except ConnectError:
+                    pass
+                else:
+                    sys.exit("reached")
+asyncio.run(main())
+"""
+    command = [sys.executable, "-c", script, fake_sendx.api_key, fake_sendx.url]
+    subprocess.run(command, check=True, timeout=100)
+    assert len(fake_sendx.requests) == 2

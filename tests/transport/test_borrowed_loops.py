@@ -8,7 +8,7 @@ import anyio
 import pytest
 import uvloop
 
-from sendx_async import AsyncTrackingClient, ConfigurationError
+from sendx_async import AsyncTrackingClient, ConfigurationError, TrackingClient
 from sendx_async.testing import FakeSendX
 
 JANE = {"email": "jane@example.com"}
@@ -76,6 +76,16 @@ def test_nobody_knows_of_connections_that_the_application_made(
         second(lambda: client.track_custom_event(EVENT))
     # An idle connection takes the request in, and fails when the answer is to be read.
     assert caught.value.maybe_delivered
+
+
+def test_a_synchronous_client_runs_in_a_loop_of_its_own(
+    fake_sendx: FakeSendX, library: Any
+) -> None:
+    http_client = library.AsyncClient()
+    run_asyncio(lambda: http_client.get(fake_sendx.url))
+    client = TrackingClient(fake_sendx.api_key, base_url=fake_sendx.url, http_client=http_client)
+    with client, pytest.raises(ConfigurationError, match="in each event loop"):
+        client.track_custom_event(EVENT)
 
 
 def test_what_connects_anew_serves_several_loops(fake_sendx: FakeSendX, library: Any) -> None:
