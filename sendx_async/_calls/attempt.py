@@ -18,8 +18,12 @@ from sendx_async._runtime.time_limit import time_limit
 from sendx_async._transport.borrowed import BorrowedClient, read_response
 from sendx_async._transport.connect_failures import permanent_reason
 from sendx_async._transport.exchange import EXCHANGE, Exchange, RawAnswer, Target
+from sendx_async._transport.heads import NO_HTTP, AnswerFault
+from sendx_async._transport.proxies import ProxyFault
 from sendx_async._transport.shown_url import is_answered_by_url, logged_as_shown
 
+# What h11 says of an answer that doesn't begin as one.
+_NO_STATUS_LINE = ("illegal status line", "illegal request line", "no response line")
 _NOTHING_SENT = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
@@ -143,10 +147,8 @@ def _transport_error(
     """Translate httpx's error, and say whether the request may have been applied."""
     if isinstance(error, _NOTHING_SENT):
         exchange.sent = False
-    reason = type(error).__name__
-    # The text of a protocol error quotes the answer, which may echo the request.
-    if str(error) and not isinstance(error, (httpx.ProtocolError, httpx.InvalidURL)):
-        reason += f": {error}"
+    text = _quotable(error)
+    reason = f"{type(error).__name__}: {text}" if text else type(error).__name__
     if isinstance(error, httpx.TimeoutException):
         return _timed_out(exchange, f"in time ({reason})")
     if not exchange.sent and not was_reached and (why := permanent_reason(error)):
@@ -157,6 +159,21 @@ def _transport_error(
         return failure
     if not exchange.sent:
         return ConnectError(f"SendX can't be reached, so this attempt sent nothing ({reason})")
+    if isinstance(error, httpx.RemoteProtocolError) and text:
+        return ResponseLost(text, maybe_delivered=True)
     return ResponseLost(
         f"the connection was lost before the answer was complete ({reason})", maybe_delivered=True
     )
+
+
+def _quotable(error: httpx.RequestError | httpx.InvalidURL) -> str:
+    """Return what may be shown of an error's text: nothing that the other side has said."""
+    text = str(error)
+    if isinstance(error, (AnswerFault, ProxyFault)):
+        return text
+    if isinstance(error, httpx.ProxyError):
+        return f"HTTP {text[:3]}" if text[:3].isdigit() else ""
+    if isinstance(error, (httpx.ProtocolError, httpx.InvalidURL)):
+        # It quotes the answer, which may echo the request.
+        return NO_HTTP if text.startswith(_NO_STATUS_LINE) else ""
+    return text

@@ -239,7 +239,7 @@ class Call(Generic[ResponseT]):
         secret = self._settings.secret
         raw = raw.changed(secret.redact)
         headers: dict[str, str] = {}
-        if not 200 <= raw.status_code < 300:  # noqa: PLR2004 - the definition of a 2xx
+        if not 200 <= raw.status_code < 300 or raw.body is None:  # noqa: PLR2004 - the definition of a 2xx
             headers = raw.header_texts()
         try:
             data = decode(self._operation, raw.status_code, headers, raw.body, now=time.time())

@@ -15,6 +15,7 @@ from sendx_async._core.options import PRODUCTION
 from sendx_async._core.raw_request import RawRequest
 from sendx_async._core.settings import Settings
 from sendx_async._transport.exchange import Target
+from sendx_async._transport.proxies import proxy_for
 
 ResponseT = TypeVar("ResponseT")
 
@@ -37,7 +38,8 @@ class CallFactory:
             address.
 
     Raises:
-        ConfigurationError: The settings' address is no URL.
+        ConfigurationError: The settings' address is no URL, or the environment names a proxy for it
+            that can't be used.
     """
 
     shared: Shared
@@ -46,6 +48,11 @@ class CallFactory:
         default=attrs.Factory(lambda self: _targets_at(self.settings), takes_self=True),
         kw_only=True,
     )
+
+    def __attrs_post_init__(self) -> None:
+        if not self.shared.is_borrowed:
+            # Asked again when the first connection is made; but who makes a client reads its error.
+            proxy_for(next(iter(self.targets.values())))
 
     def begin(
         self,
@@ -94,6 +101,6 @@ class CallFactory:
         """Return a factory with other settings, perhaps for another address.
 
         Raises:
-            ConfigurationError: The settings' address is no URL.
+            ConfigurationError: See above.
         """
         return type(self)(self.shared, settings)

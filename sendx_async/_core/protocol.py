@@ -48,6 +48,8 @@ _NOT_FOUND = 404
 _HINT_OF_A_PATH = "SendX knows no such thing, or no such path: check path, path_params, base_url."
 _EMPTY: dict[str, Any] = {}  # what a body without content is read as
 _UNREADABLE = object()
+_REDIRECTS = {301, 302, 303, 307, 308}
+_ENCODINGS = {"gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-compress"}
 # What an answer of success says that isn't one. SendX's own words for success are "200", "OK" and
 # "success"; everything that isn't listed here is left alone.
 _FAILED_STATUS = re.compile(r"error|fail(?:ed|ure)?|partial|[45]\d\d", re.IGNORECASE)
@@ -163,16 +165,17 @@ def decode(
         status_code: The HTTP status; every 2xx is a success, since documents disagree on which,
             unless the body says otherwise.
         headers: The answer's headers, names in lower case.
-        body: The answer's body; None if it could not be decompressed.
+        body: The answer's body; None if it is encoded (compressed) and nobody could undo that.
         now: Unix seconds, to make sense of a ``Retry-After`` that is a date.
 
     Raises:
-        ResponseDecodeError: A success with a body that is neither empty nor a JSON object, or nor
-            JSON if the operation gives any.
+        ResponseDecodeError: A success with a body that can't be decompressed, or is neither empty
+            nor a JSON object, or nor JSON if the operation gives any.
         ReportedFailureError: A success whose body reports a failure.
         ApiError: Any other status; the class says which.
     """
     answer = _parsed(body)
+    encoded = _encoded(headers) if body is None else ""
     body = body or b""
     gives = operation.gives
     if 200 <= status_code < 300:  # noqa: PLR2004 - the definition of a 2xx
@@ -180,7 +183,9 @@ def decode(
             return cast("ResponseT", answer)
         if not isinstance(answer, dict):
             raise ResponseDecodeError(
-                _unreadable(operation, status_code, body),
+                f"the body of an answer with HTTP {status_code} {encoded}"
+                if encoded
+                else _unreadable(operation, status_code, body),
                 status_code=status_code,
                 headers=headers,
                 body=body,
@@ -201,7 +206,7 @@ def decode(
         )
     retry_after = parse_retry_after(headers.get("retry-after"), headers.get("date"), now=now)
     refused = status_code < 500 or (status_code == _UNAVAILABLE and retry_after is not None)  # noqa: PLR2004 - the definition of a 5xx
-    hint = _HINTS.get(status_code, _redirect_hint(status_code))
+    hint = _HINT_OF_A_PATH if gives is None and status_code == _NOT_FOUND else _hint(status_code)
     raise api_error_class(status_code)(
         _message_of(answer, "message", "error", "errors"),
         status_code=status_code,
@@ -209,7 +214,7 @@ def decode(
         body=body,
         retry_after=retry_after,
         maybe_delivered=not refused,
-        hint=_HINT_OF_A_PATH if gives is None and status_code == _NOT_FOUND else hint,
+        hint=" ".join(filter(None, [hint, encoded and f"Its message {encoded}."])),
     )
 
 
@@ -224,10 +229,25 @@ def _unreadable(operation: Operation[Any, Any], status_code: int, body: bytes) -
     )
 
 
-def _redirect_hint(status_code: int) -> str:
-    if 300 <= status_code < 400:  # noqa: PLR2004 - the definition of a 3xx
+def _hint(status_code: int) -> str:
+    if status_code in _REDIRECTS:
         return "Redirects are never followed, they would hand on the API key: check base_url."
-    return ""
+    if 300 <= status_code < 400:  # noqa: PLR2004 - the definition of a 3xx
+        return "Nothing was asked that has such an answer: check what is between you and SendX."
+    return _HINTS.get(status_code, "")
+
+
+def _encoded(headers: Mapping[str, str]) -> str:
+    """Return why a body can't be read, and who may be the reason."""
+    if "content-encoding" not in headers:
+        return "can't be read, since a hook of http_client has done so"
+    named = headers["content-encoding"].lower().replace(" ", "").split(",")
+    # No others, since a server may write there what it likes.
+    encodings = ", ".join(name for name in named if name in _ENCODINGS) or "in some way"
+    return (
+        f"can't be read, since it is encoded ({encodings}), which this client never asks for: look "
+        "for a proxy or a CDN between you and SendX that does so"
+    )
 
 
 def _parsed(body: bytes | None) -> object:

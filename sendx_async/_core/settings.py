@@ -179,5 +179,6 @@ def default_headers() -> tuple[tuple[bytes, bytes], ...]:
     """Return the headers that every request has, besides the key and those of its body."""
     return (
         (b"Accept", b"application/json"),
+        (b"Accept-Encoding", b"identity"),  # to leave it out allows any
         (b"User-Agent", f"sendx-async/{__version__}".encode()),
     )

@@ -7,7 +7,6 @@ from typing import Any, cast
 
 import anyio
 import attrs
-import httpcore
 import httpx
 
 from sendx_async._core.errors import AttemptTimeout
@@ -27,17 +26,17 @@ class Target:
     Attributes:
         url: For httpx.
         shown_url: The same for who only looks on: what fills the path, and the query, left out.
-        core_url: For httpcore.
         host: The header.
         host_name: The host as a person writes it.
+        host_and_port: Where to connect to.
         origin: What requests have in common that can share a connection.
     """
 
     url: httpx.URL
     shown_url: httpx.URL
-    core_url: httpcore.URL
     host: tuple[bytes, bytes]
     host_name: str
+    host_and_port: tuple[str, int]
     origin: OriginKey
 
     @classmethod
@@ -45,10 +44,11 @@ class Target:
         """Return the target at a URL; ``shown`` is the URL to show if that isn't the same."""
         url = httpx.URL(address)
         shown_url = url if shown is None else httpx.URL(shown)
-        scheme, host, port = url.raw_scheme, url.raw_host, url.port
-        core_url = httpcore.URL(scheme=scheme, host=host, port=port, target=url.raw_path)
-        header = (b"Host", url.netloc)
-        return cls(url, shown_url, core_url, header, url.host, (scheme, host, port))
+        # As it stands in the Host header: httpx and the socket module disagree on some names.
+        host = url.raw_host.decode("ascii")
+        host_and_port = host, url.port or (443 if url.scheme == "https" else 80)
+        origin = url.raw_scheme, url.raw_host, url.port
+        return cls(url, shown_url, (b"Host", url.netloc), url.host, host_and_port, origin)
 
 
 @attrs.frozen
@@ -58,8 +58,8 @@ class RawAnswer:
     Attributes:
         status_code: The HTTP status.
         headers: Names and values as they came.
-        body: The body, or the beginning of one that is too long; None if it is compressed and
-            can't be read.
+        body: The body, or the beginning of one that is too long; None if it is encoded and can't be
+            read.
     """
 
     status_code: int

@@ -5,7 +5,10 @@ traces and streams for the general case, while here a request is one write and a
 """
 
 import contextlib
+import math
+import re
 import ssl
+from collections.abc import Callable
 from typing import Any, cast
 
 import anyio.lowlevel
@@ -14,13 +17,19 @@ import httpcore
 import httpx
 
 from sendx_async._runtime.real_time import monotonic
+from sendx_async._transport.content_coding import decoded
 from sendx_async._transport.exchange import Exchange, RawAnswer, Target
+from sendx_async._transport.heads import BYTES_PER_READ, NO_TRUST, AnswerFault, read_head
+from sendx_async._transport.proxies import Proxy, open_tunnel
 
 KEEP_ALIVE = 15.0
 """Seconds that a connection may be idle; servers commonly close it later than that."""
 
-_BYTES_PER_READ = 64 * 1024
-_PIECES_AT_A_TIME = 500
+# Between the moment at which a server begins to count and that at which it has read another
+# request lies a round trip: less than a second nearly everywhere, and more is a race as ever.
+_MARGIN = 1.0
+_ANNOUNCED = re.compile(rb"\nkeep-alive:[^\r]*\btimeout[ \t]*=[ \t]*(\d{1,9})")
+_EVENTS_AT_A_TIME = 100
 
 
 class Connection:
@@ -28,21 +37,27 @@ class Connection:
 
     Args:
         target: Where the first request goes; all others must have the same origin.
-        ssl_context: How to verify the server, or None for plain HTTP.
+        proxy: What leads there; None for the direct way.
+        ssl_context: How to verify the server, and a proxy that speaks TLS itself; None for plain
+            HTTP, which is for the direct way only.
         backend: What opens sockets in this event loop.
     """
 
     def __init__(
         self,
         target: Target,
+        proxy: Proxy | None,
         ssl_context: ssl.SSLContext | None,
         backend: httpcore.AsyncNetworkBackend,
     ) -> None:
         self._target = target
+        self._proxy = proxy
         self._ssl_context = ssl_context
         self._backend = backend
         self._stream: httpcore.AsyncNetworkStream | None = None
         self._http = h11.Connection(h11.CLIENT)
+        self._ends_clearly = True
+        self._may_be_idle = math.inf
         self._idle_since = 0.0
 
     async def send(self, request: httpx.Request, exchange: Exchange) -> RawAnswer:
@@ -50,8 +65,9 @@ class Connection:
 
         Raises:
             httpcore.NetworkError: The connection can't be made, or broke.
+            ProxyFault: The proxy doesn't lead to the server.
             httpcore.TimeoutException: A phase took longer than the request's timeout for it.
-            httpcore.RemoteProtocolError: The answer isn't HTTP, or ended too soon.
+            AnswerFault: The answer can't be trusted.
         """
         timeout: dict[str, float | None] = request.extensions["timeout"]
         stream = self._stream or await self._connect(timeout["connect"])
@@ -64,29 +80,39 @@ class Connection:
         try:
             return await self._read_answer(stream, timeout["read"], most=exchange.most)
         except h11.RemoteProtocolError as error:
+            _, has_ended = self._http.trailing_data
+            if has_ended:
+                raise httpcore.ReadError(
+                    "the server closed before its answer was complete"
+                ) from error
             # h11 quotes the line, which may echo the request.
-            raise httpcore.RemoteProtocolError("the answer is not valid HTTP") from error
+            raise AnswerFault(f"{NO_TRUST}: it isn't valid HTTP") from error
 
     async def _connect(self, timeout: float | None) -> httpcore.AsyncNetworkStream:
-        began = monotonic()
-        url = self._target.url
-        port = url.port or (443 if self._ssl_context else 80)
-        # As it stands in the Host header: httpx and the socket module disagree on some names.
-        host = url.raw_host.decode("ascii")
-        stream = await self._backend.connect_tcp(host, port, timeout=timeout)
+        left = _count_down(timeout)
+        proxy, tls = self._proxy, self._ssl_context
+        host, port = self._target.host_and_port
+        if proxy is None:
+            stream = await self._backend.connect_tcp(host, port, timeout=left())
+        else:
+            stream = await self._backend.connect_tcp(proxy.host, proxy.port, timeout=left())
         self._stream = stream
-        if self._ssl_context is not None:
-            if timeout is not None:
-                timeout = max(0.001, timeout - (monotonic() - began))
+        if proxy is not None:
+            if proxy.speaks_tls:
+                self._stream = stream = await stream.start_tls(
+                    cast("ssl.SSLContext", tls), server_hostname=proxy.host, timeout=left()
+                )
+            await open_tunnel(stream, proxy, host, port, left)
+        if tls is not None:
             self._stream = stream = await stream.start_tls(
-                self._ssl_context, server_hostname=host, timeout=timeout
+                tls, server_hostname=host, timeout=left()
             )
         return stream
 
     def _encode(self, request: httpx.Request, target: Target) -> bytes:
         """Put head and body into one piece, so that sending them is one system call."""
         send = self._http.send
-        path = target.core_url.target  # the request's own URL is for who looks on
+        path = target.url.raw_path  # the request's own URL is for who looks on
         head = h11.Request(method=request.method, target=path, headers=request.headers.raw)
         pieces = send(head), send(h11.Data(data=request.read())), send(h11.EndOfMessage())
         return b"".join(piece for piece in pieces if piece)
@@ -95,42 +121,45 @@ class Connection:
         self, stream: httpcore.AsyncNetworkStream, timeout: float | None, *, most: int
     ) -> RawAnswer:
         http = self._http
-        answer: h11.Response | None = None
+        head, text, data = await read_head(http, stream, timeout)
+        if b"\nkeep-alive:" in text and (announced := _ANNOUNCED.search(text)):
+            seconds = int(announced[1])
+            self._may_be_idle = seconds - min(_MARGIN, seconds / 2)
+        if data:
+            http.receive_data(data)
         body = bytearray()
-        pieces = 0
+        events = 0
         event: Any = None
-        data = b""
         try:
-            while True:
+            while len(body) <= most:
+                events += 1
+                if not events % _EVENTS_AT_A_TIME:
+                    await anyio.lowlevel.checkpoint()  # for the deadline, and for others
                 event = http.next_event()
                 if event is h11.NEED_DATA:
-                    data = await stream.read(_BYTES_PER_READ, timeout=timeout)
-                    if not data and answer is None:
-                        raise httpcore.ReadError("the server closed without an answer")  # noqa: TRY301 - that clears them, too
+                    data = await stream.read(BYTES_PER_READ, timeout=timeout)
                     http.receive_data(data)
-                elif isinstance(event, h11.Response):
-                    answer = event
-                elif isinstance(event, h11.Data):
-                    body += event.data
-                    pieces += 1
-                    if len(body) > most:
-                        break
-                    if not pieces % _PIECES_AT_A_TIME:
-                        await anyio.lowlevel.checkpoint()  # for the deadline, and for others
                 elif isinstance(event, h11.EndOfMessage):
+                    # h11 takes a line feed for the end of chunks, and whatever comes as a trailer.
+                    is_clear = data.endswith(b"\r\n") and not event.headers
+                    self._ends_clearly = is_clear or b"\ntransfer-encoding:" not in text
                     break
+                else:
+                    body += event.data
         except BaseException:
-            del answer, body, event, data  # tracebacks show the variables of a frame
+            del head, text, data, body, event  # tracebacks show the variables of a frame
             raise
-        head = cast("h11.Response", answer)
         headers = cast("list[tuple[bytes, bytes]]", head.headers)
-        return RawAnswer(head.status_code, headers, bytes(body[:most]))
+        content: bytes | None = bytes(body[:most])
+        if content and b"\ncontent-encoding:" in text:
+            content = decoded(content, headers, most=most)
+        return RawAnswer(head.status_code, headers, content)
 
     def make_reusable(self) -> bool:
         """Prepare for the next request, and return whether there can be one."""
         if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
             return False
-        if self._http.trailing_data[0]:
+        if self._http.trailing_data[0] or not self._ends_clearly:
             return False  # whatever that is, it must not be taken for the next answer
         self._http.start_next_cycle()
         self._idle_since = monotonic()
@@ -138,7 +167,7 @@ class Connection:
 
     def has_expired(self) -> bool:
         """Return whether the connection was idle for too long, or was closed by the server."""
-        if monotonic() - self._idle_since > KEEP_ALIVE:
+        if monotonic() - self._idle_since > min(KEEP_ALIVE, self._may_be_idle):
             return True
         # An idle connection has nothing to say: what can be read is the end of it.
         stream = cast("httpcore.AsyncNetworkStream", self._stream)
@@ -148,3 +177,11 @@ class Connection:
         """Close the socket, if there is one."""
         if self._stream is not None:
             await self._stream.aclose()
+
+
+def _count_down(seconds: float | None) -> Callable[[], float | None]:
+    """Return what tells how much of a limit is left: None if there is none, and never 0."""
+    if seconds is None:
+        return lambda: None
+    ends = monotonic() + seconds
+    return lambda: max(0.001, ends - monotonic())

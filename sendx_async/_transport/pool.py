@@ -21,19 +21,11 @@ from sendx_async._transport.exchange import EXCHANGE, Exchange, OriginKey, RawAn
 from sendx_async._transport.http1 import Connection
 from sendx_async._transport.interception import HttpxMethods, send_intercepted
 from sendx_async._transport.production_guard import check_destination
-from sendx_async._transport.proxies import ProxiedConnection, proxy_for
+from sendx_async._transport.proxies import Proxy, proxy_for
 from sendx_async._transport.sockets import network_backend
 
 _SECONDS_BETWEEN_SWEEPS = 1.0
-_CORE_ERRORS = (
-    httpcore.TimeoutException,
-    httpcore.NetworkError,
-    httpcore.ProtocolError,
-    httpcore.ProxyError,
-    httpcore.UnsupportedProtocol,
-)
-
-AnyConnection = Connection | ProxiedConnection
+_CORE_ERRORS = (httpcore.TimeoutException, httpcore.NetworkError)
 
 
 class _LoopState:
@@ -41,11 +33,11 @@ class _LoopState:
 
     def __init__(self, max_connections: int) -> None:
         self.gate = anyio.Semaphore(max_connections, fast_acquire=True)
-        self.idle: dict[OriginKey, list[AnyConnection]] = {}
+        self.idle: dict[OriginKey, list[Connection]] = {}
         self.swept_at = monotonic()
         self.guard: AsyncGenerator[None, None] | None = None
 
-    async def take(self, origin: OriginKey) -> AnyConnection | None:
+    async def take(self, origin: OriginKey) -> Connection | None:
         """Return the connection that was used last and is still alive, or None."""
         connections = self.idle.get(origin)
         while connections:
@@ -55,7 +47,7 @@ class _LoopState:
             await _close(connection)
         return None
 
-    async def put(self, origin: OriginKey, connection: AnyConnection) -> None:
+    async def put(self, origin: OriginKey, connection: Connection) -> None:
         """Keep a connection for the next request, and close the coldest if they have expired."""
         connections = self.idle.setdefault(origin, [])
         connections.append(connection)
@@ -71,7 +63,7 @@ class _LoopState:
                 await _close(connections.pop())
 
 
-async def _close(connection: AnyConnection) -> None:
+async def _close(connection: Connection) -> None:
     # Closing is brief, and a cancelled caller must not leave a socket behind.
     with anyio.CancelScope(shield=True):
         await connection.aclose()
@@ -89,7 +81,7 @@ class PooledTransport(httpx.AsyncBaseTransport):
         # By event loop. An anyio RunVar would keep every loop alive, since its value leads to it.
         self._states: dict[object, _LoopState] = {}
         self._ssl_context: ssl.SSLContext | None = None
-        self._proxies: dict[OriginKey, httpx.Proxy | None] = {}
+        self._proxies: dict[OriginKey, Proxy | None] = {}
         self._httpx_methods = HttpxMethods()
         self._closed = False
 
@@ -140,15 +132,12 @@ class PooledTransport(httpx.AsyncBaseTransport):
             with anyio.CancelScope(shield=True):
                 await state.close()
 
-    def _connect(self, target: Target) -> AnyConnection:
+    def _connect(self, target: Target) -> Connection:
         check_destination(target.host_name)
         if target.origin not in self._proxies:
             self._proxies[target.origin] = proxy_for(target)
-        proxy = self._proxies[target.origin]
-        if proxy is not None:
-            return ProxiedConnection(proxy, self._tls())
         ssl_context = self._tls() if target.url.scheme == "https" else None
-        return Connection(target, ssl_context, network_backend())
+        return Connection(target, self._proxies[target.origin], ssl_context, network_backend())
 
     def _tls(self) -> ssl.SSLContext:
         # Without a lock: two threads may both make one, and either serves.

@@ -341,18 +341,6 @@ def test_nobody_listens(backend: str) -> None:
 
 
 @on_both_backends
-def test_interim_answers_without_end(serve_raw: Callable[..., int], backend: str) -> None:
-    def go_on(bodies: Iterator[bytes], connection: socket.socket) -> None:
-        next(bodies)
-        while True:
-            connection.sendall(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 1000)
-
-    error = fails_once_sent(backend, f"http://127.0.0.1:{serve_raw(go_on)}", by_deadline)
-    assert isinstance(error, DeadlineExceeded)
-    assert error.maybe_delivered
-
-
-@on_both_backends
 def test_an_answer_in_a_million_pieces(serve_raw: Callable[..., int], backend: str) -> None:
     def answer(bodies: Iterator[bytes], connection: socket.socket) -> None:
         next(bodies)

@@ -169,6 +169,7 @@ async def test_respx_intercepts_the_own_transport() -> None:
     assert json.loads(sent.content) == {"email": "jane@example.com"}
     assert sorted(name.decode() for name, _ in sent.headers.raw) == [
         "Accept",
+        "Accept-Encoding",
         "Content-Length",
         "Content-Type",
         "Host",

@@ -224,6 +224,7 @@ async def test_exactly_these_headers_arrive_over_a_socket(
     for request in fake_sendx.requests:
         assert request.headers == {
             "accept": "application/json",
+            "accept-encoding": "identity",
             "content-type": "application/json",
             "x-team-apikey": fake_sendx.api_key,
             "user-agent": f"sendx-async/{sendx_async.__version__}",

@@ -247,6 +247,7 @@ class TestHeaders:
     def test_defaults(self) -> None:
         assert default_headers() == (
             (b"Accept", b"application/json"),
+            (b"Accept-Encoding", b"identity"),
             (b"User-Agent", f"sendx-async/{__version__}".encode()),
         )
         assert make_headers(None, default_headers()) == default_headers()
@@ -255,7 +256,7 @@ class TestHeaders:
     def test_added_and_replaced_whatever_the_case(self) -> None:
         made = make_headers({"X-Trace": "cl\xe9", "user-agent": "me"}, default_headers())
         assert made == (
-            *default_headers()[:1], (b"user-agent", b"me"), (b"X-Trace", b"cl\xe9"),
+            *default_headers()[:2], (b"user-agent", b"me"), (b"X-Trace", b"cl\xe9"),
         )  # fmt: skip
         assert make_headers({"x-trace": "2"}, made)[-1] == (b"x-trace", b"2")
         assert len(make_headers({"A": "1", "a": "2"}, ())) == 1

@@ -297,6 +297,18 @@ def test_the_class_and_what_may_have_happened(
     assert error.maybe_delivered is maybe_delivered
 
 
+@pytest.mark.parametrize("status_code", [301, 302, 303, 307, 308])
+def test_a_redirect_is_named_as_one(status_code: int) -> None:
+    assert "Redirects are never followed" in str(error_of("", status_code))
+
+
+@pytest.mark.parametrize("status_code", [300, 304, 305, 306, 399])
+def test_what_leads_nowhere_is_no_redirect(status_code: int) -> None:
+    error = error_of("", status_code)
+    assert "edirect" not in str(error)
+    assert "check what is between you and SendX" in str(error)
+
+
 def test_503_with_retry_after_was_not_applied() -> None:
     assert error_of("", 503, {"retry-after": "5"}).maybe_delivered is False
     assert error_of("", 503, {"retry-after": "soon"}).maybe_delivered is True

@@ -12,6 +12,7 @@ import trustme
 import uvloop
 
 from .loopback import LIMIT, Run
+from .proxying import Server, ServeRaw
 
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 DESCRIPTORS = Path("/dev/fd")
@@ -60,3 +61,15 @@ def serving(authority: trustme.CA) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(context)
     return context
+
+
+@pytest.fixture
+def server(
+    serve_raw: ServeRaw, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Server:
+    """A TLS server that proxies lead to, whose authority SSL_CERT_FILE names."""
+    authority = trustme.CA()
+    bundle = tmp_path_factory.mktemp("tls") / "authority.pem"
+    authority.cert_pem.write_to_path(bundle)
+    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+    return Server(serve_raw, authority)

@@ -91,6 +91,27 @@ async def test_an_event_is_not_repeated_after_a_protocol_error_on_this_side(libr
 
 
 @pytest.mark.parametrize(
+    "name,text,said",
+    [
+        ("ProxyError", "407 user:password is wrong", "(ProxyError: HTTP 407)"),
+        ("ProxyError", "no way through http://user:password@proxy", "(ProxyError)"),
+        ("RemoteProtocolError", "illegal status line: b'password'", "doesn't speak HTTP/1.1"),
+        ("RemoteProtocolError", "illegal header line: b'password'", "(RemoteProtocolError)"),
+    ],
+)
+@pytest.mark.asyncio
+async def test_of_what_the_other_side_says_nothing_is_quoted(
+    library: Any, name: str, text: str, said: str
+) -> None:
+    error = getattr(library, name)(text)
+    client = client_of(library, transport_of(library, error, error))
+    with pytest.raises(TransportError) as caught:
+        await client.track_revenue_event(REVENUE)
+    assert said in str(caught.value)
+    assert "password" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
     "name,expected,maybe_delivered",
     [
         ("ConnectError", ConnectError, False),
@@ -127,8 +148,8 @@ async def test_what_the_library_raises_means_the_same_in_either(
         await client_of(library, transport).track_revenue_event(REVENUE)
     assert caught.value.maybe_delivered is maybe_delivered
     assert transport.requests == (1 if maybe_delivered else 2)
-    # These may quote the answer, which may quote the request.
-    is_quoted = name in {"RemoteProtocolError", "InvalidURL"}
+    # These may quote the answer, which may quote the request, or a password.
+    is_quoted = name in {"RemoteProtocolError", "InvalidURL", "ProxyError"}
     assert ("the reason" in str(caught.value)) is not is_quoted
 
 

@@ -1,13 +1,14 @@
 """Proxies of the environment: what goes through them, what they see, and what they can break."""
 
 import contextlib
-import select
+import os
 import socket
 import ssl
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
+from pathlib import Path
 
 import anyio
+import httpx
 import pytest
 import trustme
 
@@ -21,108 +22,24 @@ from sendx_async import (
     RetryPolicy,
     SendXError,
     Timeout,
+    TrackingClient,
 )
 from sendx_async.testing import FakeSendX
 
 from .loopback import LIMIT
+from .proxying import (
+    EVENT,
+    HOST,
+    KEY,
+    Proxy,
+    Server,
+    ServeRaw,
+    failure,
+    new_client,
+    on_both_backends,
+)
 
 pytestmark = pytest.mark.slow
-
-EVENT = {"identifier": "jane@example.com", "name": "seen"}
-GOOD = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
-HOST = "api.sendx.test"
-KEY = "the-secret-key"
-
-ServeRaw = Callable[..., int]
-
-on_both_backends = pytest.mark.parametrize("backend", ["asyncio", "trio"])
-
-
-class Proxy:
-    """A CONNECT proxy that leads every host to one port of this machine.
-
-    Attributes:
-        heads: The CONNECT requests, as they came.
-        passed: Everything that the client sent through the tunnels.
-        refusals: Answers to give instead of a tunnel, the next one first.
-    """
-
-    def __init__(self, serve_raw: ServeRaw, port: int) -> None:
-        self.heads: list[bytes] = []
-        self.passed = bytearray()
-        self.refusals: list[bytes] = []
-        self._port = port
-        self.port = serve_raw(self._tunnel)
-
-    def url(self, user: str = "") -> str:
-        return f"http://{user}127.0.0.1:{self.port}"
-
-    def _tunnel(self, _bodies: Iterator[bytes], client: socket.socket) -> None:
-        head = bytearray()
-        while not head.endswith(b"\r\n\r\n"):
-            byte = client.recv(1)
-            if not byte:
-                return
-            head += byte
-        self.heads.append(bytes(head))
-        if self.refusals:
-            client.sendall(self.refusals.pop(0))
-            return
-        with socket.create_connection(("127.0.0.1", self._port), timeout=LIMIT) as server:
-            client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            while True:
-                readable, *_ = select.select([client, server], [], [], LIMIT)
-                for each in readable:
-                    data = each.recv(100_000)
-                    if not data:
-                        return
-                    if each is client:
-                        self.passed += data
-                    (server if each is client else client).sendall(data)
-
-
-class Server:
-    """The TLS server behind the proxy; it has a certificate for `HOST`.
-
-    Attributes:
-        bodies: The requests it received.
-        heads: What came with each read, if ``reads_heads``: then it isn't taken apart.
-        deaf: Whether it takes requests and doesn't answer.
-    """
-
-    def __init__(self, serve_raw: ServeRaw, authority: trustme.CA) -> None:
-        self.bodies: list[bytes] = []
-        self.heads: list[bytes] = []
-        self.reads_heads = False
-        self.deaf = False
-        self.drops = False
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        certificate = authority.issue_cert(HOST)
-        # trustme's annotation names a class of pyOpenSSL, which need not be installed.
-        certificate.configure_cert(context)  # pyright: ignore[reportUnknownMemberType]
-        self.port = serve_raw(self._answer, tls=context)
-
-    def _answer(self, bodies: Iterator[bytes], connection: socket.socket) -> None:
-        while self.reads_heads and (head := connection.recv(100_000)):
-            self.heads.append(head)
-            connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
-        for body in bodies:
-            self.bodies.append(body)
-            if self.drops:
-                return
-            if not self.deaf:
-                connection.sendall(GOOD)
-
-
-@pytest.fixture
-def server(
-    serve_raw: ServeRaw, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
-) -> Server:
-    authority = trustme.CA()
-    bundle = tmp_path_factory.mktemp("tls") / "authority.pem"
-    authority.cert_pem.write_to_path(bundle)
-    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
-    return Server(serve_raw, authority)
 
 
 @pytest.fixture
@@ -132,26 +49,9 @@ def proxy(serve_raw: ServeRaw, server: Server, monkeypatch: pytest.MonkeyPatch) 
     return proxy
 
 
-def new_client(**options: Any) -> AsyncTrackingClient:
-    options = {"retry": RetryPolicy(2, base=0, cap=0), "timeout": LIMIT, **options}
-    return AsyncTrackingClient(KEY, base_url=f"https://{HOST}/api", **options)
-
-
 def say_nothing(_: Iterator[bytes], connection: socket.socket) -> None:
     while connection.recv(100_000):
         pass
-
-
-def failure(backend: str, **options: Any) -> SendXError:
-    """Return the error of one call."""
-
-    async def main() -> SendXError:
-        async with new_client(**options) as client:
-            with pytest.raises(SendXError) as caught:
-                await client.track_custom_event(EVENT)
-            return caught.value
-
-    return anyio.run(main, backend=backend)
 
 
 @on_both_backends
@@ -233,21 +133,44 @@ def test_the_name_and_password_go_to_the_proxy_only(
 
 
 REFUSALS = {
-    "407": b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n",
-    "502": b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 5\r\n\r\nsorry",
-    "hangs up": b"",
-    "nonsense": b"SSH-2.0\r\n\r\n",
-    "not TLS behind it": b"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+    "407": (
+        b"HTTP/1.1 407 user:password is wrong\r\ncontent-length: 0\r\n\r\n",
+        "the proxy refuses with HTTP 407: check the name and the password in its URL",
+    ),
+    "502": (
+        b"HTTP/1.1 502 user:password\r\ncontent-length: 5\r\n\r\nsorry",
+        "the proxy refuses with HTTP 502",
+    ),
+    "hangs up": (b"", "the server closed before its answer was complete"),
+    "nonsense": (b"SSH-2.0 password\r\n\r\n", "the proxy doesn't answer as an HTTP proxy does"),
+    "no valid HTTP": (
+        b"HTTP/1.1 200 OK\r\npassword\r\n\r\n",
+        "the proxy doesn't answer as an HTTP proxy does",
+    ),
+    "not TLS behind it": (
+        b"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+        "spoke before the TLS handshake",
+    ),
 }
 
 
 @on_both_backends
-@pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS.keys())
+@pytest.mark.parametrize("refusal,reason", REFUSALS.values(), ids=REFUSALS.keys())
 def test_a_proxy_that_refuses_sends_nothing(
-    server: Server, proxy: Proxy, backend: str, refusal: bytes
+    *,
+    server: Server,
+    proxy: Proxy,
+    backend: str,
+    refusal: bytes,
+    reason: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy.url("user:password@"))
     proxy.refusals += [refusal] * 3
     error = failure(backend)
+    assert reason in str(error)
+    # A proxy may repeat what it was told.
+    assert "password" not in str(error).replace("the password", "")
     assert isinstance(error, ConnectError)
     assert error.attempts == 3
     assert not error.maybe_delivered
@@ -255,7 +178,7 @@ def test_a_proxy_that_refuses_sends_nothing(
 
 
 @on_both_backends
-@pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS.keys())
+@pytest.mark.parametrize("refusal", [refusal for refusal, _ in REFUSALS.values()], ids=REFUSALS)
 def test_a_call_is_repeated_until_the_proxy_obeys(
     server: Server, proxy: Proxy, backend: str, refusal: bytes
 ) -> None:
@@ -288,7 +211,8 @@ def test_a_proxy_that_never_answers_sends_nothing(
 ) -> None:
     port = serve_raw(say_nothing)
     monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
-    for timeout in (0.2, Timeout(LIMIT, read=0.2)):
+    # The way through the proxy is a part of connecting.
+    for timeout in (0.2, Timeout(LIMIT, connect=0.2)):
         error = failure(backend, timeout=timeout)
         assert isinstance(error, AttemptTimeout)
         assert not error.maybe_delivered
@@ -352,8 +276,15 @@ def test_cancelled_calls_leave_nothing_stuck(server: Server, proxy: Proxy, backe
     anyio.run(main, backend=backend)
 
 
+DIRECT = [
+    "*", HOST, ".sendx.test", "other.test, sendx.test", HOST.upper(), f"{HOST}:443",
+    "sendx.test:443", f"https://{HOST}", f"https://{HOST}:443", "other.test,*",
+]  # fmt: skip
+PROXIED = [f"{HOST}:8443", f"http://{HOST}", "api.sendx", "dx.test", "", " , ", "443", ":443"]
+
+
 @on_both_backends
-@pytest.mark.parametrize("pattern", ["*", HOST, ".sendx.test", "other.test, sendx.test"])
+@pytest.mark.parametrize("pattern", DIRECT)
 def test_no_proxy_is_obeyed(
     server: Server, proxy: Proxy, backend: str, pattern: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -362,6 +293,16 @@ def test_no_proxy_is_obeyed(
     error = failure(backend, timeout=1, deadline=3, retry=RetryPolicy(0))
     assert not error.maybe_delivered
     assert proxy.heads == server.bodies == []
+
+
+@pytest.mark.parametrize("pattern", PROXIED)
+def test_no_proxy_is_for_what_it_names_only(
+    server: Server, proxy: Proxy, pattern: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", pattern)
+    with TrackingClient(KEY, base_url=f"https://{HOST}", timeout=LIMIT) as client:
+        client.track_custom_event(EVENT)
+    assert len(proxy.heads) == len(server.bodies) == 1
 
 
 @on_both_backends
@@ -382,26 +323,97 @@ def test_this_machine_is_never_reached_through_a_proxy(
     assert proxy.heads == []
 
 
-@on_both_backends
-@pytest.mark.parametrize(
-    "address",
-    [
-        "socks5://user:password@127.0.0.1:1",
-        "socks5h://user:password@127.0.0.1:1",
-        "socks4://user:password@127.0.0.1:1",
-        "socks://user:password@127.0.0.1:1",
-        "ftp://user:password@127.0.0.1:1",
-        "http://user:password@127.0.0.1:port",
-        "http://user:password@[::1",
-        "http://",
-    ],
-)
-def test_a_proxy_that_can_not_be_used_is_a_wrong_setting(
-    server: Server, backend: str, address: str, monkeypatch: pytest.MonkeyPatch
+UNUSABLE = [
+    "socks4://user:password@127.0.0.1:1",
+    "socks://user:password@127.0.0.1:1",
+    f"socks5://user:{'password' * 32}@127.0.0.1:1",
+    "ftp://user:password@127.0.0.1:1",
+    "http://user:password@127.0.0.1:port",
+    "http://user:password@[::1",
+    "http://",
+]
+
+
+@pytest.mark.parametrize("address", UNUSABLE)
+def test_a_proxy_that_can_not_be_used_is_refused_when_a_client_is_made(
+    address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    client = new_client()
     monkeypatch.setenv("HTTPS_PROXY", address)
+    for make in (
+        new_client,
+        lambda: client.with_options(base_url=f"https://{HOST}/other"),
+        lambda: TrackingClient(KEY, base_url=f"https://{HOST}"),
+    ):
+        with pytest.raises(ConfigurationError, match="proxy for https") as caught:
+            make()
+        assert "password" not in str(caught.value)
+        assert caught.value.__context__ is None
+    # It is none of the matter of who goes another way.
+    AsyncTrackingClient(KEY, base_url="http://127.0.0.1:1")
+    borrowed = httpx.AsyncClient(trust_env=False)
+    AsyncTrackingClient(KEY, base_url=f"https://{HOST}", http_client=borrowed)
+
+
+@on_both_backends
+def test_a_borrowed_client_goes_through_its_own_proxy(
+    server: Server, proxy: Proxy, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HTTPS_PROXY")
+    trusting = ssl.create_default_context(cafile=os.environ["SSL_CERT_FILE"])
+    refusal, _ = REFUSALS["407"]
+    proxy.refusals.append(refusal)
+
+    async def main() -> None:
+        address = proxy.url("user:password@")
+        async with httpx.AsyncClient(proxy=address, verify=trusting) as borrowed:
+            client = new_client(http_client=borrowed, retry=RetryPolicy(0))
+            with pytest.raises(ConnectError, match="HTTP 407") as caught:
+                await client.track_custom_event(EVENT)
+            assert "password" not in str(caught.value)
+            assert not caught.value.maybe_delivered
+            await client.track_custom_event(EVENT)
+
+    anyio.run(main, backend=backend)
+    assert len(server.bodies) == 1
+
+
+@on_both_backends
+def test_a_proxy_that_came_to_be_named_later_is_a_wrong_setting(
+    backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        async with new_client() as client:
+            monkeypatch.setenv("HTTPS_PROXY", UNUSABLE[0])
+            with pytest.raises(ConfigurationError, match="proxy for https") as caught:
+                await client.track_custom_event(EVENT)
+            assert not caught.value.maybe_delivered
+
+    anyio.run(main, backend=backend)
+
+
+@on_both_backends
+def test_a_proxy_that_speaks_tls_itself(
+    serve_raw: ServeRaw, server: Server, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate = authority.issue_cert("127.0.0.1")
+    certificate.configure_cert(context)  # pyright: ignore[reportUnknownMemberType] - as above
+    proxy = Proxy(serve_raw, server.port, tls=context)
+    monkeypatch.setenv("HTTPS_PROXY", proxy.url("user:password@"))
     error = failure(backend)
-    assert isinstance(error, ConfigurationError)
-    assert "password" not in str(error)
-    assert "proxy" in str(error)
-    assert not error.maybe_delivered
+    assert isinstance(error, ConnectError)
+    assert "certificate" in str(error)
+    assert proxy.heads == []
+    with Path(os.environ["SSL_CERT_FILE"]).open("ab") as bundle:
+        bundle.write(authority.cert_pem.bytes())
+
+    async def main() -> None:
+        async with new_client() as client:
+            for _ in range(2):
+                await client.track_custom_event(EVENT)
+
+    anyio.run(main, backend=backend)
+    assert len(proxy.heads) == 1
+    assert len(server.bodies) == 2

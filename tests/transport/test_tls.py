@@ -147,6 +147,7 @@ def test_a_server_without_tls_is_refused(serve_raw: Callable[..., int], backend:
 
     error = failure(backend, f"https://127.0.0.1:{serve_raw(answer)}")
     assert isinstance(error, ConnectError)
+    assert "does not speak TLS" in str(error)
     assert not error.maybe_delivered
     assert not any(b"key" in each.lower() or b"jane" in each for each in received)
 

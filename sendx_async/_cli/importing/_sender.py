@@ -164,9 +164,8 @@ class Sender:
             # would wait in vain.
             if status_code is not None and status_code < 400 and not self._log.delivered:  # noqa: PLR2004 - the first error
                 self._failure = ConfigurationError(
-                    f"what answers with HTTP {status_code} can't be SendX, since "
-                    + ("the body is no JSON object" if status_code < 300 else "it is a redirect")  # noqa: PLR2004 - the first redirect
-                    + ": is the base URL right?"
+                    f"what answers with HTTP {status_code} can't be SendX: is the base URL right, "
+                    "and what is between here and SendX?"
                 )
                 self._scope.cancel()
             self._on_progress(self)

@@ -195,11 +195,9 @@ def test_what_something_else_answers_is_waited_out_once_sendx_has_answered(
 
 
 @pytest.mark.parametrize("field", ["x", "++1"])
-@pytest.mark.parametrize(
-    "status,reason", [(200, "the body is no JSON object"), (307, "it is a redirect")]
-)
+@pytest.mark.parametrize("status", [200, 307])
 def test_what_something_else_answers_at_first_is_not_waited_out(
-    import_text: Import, fake_sendx: FakeSendX, status: int, reason: str, field: str
+    import_text: Import, fake_sendx: FakeSendX, status: int, field: str
 ) -> None:
     fake_sendx.respond(status, body="<html>please log in</html>", applied=False, times=None)
     rows = "".join(f"a{n}@b.co,{field}\n" for n in range(100))
@@ -208,8 +206,7 @@ def test_what_something_else_answers_at_first_is_not_waited_out(
     assert done.report["delivered"] == 0
     # A row that must not be sent twice is in doubt when a page answers, and refused by a redirect.
     assert done.report["rejected"] == (status == 200 and field == "++1")
-    assert f"answers with HTTP {status} can't be SendX, since {reason}" in done.said.err
-    assert "is the base URL right?" in done.said.err
+    assert f"answers with HTTP {status} can't be SendX: is the base URL right" in done.said.err
     assert done.report["can_resume"] is True
 
 
