@@ -262,12 +262,17 @@ def _app_behind(app: object) -> procrastinate.App:
 
 
 def _cut_frames_below(error: BaseException) -> None:
-    """Cut out of an error the frames of Procrastinate and psycopg: they hold the request."""
+    """Cut out of an error the frames of Procrastinate and psycopg: they hold the request.
+
+    So may what PostgreSQL says behind the first line, the row. It stays in psycopg's ``diag``.
+    """
     here: Any = error.__traceback__
     here.tb_next = None
     cause = error.__cause__ or error.__context__
     while cause is not None:
         cause.__traceback__ = None
+        if isinstance(cause, psycopg.Error):
+            cause.args = (str(cause).partition("\n")[0],)
         cause = cause.__cause__ or cause.__context__
 
 

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import logging
 import time
+import traceback
 from typing import Any
 
 import procrastinate
@@ -27,6 +28,10 @@ from sendx_async.testing import FakeSendX
 from tests.procrastinate.conftest import MakeApp, Table, work_off
 
 JANE = "jane@example.com"
+
+
+def jane() -> dict[str, str]:
+    return {"email": JANE}
 
 
 @pytest.mark.asyncio
@@ -111,8 +116,16 @@ class TestTransactions:
     ) -> None:
         table.do("ALTER TABLE procrastinate_jobs ADD CHECK (queue_name <> 'sendx')")
         with pytest.raises(ConnectorException) as caught:
-            await sendx.put({"email": JANE})
+            await sendx.put(jane())
         assert isinstance(caught.value.__cause__, psycopg.errors.CheckViolation)
+        with psycopg.connect(database) as connection, pytest.raises(ConnectorException) as again:
+            sendx.put_sync(jane(), connection=connection)
+        for error in (caught.value, again.value):
+            assert "violates check constraint" in str(error.__cause__)
+            # Crash reporters show the variables of all frames, and what PostgreSQL says.
+            shown = traceback.TracebackException.from_exception(error, capture_locals=True)
+            assert "CheckViolation" in "".join(shown.format())
+            assert JANE not in "".join(shown.format())
 
     async def test_a_connection_that_does_not_find_the_tables_is_told_of_its_search_path(
         self, sendx: Deliveries, database: str
