@@ -68,6 +68,7 @@ async def test_method_path_and_query_arrive_and_headers_fit_the_body(
     )  # fmt: skip
     usual = {
         "accept": "application/json",
+        "accept-encoding": "identity",
         "host": fake_sendx.url.split("/")[2],
         "user-agent": f"sendx-async/{sendx_async.__version__}",
         "x-team-apikey": fake_sendx.api_key,
