@@ -34,8 +34,8 @@ from sendx_async._core.options import Rate, RetryPolicy, Timeout
 from sendx_async._core.raw_request import Method
 from sendx_async._core.settings import ClientOptions, PerCall
 from sendx_async._runtime.clock import Clock
-from sendx_async._runtime.loop_thread import shared_loop
 from sendx_async._runtime.loops import is_in_a_loop
+from sendx_async._runtime.shared_loop import shared_loop
 from sendx_async._streams.source import ThreadedSource, check_source
 from sendx_async._transport.borrowed import Httpx2Client
 

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from sendx_async._core.errors import ClientClosedError
-from sendx_async._runtime.loop_thread import shared_loop
+from sendx_async._runtime.shared_loop import shared_loop
 from sendx_async._streams.outcomes import Outcome
 from sendx_async._streams.source import ThreadedSource
 from sendx_async._streams.stream import AsyncOutcomeStream

@@ -1,10 +1,16 @@
-"""Runs something beside a ``with`` statement, and lets errors out of that as they are."""
+"""What runs beside a ``with`` statement, and whether threads may be started beside anything."""
 
 import contextlib
+import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any
 
 import anyio
+
+
+def is_exiting() -> bool:
+    """Return whether the interpreter is exiting: from Python 3.12 on it starts no threads then."""
+    return not threading.main_thread().is_alive()
 
 
 @contextlib.asynccontextmanager

@@ -1,4 +1,4 @@
-"""The event loop that the synchronous clients of a process share, in a thread of its own.
+"""An event loop in a thread of its own, and a call that another thread makes in it.
 
 anyio's `BlockingPortal` makes the caller wait, with locks that the loop takes too, until the loop
 has taken a call. Ctrl-C in that moment leaves a request running or stops the loop for good, and a
@@ -7,31 +7,30 @@ and a caller only for the result; that also costs a quarter less CPU for each ca
 """
 
 import asyncio
-import atexit
 import contextlib
 import contextvars
 import importlib
-import os
 import threading
+import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
-from concurrent.futures import Future
+from functools import partial
 from typing import Any, Generic, TypeVar, cast
 
 import anyio
-import anyio.abc
 
-from sendx_async._core.errors import ClientClosedError, ConnectError, ResponseLost
-from sendx_async._core.forks import around_forks
-from sendx_async._core.locks import Lock
+from sendx_async._core.errors import ClientClosedError, ConnectError, ResponseLost, SendXError
 from sendx_async._runtime.loops import keep_real_time, run_soon_in_this_loop
+from sendx_async._runtime.real_time import monotonic
 
 ResultT = TypeVar("ResultT")
 
-_IS_CLOSED = (
+IS_CLOSED = (
     "the interpreter is exiting and has closed all synchronous clients: register what has to be "
     "called at exit after the import of sendx_async"
 )
 _SECONDS_TO_CLOSE = 1.0
+_SECONDS_BETWEEN_LOOKS = 0.001
 _SECONDS_DEAF = 0.5  # that a caller may overlook Ctrl-C
 
 # A module that is half imported at the moment of a fork is broken in the child for good. A fork
@@ -39,10 +38,16 @@ _SECONDS_DEAF = 0.5  # that a caller may overlook Ctrl-C
 _IMPORTED_BY_A_FIRST_CALL = ("encodings.idna", "concurrent.futures.thread")
 
 
+def can_not_start(failure: BaseException) -> ConnectError:
+    """Return the error of a call for which there is no event loop."""
+    return ConnectError(f"the event loop of the synchronous clients can't be started: {failure}")
+
+
 class LoopThread:
     """A thread that runs an event loop, which other threads hand coroutine functions to.
 
-    The thread is a daemon, or the interpreter would wait for it before it comes to closing it.
+    The thread is a daemon, or the interpreter would wait for it before it comes to closing it. What
+    it is handed before its loop runs is kept for then, so that nobody has to wait for its start.
 
     Attributes:
         is_running: Whether what was started may still be running. `threading.Thread.is_alive` can't
@@ -50,41 +55,75 @@ class LoopThread:
     """
 
     def __init__(self) -> None:
-        self._started: Future[anyio.abc.TaskGroup] = Future()
+        self._early: deque[Callable[[], object]] = deque()
+        self._run_soon: Callable[..., object] | None = None
+        self._failure: BaseException | None = None
         self._takes_tasks = self.is_running = True
         # In a context of its own: where threads inherit one, as free-threaded Pythons let them, all
         # calls would otherwise keep what the first caller's context says, such as its trace.
         self._thread = threading.Thread(
             target=contextvars.Context().run, args=(self._run,), name="sendx_async", daemon=True
         )
+
+    def begin(self) -> None:
+        """Start the thread.
+
+        Raises:
+            RuntimeError: It can't be started.
+        """
         self._thread.start()
-        self._tasks = self._started.result()
+
+    def give_up(self, failure: BaseException) -> None:
+        """Note that the thread will not run, so that nobody waits for it."""
+        self._failure, self.is_running = failure, False
+
+    def refusal(self) -> SendXError:
+        """Return the error of a call that the thread will not run any more."""
+        if self._failure is None:
+            return ClientClosedError(IS_CLOSED)
+        return can_not_start(self._failure)
 
     def _run(self) -> None:
         try:
             for name in _IMPORTED_BY_A_FIRST_CALL:
-                importlib.import_module(name)
+                # Python 3.11 refuses one of them at its exit, where nobody needs it.
+                with contextlib.suppress(RuntimeError):
+                    importlib.import_module(name)
             anyio.run(self._serve)
         except BaseException as error:
-            if self._started.done():
+            if self._run_soon is not None:
                 raise
-            self._started.set_exception(error)  # whoever started the thread gets it
+            self._failure = error  # whoever waits for it gets it
         finally:
             self.is_running = False
 
     async def _serve(self) -> None:
         keep_real_time(asyncio.get_running_loop())
-        self._run_soon = run_soon_in_this_loop()
         try:
-            async with anyio.create_task_group() as tasks:
-                self._started.set_result(tasks)
+            async with anyio.create_task_group() as self._tasks:
+                self._run_soon = run_soon_in_this_loop()
+                self._call_early()
                 await anyio.sleep_forever()
         finally:
             self._takes_tasks = False
 
+    def _call_early(self) -> None:
+        while self._early:
+            self._early.popleft()()
+
+    def wait_for_start(self, seconds: float) -> None:
+        """Wait until the loop runs, or will not, but not for longer than so many seconds."""
+        until = monotonic() + seconds
+        while self._run_soon is None and self.is_running and monotonic() < until:
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
+
     def is_current(self) -> bool:
         """Return whether it is this thread that asks."""
         return threading.current_thread() is self._thread
+
+    def run(self, call: "CrossThreadCall[ResultT]") -> ResultT:
+        """Run a call, and return its result or raise its error."""
+        return call.run_in(self)
 
     def start(self, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Start a task, without waiting for the loop; the function must not raise.
@@ -92,7 +131,7 @@ class LoopThread:
         A thread that is about to end may never start it, nor one that has ended.
         """
         with contextlib.suppress(RuntimeError):  # which a closed loop raises
-            self._run_soon(self._start_unless_ending, function)
+            self.call_soon(partial(self._start_unless_ending, function))
 
     def _start_unless_ending(self, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
         if self._takes_tasks:
@@ -104,17 +143,25 @@ class LoopThread:
 
     def call_soon(self, function: Callable[[], object]) -> None:
         """Have a function called in the loop, without waiting for it."""
-        self._run_soon(function)
+        run_soon = self._run_soon
+        if run_soon is None:
+            self._early.append(function)
+            run_soon, function = self._run_soon, self._call_early
+        if run_soon is not None:
+            run_soon(function)
 
     def cancel(self, scope: anyio.CancelScope) -> None:
         """Cancel what runs in a scope, without waiting for the loop."""
-        self._run_soon(scope.cancel)
+        self.call_soon(scope.cancel)
 
     def close(self) -> None:
         """Cancel what is running and end the thread, within a limit."""
         with contextlib.suppress(RuntimeError):  # which a closed loop raises
-            self.cancel(self._tasks.cancel_scope)
+            self.call_soon(self._end)
         self._thread.join(_SECONDS_TO_CLOSE)
+
+    def _end(self) -> None:
+        self._tasks.cancel_scope.cancel()
 
 
 class CrossThreadCall(Generic[ResultT]):
@@ -135,19 +182,23 @@ class CrossThreadCall(Generic[ResultT]):
     def run_in(self, thread: LoopThread) -> ResultT:
         """Run it, and wait for its result or error."""
         try:
-            thread.start(self._run)
+            thread.start(self.run)
             # Ctrl-C in the instant before a thread blocks is noticed only when it wakes up.
             has_ended = False
             while not has_ended and thread.is_running:
                 has_ended = self._has_ended.acquire(timeout=_SECONDS_DEAF)
         except BaseException:
-            # In this order, and that of _run, at least one side sees what the other has written.
+            # In this order, and that of `run`, at least one side sees what the other has written.
             self._is_abandoned = True
             if self._scope is not None:
                 thread.cancel(self._scope)
             raise
         if not has_ended and not self._has_ended.acquire(blocking=False):
-            raise ClientClosedError(_IS_CLOSED)
+            raise thread.refusal()
+        return self.result()
+
+    def result(self) -> ResultT:
+        """Return the result, or raise the error, of a call that has ended."""
         if self._error is not None:
             try:
                 raise self._error
@@ -155,7 +206,8 @@ class CrossThreadCall(Generic[ResultT]):
                 self._error = None  # its traceback leads back to here
         return cast("ResultT", self._result)
 
-    async def _run(self) -> None:
+    async def run(self) -> None:
+        """Run it in this loop; `result` tells what came of it."""
         self._take_over_context()
         try:
             with anyio.CancelScope() as self._scope:
@@ -179,115 +231,3 @@ class CrossThreadCall(Generic[ResultT]):
         for variable, value in self._context.items():
             if variable not in own:
                 variable.set(value)
-
-
-class SharedLoop:
-    """The event-loop thread of this process, which is started when it is first needed."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._thread: LoopThread | None = None
-        self._dead: list[LoopThread] = []
-        self._process = os.getpid()
-        self._is_closed = False
-
-    def run(self, function: Callable[[], Awaitable[ResultT]]) -> ResultT:
-        """Run a coroutine function in the loop and return its result.
-
-        If the wait is interrupted (Ctrl-C), the coroutine is cancelled.
-
-        Raises:
-            ClientClosedError: The interpreter is exiting, and the loop is closed.
-            ConnectError: The thread can't be started.
-            ResponseLost: The interpreter exits while a daemon thread waits here.
-        """
-        return CrossThreadCall(function).run_in(self._running())
-
-    def spawn(self, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Start a task that outlives the call, from a coroutine that `run` runs.
-
-        The task has the context variables of the call.
-        """
-        cast("LoopThread", self._thread).spawn(function)  # which is where this runs
-
-    def call_soon(self, function: Callable[[], object]) -> None:
-        """Have a function called in the loop, without waiting for it.
-
-        Raises:
-            RuntimeError: The loop was closed.
-        """
-        self._running().call_soon(function)
-
-    def is_running(self) -> bool:
-        """Return whether this process has the thread already."""
-        self._notice_fork()
-        return self._thread is not None
-
-    def is_current(self) -> bool:
-        """Return whether this is the loop's thread, which can't wait for itself."""
-        self._notice_fork()
-        return self._thread is not None and self._thread.is_current()
-
-    def _running(self) -> LoopThread:
-        self._notice_fork()
-        thread = self._thread
-        if thread is not None and thread.is_running:
-            return thread
-        return self._lock.run(self._start)
-
-    def _start(self) -> LoopThread:
-        if self._is_closed:
-            raise ClientClosedError(_IS_CLOSED)
-        if self._thread is None or not self._thread.is_running:
-            try:
-                self._thread = LoopThread()
-            except (OSError, RuntimeError) as error:
-                raise ConnectError(
-                    f"the event loop of the synchronous clients can't be started: {error}"
-                ) from error
-        return self._thread
-
-    def _notice_fork(self) -> None:
-        # register_at_fork is not called for every way to fork (C extensions), so look as well.
-        if os.getpid() != self._process:
-            self.begin_anew()
-
-    def hold(self) -> None:
-        """Let the thread be neither starting nor closing at the moment of a fork."""
-        self._lock.hold()
-
-    def release(self) -> None:
-        """Go on in the parent process after a fork."""
-        self._lock.release()
-
-    def begin_anew(self) -> None:
-        """Forget the thread of the parent process after a fork: it is not here.
-
-        The object is kept, since collecting it would close sockets that the parent is using.
-        """
-        self._lock.renew()
-        if self._thread is not None:
-            self._dead.append(self._thread)
-            self._thread = None
-        self._process = os.getpid()
-
-    def close(self) -> None:
-        """End the thread; none can be started any more."""
-        self._notice_fork()
-        self._lock.run(self._close)
-
-    def _close(self) -> None:
-        self._is_closed = True
-        thread, self._thread = self._thread, None
-        if thread is not None:
-            thread.close()
-
-
-# One per process by design: each further loop would cost a thread, and every client can share it.
-shared_loop = SharedLoop()
-atexit.register(shared_loop.close)
-around_forks(
-    before=shared_loop.hold,
-    after_in_parent=shared_loop.release,
-    after_in_child=shared_loop.begin_anew,
-)

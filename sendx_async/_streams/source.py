@@ -4,7 +4,7 @@ import contextlib
 import contextvars
 import threading
 from collections import deque
-from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import anyio
@@ -13,6 +13,7 @@ from sendx_async._core.errors import InvalidRequestError
 from sendx_async._core.locks import Latch, Lock
 from sendx_async._core.operations import SINGLE_OPERATIONS
 from sendx_async._core.wrong_types import rows_of_frame, type_name
+from sendx_async._runtime.background import is_exiting
 
 Source = Iterable[Any] | AsyncIterable[Any]
 
@@ -71,6 +72,7 @@ class ThreadedSource:
         self._thread = threading.Thread(
             target=self._context.run, args=(self._read,), name="sendx_async source", daemon=True
         )
+        self._iterator: Iterator[Any] | None = None  # where it is read without a thread
         self._error: BaseException | None = None
         self._is_done = False
         self._is_stopped = False
@@ -101,12 +103,35 @@ class ThreadedSource:
         return self
 
     async def __anext__(self) -> Any:
-        if self._thread.ident is None:
-            self._thread.start()
+        if self._thread.ident is None and self._iterator is None:
+            self._begin()
+        if self._iterator is not None:
+            return self._read_here(self._iterator)
         while (arrived := self._lock.run(self._lack_of_items)) is not None:
             await arrived.wait()
         if self._items:
             return self._lock.run(self._take)
+        self._raise_error()
+        raise StopAsyncIteration
+
+    def _begin(self) -> None:
+        try:
+            self._thread.start()
+        except RuntimeError:
+            if not is_exiting():
+                raise
+            self._iterator = iter(self._iterable)
+
+    def _read_here(self, iterator: Iterator[Any]) -> Any:
+        """Return the next item, where no thread can be started that could wait for it."""
+        if self._is_stopped:
+            raise StopAsyncIteration
+        try:
+            return self._context.run(next, iterator)
+        except StopIteration:
+            pass
+        except BaseException as error:  # noqa: BLE001 - as one that a thread has met
+            self._error = error
         self._raise_error()
         raise StopAsyncIteration
 

@@ -212,3 +212,114 @@ client.close()
     done = run(script, fake_sendx)
     assert "early ConnectError False the event loop of the synchronous" in done.stdout
     assert "later identified" in done.stdout
+
+
+def test_the_first_call_may_come_from_atexit(fake_sendx: FakeSendX) -> None:
+    script = """
+client = make()
+atexit.register(identify, client, "first")
+"""
+    done = run(script, fake_sendx)
+    assert done.stdout == "first identified\n"
+    assert done.stderr == ""
+
+
+# From Python 3.12 on none can be started in atexit handlers; earlier ones are made to refuse, too.
+NO_THREADS = """
+def refuse(thread):
+    raise RuntimeError("can't create new thread at interpreter shutdown")
+def at_exit(function):
+    def call():
+        threading.Thread.start = refuse
+        function()
+    atexit.register(call)
+"""
+
+
+def test_calls_from_atexit_run_where_they_are_made_if_no_thread_can_be_started(
+    fake_sendx: FakeSendX,
+) -> None:
+    script = """
+def listen(event):
+    if event.kind == "attempt_finished" and not told:
+        told.append(event)
+        try:
+            client.identify_contact({"email": "within@example.com"})
+        except RuntimeError as error:
+            print("within", error, flush=True)
+told = []
+client = make(on_event=listen)
+@at_exit
+def call():
+    identify(client, "first")
+    identify(client, "second")
+    client.track_custom_event({"identifier": "first@example.com", "name": "exit"})
+    client.close()
+    identify(client, "closed")
+"""
+    done = run(NO_THREADS + script, fake_sendx, before_import="import atexit, threading\n")
+    within, first, second, closed = done.stdout.splitlines()
+    assert within.startswith("within ")
+    assert "event loop" in within
+    assert (first, second) == ("first identified", "second identified")
+    assert closed.startswith("closed ClientClosedError")
+    assert done.stderr == ""
+    assert [event.name for event in fake_sendx.events] == ["exit"]
+    assert fake_sendx.connections.accepted == 1
+
+
+def test_a_stream_from_atexit_reads_its_source_where_it_is_taken(fake_sendx: FakeSendX) -> None:
+    script = """
+import contextvars, itertools
+name = contextvars.ContextVar("name")
+def contacts(count):
+    for number in range(count):
+        yield {"email": f"{name.get()}{number}@example.com"}
+def broken():
+    yield from contacts(1)
+    raise ValueError("the source is broken")
+def blown():
+    raise KeyboardInterrupt
+    yield
+@at_exit
+def send():
+    client = make()
+    name.set("c")
+    with client.send_many(contacts(60)) as outcomes:
+        print(sum(outcome.error is None for outcome in outcomes), flush=True)
+    for source in broken, blown:
+        with client.send_many(source()) as outcomes:
+            try:
+                for outcome in outcomes:
+                    print("one")
+            except Exception as error:
+                print(type(error).__name__, error, flush=True)
+    with client.send_many(map(dict, itertools.repeat({"email": "x@example.com"}))) as outcomes:
+        next(outcomes)
+    print("left", len(outcomes.unclaimed) > 0, flush=True)
+"""
+    done = run(NO_THREADS + script, fake_sendx, before_import="import atexit, threading\n")
+    assert done.stdout.splitlines() == [
+        "60", "one", "ValueError the source is broken",
+        "RuntimeError the source raised KeyboardInterrupt", "left True",
+    ]  # fmt: skip
+    assert done.stderr == ""
+    assert len(fake_sendx.contacts) == 61
+
+
+def test_a_call_inside_a_loop_of_the_exit_that_can_start_no_thread_says_what_to_do(
+    fake_sendx: FakeSendX,
+) -> None:
+    script = """
+import asyncio, warnings
+warnings.simplefilter("ignore")
+client = make()
+@at_exit
+def call():
+    async def main():
+        identify(client, "early")
+    asyncio.run(main())
+"""
+    done = run(NO_THREADS + script, fake_sendx, before_import="import atexit, threading\n")
+    assert done.stdout.startswith("early ConnectError False the interpreter is exiting and can")
+    assert done.stderr == ""

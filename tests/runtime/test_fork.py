@@ -215,7 +215,7 @@ import os
 import asyncio, httpx  # these need to be told all the same
 register = os.register_at_fork
 del os.register_at_fork
-import sendx_async._core.forks, sendx_async._runtime.loop_thread
+import sendx_async._core.forks, sendx_async._runtime.shared_loop
 os.register_at_fork = register
 """
     script = """

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import freezegun
@@ -23,7 +23,7 @@ from sendx_async import (
     RetryPolicy,
     TrackingClient,
 )
-from sendx_async._runtime.loop_thread import shared_loop
+from sendx_async._runtime.shared_loop import shared_loop
 from sendx_async.outbox import Outbox
 from sendx_async.testing import FakeSendX
 
@@ -92,15 +92,15 @@ def test_a_loop_that_is_first_needed_in_frozen_time_keeps_the_real_one(
     fake_sendx: FakeSendX, freeze: Freeze
 ) -> None:
     fake_sendx.black_hole(times=None)
-    shared_loop._dead.append(shared_loop._running())
-    shared_loop._thread = None
+    before, shared_loop._thread = shared_loop._thread, None
     with (
         freeze(),
         client_of(fake_sendx, timeout=0.1, retry=RetryPolicy(0)) as client,
         pytest.raises(AttemptTimeout),
     ):
         client.identify_contact(JANE)
-    shared_loop._dead.pop().close()
+    cast("Any", shared_loop._thread).close()
+    shared_loop._thread = before
 
 
 @pytest.mark.slow

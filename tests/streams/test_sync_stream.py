@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import anyio
 import pytest
 
 from sendx_async import (
@@ -29,6 +30,7 @@ from sendx_async import (
     RetryPolicy,
     TrackingClient,
 )
+from sendx_async._streams.source import ThreadedSource
 from sendx_async.testing import FakeSendX
 from tests.clocks import StoppedClock
 
@@ -465,3 +467,32 @@ def test_a_stream_belongs_to_the_process_that_opened_it(
         output, errors = child.communicate()
     assert errors == ""
     assert output.splitlines() == ["child True", "own [None]", "parent 0 None"]
+
+
+def test_a_source_for_which_no_thread_can_be_started_ends_its_stream(
+    client: TrackingClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.identify_contact({"email": "jane@example.com"})  # starts the event loop's own
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with (
+        client.send_many(contacts(3)) as outcomes,
+        pytest.raises(RuntimeError, match="can't start new thread"),
+    ):
+        next(outcomes)
+
+
+def test_a_source_that_is_read_without_a_thread_can_be_stopped() -> None:
+    source = ThreadedSource([1, 2], lambda _: None, limit=10)
+    source._iterator = iter([1, 2])
+
+    async def main() -> None:
+        assert await anext(source) == 1
+        source.stop()
+        with pytest.raises(StopAsyncIteration):
+            await anext(source)
+
+    anyio.run(main)
