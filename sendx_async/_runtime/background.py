@@ -9,7 +9,7 @@ import anyio
 
 
 def is_exiting() -> bool:
-    """Return whether the interpreter is exiting: from Python 3.12 on it starts no threads then."""
+    """Return whether the interpreter is exiting, when Python 3.12 starts no threads."""
     return not threading.main_thread().is_alive()
 
 

@@ -177,7 +177,7 @@ print(threading.active_count(), client.is_closed)
 
 
 def test_a_first_call_that_can_start_no_thread_says_so(fake_sendx: FakeSendX) -> None:
-    # Python 3.12 and later refuse to start threads in atexit handlers, with this error.
+    # Python 3.12 refuses to start threads in atexit handlers, with this error.
     script = """
 client = make()
 def refuse(thread):
@@ -224,7 +224,7 @@ atexit.register(identify, client, "first")
     assert done.stderr == ""
 
 
-# From Python 3.12 on none can be started in atexit handlers; earlier ones are made to refuse, too.
+# In Python 3.12 none can be started in atexit handlers; others are made to refuse, too.
 NO_THREADS = """
 def refuse(thread):
     raise RuntimeError("can't create new thread at interpreter shutdown")
