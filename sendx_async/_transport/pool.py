@@ -6,7 +6,6 @@ is complete; one whose request failed or was cancelled is thrown away.
 """
 
 import asyncio
-import ssl
 from collections.abc import AsyncGenerator
 from typing import NoReturn
 
@@ -14,7 +13,6 @@ import anyio
 import httpcore
 import httpx
 
-from sendx_async._core.errors import ConfigurationError
 from sendx_async._runtime.loops import current_loop
 from sendx_async._runtime.real_time import monotonic
 from sendx_async._transport.exchange import EXCHANGE, Exchange, OriginKey, RawAnswer, Target
@@ -23,6 +21,7 @@ from sendx_async._transport.interception import HttpxMethods, send_intercepted
 from sendx_async._transport.production_guard import check_destination
 from sendx_async._transport.proxies import Proxy, proxy_for
 from sendx_async._transport.sockets import network_backend
+from sendx_async._transport.tls_contexts import tls_contexts
 
 _SECONDS_BETWEEN_SWEEPS = 1.0
 _CORE_ERRORS = (httpcore.TimeoutException, httpcore.NetworkError)
@@ -80,7 +79,6 @@ class PooledTransport(httpx.AsyncBaseTransport):
         self._max_connections = max_connections
         # By event loop. An anyio RunVar would keep every loop alive, since its value leads to it.
         self._states: dict[object, _LoopState] = {}
-        self._ssl_context: ssl.SSLContext | None = None
         self._proxies: dict[OriginKey, Proxy | None] = {}
         self._httpx_methods = HttpxMethods()
         self._closed = False
@@ -97,7 +95,7 @@ class PooledTransport(httpx.AsyncBaseTransport):
         loop = current_loop()
         state = self._states.get(loop) or await self._new_state(loop)
         async with state.gate:
-            connection = await state.take(target.origin) or self._connect(target)
+            connection = await state.take(target.origin) or await self._connect(target)
             try:
                 answer = await connection.send(request, exchange)
             except BaseException as error:
@@ -132,24 +130,12 @@ class PooledTransport(httpx.AsyncBaseTransport):
             with anyio.CancelScope(shield=True):
                 await state.close()
 
-    def _connect(self, target: Target) -> Connection:
+    async def _connect(self, target: Target) -> Connection:
         check_destination(target.host_name)
         if target.origin not in self._proxies:
             self._proxies[target.origin] = proxy_for(target)
-        ssl_context = self._tls() if target.url.scheme == "https" else None
+        ssl_context = await tls_contexts.get() if target.url.scheme == "https" else None
         return Connection(target, self._proxies[target.origin], ssl_context, network_backend())
-
-    def _tls(self) -> ssl.SSLContext:
-        # Without a lock: two threads may both make one, and either serves.
-        if self._ssl_context is None:
-            try:
-                self._ssl_context = httpx.create_ssl_context()
-            except OSError as error:  # ssl.SSLError is one
-                raise ConfigurationError(
-                    "the certificates to verify servers with can't be read: check "
-                    f"SSL_CERT_FILE and SSL_CERT_DIR ({error})"
-                ) from error
-        return self._ssl_context
 
     async def aclose(self) -> None:
         """Close what is idle in this event loop; requests under way close theirs when they end."""
