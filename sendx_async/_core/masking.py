@@ -1,5 +1,6 @@
 """Keeps e-mail addresses out of whatever people and logs get to see."""
 
+import abc
 import functools
 import re
 from collections.abc import Iterator
@@ -38,9 +39,10 @@ class MaskedRepr:
 
     __slots__ = ()
 
+    @abc.abstractmethod
     def __rich_repr__(self) -> Iterator[tuple[str, object]]:
         """Yield the name and the masked value of each field that is shown."""
-        raise NotImplementedError
+        ...
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={value!r}" for name, value in self.__rich_repr__())
