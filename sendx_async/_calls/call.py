@@ -261,8 +261,10 @@ class Call(Generic[ResponseT]):
         wait = backoff(settings.retry, retries_done=retries_done, jitter=jitter)
         if isinstance(error, ApiError):
             pause = pause_for_everyone(error, otherwise=wait)
-            if pause is not None and shared.rate_limiter.pause(pause, error, now=now):
-                self._tell("paused", error, delay=pause)
+            if pause is not None:
+                lasts = shared.rate_limiter.pause(pause, error, now=now)
+                if lasts is not None:
+                    self._tell("paused", error, delay=lasts)
         return retry_delay(
             error,
             policy=settings.retry,

@@ -83,7 +83,7 @@ class RateLimiter:
         if self._interval:
             self._lock.run(lambda: heapq.heappush(self._freed, place))
 
-    def pause(self, seconds: float, cause: ApiError, *, now: float) -> bool:
+    def pause(self, seconds: float, cause: ApiError, *, now: float) -> float | None:
         """Let nobody begin for some time; at most five minutes, then one may try again.
 
         Args:
@@ -92,14 +92,15 @@ class RateLimiter:
             now: Seconds of the client's clock.
 
         Returns:
-            Whether this made the pause longer than it was.
+            Seconds that the pause lasts from now; None if it had to last as long already.
         """
         return self._lock.run(lambda: self._pause(seconds, cause, now))
 
-    def _pause(self, seconds: float, cause: ApiError, now: float) -> bool:
-        until = now + min(seconds, _LONGEST_PAUSE)
+    def _pause(self, seconds: float, cause: ApiError, now: float) -> float | None:
+        lasts = min(seconds, _LONGEST_PAUSE)
+        until = now + lasts
         if until <= self._paused_until:
-            return False
+            return None
         self._paused_in_all += until - max(now, self._paused_until)
         self._paused_until = until
         self._spread = min(seconds / 4, _LONGEST_SPREAD)
@@ -108,4 +109,4 @@ class RateLimiter:
         self._cause = type(cause)(status_code=code, retry_after=retry_after)
         # A burst that was saved up is not for the moment after a pause.
         self._next = max(self._next, until - self._paused_in_all + self._tolerance)
-        return True
+        return lasts

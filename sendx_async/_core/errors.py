@@ -235,7 +235,8 @@ class ApiError(_AnswerError):
             take them for the error's title. As they came they stand in ``body``.
         headers: The answer's headers, names in lower case.
         body: The answer's body as it came, at most one MiB of it, of a ``request`` 16 MiB.
-        retry_after: Seconds that the server asks to wait before the next request, or None.
+        retry_after: Seconds that the server asks to wait before the next request, or None. A client
+            pauses for 300 at most, then one request may try again.
     """
 
     def __init__(

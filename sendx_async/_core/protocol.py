@@ -48,6 +48,7 @@ _NOT_FOUND = 404
 _HINT_OF_A_PATH = "SendX knows no such thing, or no such path: check path, path_params, base_url."
 _EMPTY: dict[str, Any] = {}  # what a body without content is read as
 _UNREADABLE = object()
+_UNIX_TIME = 1e9  # was in 2001
 _REDIRECTS = {301, 302, 303, 307, 308}
 _ENCODINGS = {"gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-compress"}
 # What an answer of success says that isn't one. SendX's own words for success are "200", "OK" and
@@ -304,7 +305,8 @@ def parse_retry_after(value: str | None, date: str | None, *, now: float) -> flo
     """Return the seconds to wait that a ``Retry-After`` header asks for, or None.
 
     Args:
-        value: The header: seconds, or an HTTP date.
+        value: The header: seconds, or an HTTP date. Unix time, which some servers write there,
+            counts as the date that it is: as seconds it would be more than 31 years.
         date: The answer's ``Date``; against it a date is free of the difference between clocks.
         now: Unix seconds here, used when there is no ``Date``.
     """
@@ -312,10 +314,10 @@ def parse_retry_after(value: str | None, date: str | None, *, now: float) -> flo
         return None
     try:
         seconds = float(value)
+        until = seconds if seconds >= _UNIX_TIME else None
     except ValueError:
-        until = _timestamp(value)
-        if until is None:
-            return None
+        seconds, until = math.nan, _timestamp(value)
+    if until is not None:
         start = _timestamp(date)
         seconds = until - (now if start is None else start)
     return max(0.0, seconds) if math.isfinite(seconds) else None

@@ -402,3 +402,21 @@ def test_waiters_who_have_to_wait_again_after_a_pause_keep_the_rate(
     expected = [*(number / 50 for number in before), *(0.5 + number / 50 for number in after)]
     assert timeline.sent == pytest.approx(expected)
     assert JANE in fake_sendx.contacts
+
+
+@on_both_backends
+def test_the_pause_that_is_told_is_the_one_that_is_made(
+    fake_sendx: FakeSendX, timeline: Timeline, backend: str
+) -> None:
+    fake_sendx.respond(429, headers={"Retry-After": "86400"})
+
+    async def main() -> None:
+        async with client_of(fake_sendx, timeline, deadline=None, retry=RetryPolicy(0)) as client:
+            with pytest.raises(RateLimitError) as caught:
+                await client.identify_contact({"email": JANE})
+            assert caught.value.retry_after == 86400
+            await client.identify_contact({"email": JANE})
+
+    anyio.run(main, backend=backend)
+    assert timeline.pauses == [300]
+    assert 300 <= timeline.sent[1] <= 301

@@ -373,6 +373,15 @@ class TestRetryAfter:
         assert parse_retry_after(value, None, now=NOW) == seconds
         assert error_of("", 429, {"retry-after": value}).retry_after == seconds
 
+    def test_unix_time_counts_as_a_date(self) -> None:
+        for wait in (0, 5, 3600.5):
+            assert parse_retry_after(str(NOW + wait), None, now=NOW) == wait
+        assert parse_retry_after(str(NOW - 5), None, now=NOW) == 0
+        date = "Tue, 14 Nov 2023 22:13:20 GMT"
+        assert parse_retry_after("1700000005", date, now=NOW - 86_400) == 5
+        # As seconds it is long, but possible.
+        assert parse_retry_after("999999999", None, now=NOW) == 999_999_999
+
     def test_absent(self) -> None:
         assert parse_retry_after(None, None, now=NOW) is None
         assert error_of("", 429).retry_after is None
