@@ -18,7 +18,7 @@ needs_fork = pytest.mark.skipif(sys.platform == "win32", reason="Windows can't f
 
 def run(script: str, *arguments: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-W", "ignore:.*fork:DeprecationWarning", "-c", script,
+        [sys.executable, "-W", "error", "-W", "ignore:This process", "-c", script,
          *arguments],
         capture_output=True, text=True, check=False, timeout=150,
     )  # fmt: skip

@@ -15,7 +15,9 @@ LIMIT = 120.0
 def child_of(script: str, fake: FakeSendX, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """Run a script with the key, the URL and other arguments, in a time limit."""
     process = subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", script, fake.api_key, fake.url, *arguments],
+        # Some fork on purpose, with threads, of which Python warns from 3.12 on.
+        [sys.executable, "-W", "error", "-W", "ignore:This process", "-c", script,
+         fake.api_key, fake.url, *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     killer = threading.Timer(LIMIT, process.kill)
