@@ -417,7 +417,8 @@ class AsyncTrackingClient:
         except (InvalidRequestError, ConfigurationError) as error:
             raise error.with_traceback(None)  # noqa: B904 - it is the same error
         finally:
-            del path, path_params, params, json, per_call  # see _call
+            # See _call. Of the method, too: it holds the path if they change places.
+            del method, path, path_params, params, json, replay_safe, per_call
         answer = await self._calls.begin(operation, request, settings=settings).run()
         return answer.with_http_info()
 

@@ -270,7 +270,7 @@ class TrackingClient:
             replay_safe=replay_safe,
             **per_call,
         )
-        del path, path_params, params, json, per_call
+        del method, path, path_params, params, json, replay_safe, per_call
         return self._run(call)
 
     def with_options(self, **changes: Unpack[ClientOptions]) -> Self:

@@ -60,6 +60,15 @@ CALLS: dict[str, Callable[[Any], object]] = {
     "an endpoint": lambda client: client.request(
         "PUT", "contact", path_params={"id": address()}, params=mapping(), json=mapping()
     ),
+    "an endpoint before its method": lambda client: client.request(
+        "/contact/" + address(), "GET"
+    ),
+    "a flag of an endpoint": lambda client: client.request(
+        "PUT", "/contact", json=mapping(), replay_safe=mapping()
+    ),
+    "no option of an endpoint": lambda client: client.request(
+        "PUT", "/contact", json=mapping(), headers=headers(), tiemout=1
+    ),
     "an option of an endpoint": lambda client: client.request(
         "PUT",
         "/contact/{id}",
