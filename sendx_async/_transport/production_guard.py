@@ -47,6 +47,10 @@ def _is_test_run() -> bool:
     spec = getattr(sys.modules.get("__main__"), "__spec__", None)
     if getattr(spec, "name", None) == "unittest.__main__":  # python -m unittest
         return True
+    # Whatever program has tests run (unittest.main(), an editor): unittest's runner notes there
+    # whose result a Ctrl-C is to end.
+    if getattr(sys.modules.get("unittest.signals"), "_results", ()):
+        return True
     # Django keeps there what it has to restore when its tests are over.
     state = getattr(sys.modules.get("django.test.utils"), "_TestState", None)
     return hasattr(state, "saved_data")

@@ -60,9 +60,7 @@ CALLS: dict[str, Callable[[Any], object]] = {
     "an endpoint": lambda client: client.request(
         "PUT", "contact", path_params={"id": address()}, params=mapping(), json=mapping()
     ),
-    "an endpoint before its method": lambda client: client.request(
-        "/contact/" + address(), "GET"
-    ),
+    "an endpoint before its method": lambda client: client.request("/contact/" + address(), "GET"),
     "a flag of an endpoint": lambda client: client.request(
         "PUT", "/contact", json=mapping(), replay_safe=mapping()
     ),

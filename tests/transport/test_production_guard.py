@@ -188,6 +188,9 @@ import unittest
 class Test(unittest.TestCase):
     def test(self):
         call()
+
+if __name__ == "__main__":
+    unittest.main()
 """
 DJANGO = """
 import django
@@ -246,8 +249,11 @@ class TestProcesses:
         assert said.startswith("ConfigurationError SENDX_ALLOW_PRODUCTION is 0")
         assert asked == []
 
-    def test_unittest_runs_tests(self, tmp_path: Path, asked: list[bytes]) -> None:
-        [said] = self.said(tmp_path, UNITTEST, "-m", "unittest", "program.py")
+    @pytest.mark.parametrize("options", [("-m", "unittest", "program.py"), ("program.py",)])
+    def test_unittest_runs_tests(
+        self, options: tuple[str, ...], tmp_path: Path, asked: list[bytes]
+    ) -> None:
+        [said] = self.said(tmp_path, UNITTEST, *options)
         assert said.startswith("ConfigurationError this is a test run")
         assert asked == []
 
