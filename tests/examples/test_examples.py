@@ -114,7 +114,7 @@ class TestImportContacts:
         bar, *lines = output.splitlines()
         assert re.match(r"Importing \S+ 1000/1000 [\d,]+/s 3 failed \d:\d\d:\d\d", bar)
         refusal = "SendX answered with HTTP 422: birthday must be a date, YYYY-MM-DD"
-        assert lines[0].startswith("  row 250: IdentifyRequest: email must not have white space")
+        assert lines[0].startswith("  row 250: IdentifyRequest: email must be one e-mail address")
         assert lines[1:3] == [f"  row {row}: {refusal}" for row in (500, 750)]
         requests, good, bad = numbers(
             r"(\d+) requests were answered, (\d+) with 200, (\d+) with 422\.", lines[3]
