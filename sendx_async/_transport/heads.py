@@ -47,35 +47,38 @@ async def read_head(
         httpcore.ReadTimeout: Nothing came in time.
     """
     received = bytearray()
-    data = head = b""
+    data = head = text = b""
     event: Any = None
-    begin = searched = 0
+    begin = 0
     try:
         for _ in range(1 + _MOST_INTERIM_ANSWERS):
+            searched = begin
             while (end := received.find(_BLANK_LINE, searched)) < 0:
-                _refuse(_fault_of(received))
-                searched = max(begin, len(received) - len(_BLANK_LINE) + 1)
+                if received:
+                    _refuse(_fault_of(received))
+                    searched = max(begin, len(received) - len(_BLANK_LINE) + 1)
                 data = await stream.read(BYTES_PER_READ, timeout=timeout)
                 if not data:
                     raise httpcore.ReadError("the server closed before its answer was complete")  # noqa: TRY301 - that clears them, too
                 received += data
             end += len(_BLANK_LINE)
-            _refuse(_fault_of(received[:end]))
-            http.receive_data(bytes(received[begin:end]))
+            head = bytes(received[begin:end])
+            _refuse(_fault_of(received[:end] if begin else head))
+            http.receive_data(head)
             event = http.next_event()
             if isinstance(event, h11.Response):
-                head = bytes(received[begin:end]).lower()
-                if b"\ntransfer-encoding:" in head and b"\ncontent-length:" in head:
+                text = head.lower()
+                if b"\ntransfer-encoding:" in text and b"\ncontent-length:" in text:
                     _refuse(f"{NO_TRUST}: it gives a length and chunks, so its end is not certain")
-                return event, head, bytes(received[end:])
-            begin = searched = end
+                return event, text, bytes(received[end:])
+            begin = end
         raise AnswerFault(f"{NO_TRUST}: over {_MOST_INTERIM_ANSWERS} interim answers (1xx)")  # noqa: TRY301 - as above
     except BaseException:
-        del received, data, head, event  # tracebacks show the variables of a frame
+        del received, data, head, text, event  # tracebacks show the variables of a frame
         raise
 
 
-def _fault_of(head: bytearray) -> str | None:
+def _fault_of(head: bytes | bytearray) -> str | None:
     """Return why no server may send such a head, or such a beginning of one; None if it may."""
     if not head.startswith(_BEGINNING[: len(head)]):
         if head.startswith(_TLS_RECORDS):

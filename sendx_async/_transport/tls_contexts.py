@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE")
-_SECONDS_TO_WAIT = 1.0  # where nobody may wait for long: an exit, a fork
+_SECONDS_TO_WAIT = 1.0  # at a fork
 
 Settings = tuple[str, str, str]
 Version = tuple[int, int, int] | None
@@ -126,10 +126,10 @@ class TlsContexts:
         making.end()
 
     def join(self) -> None:
-        """Wait for what is under way: OpenSSL must not be forked, or torn down, while it reads."""
-        for making in list(self._under_way.values()):
-            if making.thread is not None and making.process == os.getpid():
-                making.thread.join(_SECONDS_TO_WAIT)
+        """Wait for what is under way: OpenSSL is better not forked while it reads."""
+        threads = [making.thread for making in list(self._under_way.values())]
+        for thread in filter(None, threads):
+            thread.join(_SECONDS_TO_WAIT)
 
 
 def _settings() -> Settings:

@@ -130,7 +130,8 @@ def test_a_private_authority_is_refused_unless_it_is_named(
     backend: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.delenv("SSL_CERT_FILE")
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
     server = Server(serve_raw, authority, "localhost")
     error = failure(backend, f"https://localhost:{server.port}")
     assert isinstance(error, ConnectError)
