@@ -257,7 +257,9 @@ class DeliverySender:
     ) -> None:
         """Return if it has to be sent again at its next turn; else raise."""
         failure_class = classify(error, replay_safe=turn.replay_safe)
-        if failure_class is FailureClass.UNCERTAIN:
+        is_uncertain = error.maybe_delivered and not turn.replay_safe
+        if is_uncertain and failure_class is not FailureClass.REJECTED:
+            # Also where nothing more can be sent: what a hook raises may come after the answer.
             await self._note_trouble(failing, failure_class, error, turn)
             raise self._uncertain(delivery, error)
         delivery.end()
@@ -266,7 +268,7 @@ class DeliverySender:
             tries = min(self._retry.max_retries, _MOST_TRIES_TO_FIND)
             if may_be_found_later(error) and delivery.attempts < tries:
                 raise _later(error, self._backoff(delivery))
-            if error.maybe_delivered and not turn.replay_safe:
+            if is_uncertain:
                 raise self._uncertain(delivery, error)
             raise self._failed(delivery, "rejected", str(error))
         noted = await self._note_trouble(failing, failure_class, error, turn)

@@ -189,6 +189,25 @@ async def test_an_event_that_may_have_been_applied_is_never_sent_twice(
     assert len(fake_sendx.requests) == 1
 
 
+async def test_an_event_is_uncertain_if_a_hook_meets_another_event_loop_after_the_answer(
+    make_app: MakeApp, table: Table, fake_sendx: FakeSendX
+) -> None:
+    async def hook(_: httpx.Response) -> None:
+        raise RuntimeError("got Future attached to a different loop")  # asyncio's words
+
+    http = httpx.AsyncClient(event_hooks={"response": [hook]})
+    app, sendx = make_app(
+        client=lambda: AsyncTrackingClient(
+            fake_sendx.api_key, base_url=fake_sendx.url, http_client=http
+        )
+    )
+    await deliver(app, sendx, CustomEventRequest("contact_1", "visit"))
+    await http.aclose()
+    (row,) = table.rows("status = 'failed'")
+    assert row["args"]["failure"]["kind"] == "uncertain"
+    assert len(fake_sendx.requests) == 1
+
+
 async def test_an_error_of_the_applications_hook_makes_an_event_uncertain_and_repeats_the_rest(
     make_app: MakeApp, table: Table, fake_sendx: FakeSendX
 ) -> None:
