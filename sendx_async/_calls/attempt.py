@@ -78,6 +78,12 @@ async def attempt(
         return ResponseLost(f"the connection broke: {error}", maybe_delivered=exchange.sent)
     except SendXError as error:
         return error.with_traceback(None)  # its frames hold the request, too
+    except BaseException as error:
+        if not isinstance(error, Exception):
+            # Cancelled. The frames below, httpx's too, hold what was sent and what has come.
+            here: Any = error.__traceback__
+            here.tb_next = None
+        raise
 
 
 def build_request(

@@ -129,26 +129,21 @@ class Connection:
             http.receive_data(data)
         body = bytearray()
         events = 0
-        event: Any = None
-        try:
-            while len(body) <= most:
-                events += 1
-                if not events % _EVENTS_AT_A_TIME:
-                    await anyio.lowlevel.checkpoint()  # for the deadline, and for others
-                event = http.next_event()
-                if event is h11.NEED_DATA:
-                    data = await stream.read(BYTES_PER_READ, timeout=timeout)
-                    http.receive_data(data)
-                elif isinstance(event, h11.EndOfMessage):
-                    # h11 takes a line feed for the end of chunks, and whatever comes as a trailer.
-                    is_clear = data.endswith(b"\r\n") and not event.headers
-                    self._ends_clearly = is_clear or b"\ntransfer-encoding:" not in text
-                    break
-                else:
-                    body += event.data
-        except BaseException:
-            del head, text, data, body, event  # tracebacks show the variables of a frame
-            raise
+        while len(body) <= most:
+            events += 1
+            if not events % _EVENTS_AT_A_TIME:
+                await anyio.lowlevel.checkpoint()  # for the deadline, and for others
+            event: Any = http.next_event()
+            if event is h11.NEED_DATA:
+                data = await stream.read(BYTES_PER_READ, timeout=timeout)
+                http.receive_data(data)
+            elif isinstance(event, h11.EndOfMessage):
+                # h11 takes a line feed for the end of chunks, and whatever comes as a trailer.
+                is_clear = data.endswith(b"\r\n") and not event.headers
+                self._ends_clearly = is_clear or b"\ntransfer-encoding:" not in text
+                break
+            else:
+                body += event.data
         headers = cast("list[tuple[bytes, bytes]]", head.headers)
         content: bytes | None = bytes(body[:most])
         if content and b"\ncontent-encoding:" in text:
