@@ -3,14 +3,41 @@
 import contextlib
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
+import anyio.to_thread
+
+ResultT = TypeVar("ResultT")
 
 
 def is_exiting() -> bool:
     """Return whether the interpreter is exiting, when Python 3.12 starts no threads."""
     return not threading.main_thread().is_alive()
+
+
+async def in_thread(
+    function: Callable[[], ResultT], *, limiter: anyio.CapacityLimiter | None = None
+) -> ResultT:
+    """Return what a function returns that may block, and runs in a thread of anyio's.
+
+    Args:
+        function: What to run. It is run here where the interpreter is exiting and starts no thread.
+        limiter: How many may run at once. Default: as many as anyio lets.
+    """
+    has_begun = False
+
+    def begin() -> ResultT:
+        nonlocal has_begun
+        has_begun = True
+        return function()
+
+    try:
+        return await anyio.to_thread.run_sync(begin, limiter=limiter)
+    except RuntimeError:
+        if has_begun or not is_exiting():
+            raise
+    return function()
 
 
 @contextlib.asynccontextmanager

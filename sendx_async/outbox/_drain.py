@@ -8,7 +8,6 @@ from functools import partial
 import anyio
 import anyio.abc
 import anyio.lowlevel
-import anyio.to_thread
 
 from sendx_async._clients.async_client import AsyncTrackingClient
 from sendx_async._core.errors import OutboxError, SendXError
@@ -18,6 +17,7 @@ from sendx_async._core.options import RetryPolicy
 from sendx_async._core.protocol import is_replay_safe
 from sendx_async._policy.failures import FailureClass, classify
 from sendx_async._policy.ordering import PROBE, Message
+from sendx_async._runtime.background import in_thread
 from sendx_async._streams.outcomes import Outcome
 from sendx_async.outbox._journal import ChangedError, Journal, described
 from sendx_async.outbox._leader import LeaderLock
@@ -275,7 +275,7 @@ class DrainLoop:
     async def _acquire(self) -> bool:
         is_acquired = False
         try:
-            is_acquired = await anyio.to_thread.run_sync(self._leader_lock.acquire)
+            is_acquired = await in_thread(self._leader_lock.acquire)
         except (sqlite3.Error, OSError) as error:
             await self._after(OutboxError(f"the outbox's lock can't be used: {error}"))
         return is_acquired

@@ -10,6 +10,7 @@ from typing import Generic, TypeVar, cast
 
 from sendx_async._core.errors import InvalidRequestError, OutboxError, OutboxFullError
 from sendx_async._core.locks import Lock
+from sendx_async._runtime.background import is_exiting
 from sendx_async.outbox._connection import in_use_here
 
 ItemT = TypeVar("ItemT")
@@ -100,21 +101,31 @@ class GroupCommit(Generic[ItemT, ResultT]):
                 interrupted here by a signal, whose handler calls this.
         """
         self._refuse_if_interrupted()
-        self._starting.run(lambda: self._submit(waiting))
+        while not self._starting.run(lambda: self._hand_over(waiting)):
+            if not self._start():
+                self._write([waiting])
+                return
 
-    def _submit(self, waiting: Waiting[ItemT, ResultT]) -> None:
+    def _hand_over(self, waiting: Waiting[ItemT, ResultT]) -> bool:
+        """Give it to the thread, and return whether there is one."""
         if self._is_closed:
             raise OutboxError(f"the outbox {self._path} is closed: make a new one")
         # After a fork the parent's is none of ours, and neither is what it was given.
         if self._runs_in != os.getpid():
-            self._start()
+            return False
         self._queue.put(waiting)
+        return True
 
     def _refuse_if_interrupted(self) -> None:
         if self._starting.is_mine:
             raise in_use_here(self._path)
 
-    def _start(self) -> None:
+    def _start(self) -> bool:
+        """Start a thread, and return whether that is possible: not if the interpreter is exiting.
+
+        Not with the lock, which doesn't keep greenlets of one thread apart (gevent). So others may
+        start one, too; what is given nothing ends.
+        """
         given: queue.SimpleQueue[Waiting[ItemT, ResultT] | None] = queue.SimpleQueue()
         thread = threading.Thread(
             target=self._work, args=(given,), name="sendx_async outbox", daemon=True
@@ -122,11 +133,23 @@ class GroupCommit(Generic[ItemT, ResultT]):
         try:
             thread.start()
         except RuntimeError as error:
+            if is_exiting():
+                return False
             raise OutboxError(
                 f"the outbox {self._path} can't start the thread that it needs to store this: "
                 f"{error}"
             ) from error
-        # Ctrl-C before the last of these leaves a thread that nobody gives anything, and that ends.
+        self._starting.run(lambda: self._use(thread, given))
+        return True
+
+    def _use(
+        self,
+        thread: threading.Thread,
+        given: "queue.SimpleQueue[Waiting[ItemT, ResultT] | None]",
+    ) -> None:
+        if self._is_closed or self._runs_in == os.getpid():
+            given.put(None)
+            return
         self._queue, self._thread, self._is_writing = given, thread, False
         self._runs_in = os.getpid()
 

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import anyio
-import anyio.to_thread
 
 from sendx_async._core.errors import OutboxError
 from sendx_async._core.protocol import operation_for
+from sendx_async._runtime.background import in_thread
 from sendx_async._runtime.loops import run_soon_in_this_loop
 from sendx_async._runtime.real_time import monotonic
 from sendx_async.outbox import _backlog as backlog
@@ -313,4 +313,4 @@ class Journal:
             self._finished.popleft()()
 
     async def _in_thread(self, function: Callable[[], ResultT]) -> ResultT:
-        return await anyio.to_thread.run_sync(function, limiter=self._one_by_one)
+        return await in_thread(function, limiter=self._one_by_one)

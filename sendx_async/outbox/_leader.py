@@ -7,11 +7,10 @@ import weakref
 from contextlib import AbstractAsyncContextManager
 
 import anyio
-import anyio.to_thread
 
 from sendx_async._core.forks import around_forks
 from sendx_async._core.locks import Lock
-from sendx_async._runtime.background import in_background
+from sendx_async._runtime.background import in_background, in_thread
 from sendx_async._runtime.real_time import system_time
 from sendx_async.outbox._schema import make_private
 
@@ -79,7 +78,7 @@ class LeaderLock:
         limiter = anyio.CapacityLimiter(1)
         while True:
             await anyio.sleep(_SECONDS_BETWEEN_SIGNS)
-            await anyio.to_thread.run_sync(self._give_a_sign, limiter=limiter)
+            await in_thread(self._give_a_sign, limiter=limiter)
 
     def _give_a_sign(self) -> None:
         # By its name: to open and close the file would end SQLite's lock on it.

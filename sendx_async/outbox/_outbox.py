@@ -13,7 +13,6 @@ from types import TracebackType
 from typing import Any, Self, cast, get_args
 
 import anyio
-import anyio.to_thread
 
 from sendx_async._clients.async_client import AsyncTrackingClient
 from sendx_async._core import options
@@ -23,7 +22,7 @@ from sendx_async._core.operations import MOST_IN_BULK
 from sendx_async._core.options import RetryPolicy
 from sendx_async._core.settings import make_listener
 from sendx_async._core.wrong_types import type_name
-from sendx_async._runtime.background import in_background
+from sendx_async._runtime.background import in_background, in_thread
 from sendx_async.outbox import _dead_letters as dead_letters
 from sendx_async.outbox import _statements as rows
 from sendx_async.outbox._capacity import Capacity
@@ -391,7 +390,7 @@ class Outbox:
         self.close()
 
     async def __aenter__(self) -> Self:
-        return await anyio.to_thread.run_sync(self.__enter__)
+        return await in_thread(self.__enter__)
 
     async def __aexit__(
         self,
@@ -400,7 +399,7 @@ class Outbox:
         traceback: TracebackType | None = None,
     ) -> None:
         with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(self.close)  # it waits for puts under way
+            await in_thread(self.close)  # it waits for puts under way
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._path!r}{' (closed)' if self._is_closed else ''}>"

@@ -2,10 +2,12 @@
 
 import os
 import queue
+import threading
 
 import pytest
 
 from sendx_async import OutboxError
+from sendx_async._core.locks import Latch
 from sendx_async.outbox._group_commit import GroupCommit, Waiting
 
 
@@ -39,3 +41,36 @@ def test_a_signal_handler_does_not_wait_for_what_it_has_interrupted() -> None:
     group.submit(Waiting("put", lambda: None))
     assert refused == ["both"]
     assert group._queue.qsize() == 1
+
+
+def test_who_comes_while_a_thread_starts_is_no_handler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As greenlets of the same thread do under gevent, which patches what starts threads."""
+    group: GroupCommit[str, str] = GroupCommit(lambda items: items, "outbox.db")
+    first, second = Latch(), Latch()
+    one: Waiting[str, str] = Waiting("one", first.open)
+    two: Waiting[str, str] = Waiting("two", second.open)
+    start = threading.Thread.start
+
+    def switch(thread: threading.Thread) -> None:
+        monkeypatch.undo()
+        group.submit(two)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", switch)
+    group.submit(one)
+    assert first.wait(100)
+    assert second.wait(100)
+    assert (one.outcome(), two.outcome()) == ("one", "two")
+    group.close()
+
+
+def test_a_thread_that_comes_too_late_ends() -> None:
+    group: GroupCommit[str, str] = GroupCommit(lambda items: items, "outbox.db")
+    group.close()
+    assert group._start()
+    with pytest.raises(OutboxError, match="is closed"):
+        group.submit(Waiting("late", lambda: None))
+    names = [thread for thread in threading.enumerate() if thread.name == "sendx_async outbox"]
+    for thread in names:
+        thread.join(100)
+        assert not thread.is_alive()
