@@ -59,6 +59,7 @@ class LoopThread:
         self._run_soon: Callable[..., object] | None = None
         self._failure: BaseException | None = None
         self._takes_tasks = self.is_running = True
+        self._undecided = [True]
         # In a context of its own: where threads inherit one, as free-threaded Pythons let them, all
         # calls would otherwise keep what the first caller's context says, such as its trace.
         self._thread = threading.Thread(
@@ -74,8 +75,19 @@ class LoopThread:
         self._thread.start()
 
     def give_up(self, failure: BaseException) -> None:
-        """Note that the thread will not run, so that nobody waits for it."""
-        self._failure, self.is_running = failure, False
+        """Let the thread not run, so that nobody waits for it, unless it has begun to.
+
+        What interrupts its start, such as Ctrl-C, doesn't say whether it runs; another thread's
+        call may be under way in it.
+        """
+        if self._is_first():
+            self._failure, self.is_running = failure, False
+
+    def _is_first(self) -> bool:
+        """Return whether nobody has decided before whether the thread runs."""
+        with contextlib.suppress(IndexError):
+            return self._undecided.pop()
+        return False
 
     def refusal(self) -> SendXError:
         """Return the error of a call that the thread will not run any more."""
@@ -84,6 +96,8 @@ class LoopThread:
         return can_not_start(self._failure)
 
     def _run(self) -> None:
+        if not self._is_first():
+            return
         try:
             for name in _IMPORTED_BY_A_FIRST_CALL:
                 # Python 3.11 refuses one of them at its exit, where nobody needs it.

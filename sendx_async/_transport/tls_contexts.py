@@ -115,7 +115,7 @@ class TlsContexts:
         before = self._made.get(settings)
         try:
             making.context = _read(settings)
-        except OSError as error:  # ssl.SSLError is one
+        except Exception as error:  # noqa: BLE001 - whatever it is, or calls would wait for ever
             making.problem = _problem(error, settings)
             if before is not None:
                 logger.warning("%s; those that were read before still count", making.problem)
@@ -156,13 +156,13 @@ def _read(settings: Settings) -> ssl.SSLContext:
     return httpx.create_ssl_context(trust_env=False)
 
 
-def _problem(error: OSError, settings: Settings) -> str:
+def _problem(error: Exception, settings: Settings) -> str:
     key_log = settings[2]
-    if key_log and error.filename == key_log:
+    if isinstance(error, OSError) and key_log and error.filename == key_log:
         return f"the file that SSLKEYLOGFILE names can't be written: {error.strerror}"
     return (
         "the certificates to verify servers with can't be read: check SSL_CERT_FILE and "
-        f"SSL_CERT_DIR ({error})"
+        f"SSL_CERT_DIR ({type(error).__name__}: {error})"
     )
 
 

@@ -113,6 +113,41 @@ def test_a_start_that_is_interrupted_leaves_nobody_waiting(monkeypatch: pytest.M
     shared.close()
 
 
+def test_a_thread_that_runs_is_kept_though_its_start_was_interrupted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shared, begin, calls = SharedLoop(), LoopThread.begin, list[str]()
+
+    async def call() -> None:
+        calls.append("made")
+
+    def interrupt(thread: LoopThread) -> NoReturn:
+        begin(thread)
+        CrossThreadCall(call).run_in(thread)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(LoopThread, "begin", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        shared.run(nothing)
+    begun = shared._thread
+    assert isinstance(begun, LoopThread)
+    CrossThreadCall(call).run_in(begun)  # as a thread that was there first
+    shared.run(call)
+    assert calls == ["made"] * 3
+    assert shared._thread is begun
+    shared.close()
+
+
+def test_a_thread_that_was_given_up_runs_nothing() -> None:
+    thread = LoopThread()
+    thread.give_up(KeyboardInterrupt())
+    thread.begin()
+    thread._thread.join(100)
+    with pytest.raises(ConnectError, match="can't be started"):
+        CrossThreadCall(nothing).run_in(thread)
+    assert thread._run_soon is None
+
+
 def test_a_thread_that_another_has_started_meanwhile_is_kept() -> None:
     shared, made = SharedLoop(), list[LoopThread]()
     shared.run(nothing)

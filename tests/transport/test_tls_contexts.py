@@ -253,6 +253,20 @@ def test_a_log_of_keys_that_can_not_be_written_is_named(
     assert (tmp_path / "nowhere" / "keys.log").read_text()
 
 
+@on_both_backends
+def test_whatever_keeps_certificates_from_being_read_ends_the_call(
+    server: Server, monkeypatch: pytest.MonkeyPatch, backend: str
+) -> None:
+    def read(**_: object) -> None:
+        raise RecursionError("as of what was patched twice")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ssl, "create_default_context", read)
+        with pytest.raises(ConfigurationError, match="RecursionError: as of what"):
+            anyio.run(server.call, backend=backend)
+    anyio.run(server.call, backend=backend)
+
+
 FORK = """
 import os, ssl, sys, threading, warnings
 warnings.simplefilter("ignore")
