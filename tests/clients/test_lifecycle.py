@@ -220,9 +220,11 @@ async def test_settings_of_a_borrowed_client_do_not_interfere(
     for request in fake_sendx.requests:
         assert request.path == "/api/v1/rest/contact/identify"
         assert set(request.headers) == {
-            "accept", "content-type", "content-length", "host", "user-agent", "x-team-apikey"
+            "accept", "accept-encoding", "content-type", "content-length", "host", "user-agent",
+            "x-team-apikey",
         }  # fmt: skip
         assert request.headers["accept"] == "application/json"
+        assert request.headers["accept-encoding"] == "identity"
 
 
 @pytest.mark.asyncio
