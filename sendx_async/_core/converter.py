@@ -31,6 +31,12 @@ _ADDRESSES = {wire_name(name): name for name in ("email", "new_email", "identifi
 _STAND_IN = "a@b.c"
 _COLUMNS = 512  # as many names that no model has are remembered, with what is said of them
 _LONGEST_NAME = 40  # of which a likeness is looked for
+_ALIKE = 0.7  # "frist_name" is like "first_name", "seats" isn't like "lists"
+_NEW_FIELDS = "fields that this version doesn't know go in extra"
+_OWN_FIELDS: Mapping[type, str] = {
+    IdentifyRequest: "fields of your own go in custom_fields; ",
+    CustomEventRequest: "what else belongs to the event goes in data; ",
+}
 
 
 @functools.cache
@@ -105,14 +111,17 @@ def _from_mapping(mapping: Any, kind: type[ModelT]) -> ModelT:
     names = _names_of(cast("Any", kind))
     values: dict[str, Any] = {}
     problems: list[str] = []
+    unknown: list[str] = []
     for key, value in mapping.items():
         name = names.get(key)
         if name is None:
-            problems.append(_unknown(str(key), cast("Any", kind)))
+            unknown.append(str(key))
         elif name in values:
             problems.append(f"{name} is given twice, as {name!r} and {wire_name(name)!r}")
         else:
             values[name] = value
+    if unknown:
+        problems[:0] = _unknown(unknown, cast("Any", kind))
     missing = [name for name in _required_fields(cast("Any", kind)) if name not in values]
     problems.extend(f"{name} is missing" for name in missing)
     try:
@@ -143,15 +152,37 @@ def _required_fields(kind: type[attrs.AttrsInstance]) -> list[str]:
 _GOOD: Mapping[str, Any] = {"email": _STAND_IN, "identifier": "a", "name": "a", "amount": 0}
 
 
+def _unknown(keys: list[str], kind: type) -> list[str]:
+    """Say what each key may have been meant for; of those that are like no field, say it once."""
+    problems: list[str] = []
+    strange: list[str] = []
+    for key in keys:
+        shown, near = _likeness(key, kind)
+        if near is None:
+            strange.append(shown)
+        else:
+            problems.append(f"{shown} is not a field: did you mean {near!r}? {_NEW_FIELDS}")
+    if strange:
+        are = "is not a field" if len(strange) == 1 else "are not fields"
+        fields = ", ".join(sorted(set(_names_of(kind).values())))
+        own = _OWN_FIELDS.get(kind, "")
+        problems.append(f"{', '.join(strange)} {are}: the fields are {fields}; {own}{_NEW_FIELDS}")
+    return problems
+
+
 @functools.lru_cache(maxsize=_COLUMNS)
-def _unknown(key: str, kind: type) -> str:
-    """Say it of a key, once for all rows of a table that has a column of this name."""
-    shown = mask_addresses(key)
-    names = _names_of(kind)
-    fields = set(names.values())
-    near = difflib.get_close_matches(key[:_LONGEST_NAME], map(str, names), n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"the fields are {', '.join(sorted(fields))};"
-    return f"{shown!r} is not a field: {hint} fields that this version doesn't know go in extra"
+def _likeness(key: str, kind: type) -> tuple[str, str | None]:
+    """Show a key, and name the field that it is like; once for all rows with such a column."""
+    names = [str(name) for name in _names_of(kind)]
+    plain = _letters_of(key[:_LONGEST_NAME])
+    near = [name for name in names if _letters_of(name) == plain] or difflib.get_close_matches(
+        key[:_LONGEST_NAME], names, n=1, cutoff=_ALIKE
+    )
+    return repr(mask_addresses(key)), near[0] if near else None
+
+
+def _letters_of(name: str) -> str:
+    return "".join(filter(str.isalnum, name)).lower()
 
 
 def _from_answer(answer: dict[str, Any], kind: Callable[..., ModelT]) -> ModelT:

@@ -134,8 +134,14 @@ def operation_for(request: object) -> Operation[Any, Any]:
 
 def _wrong_request(wanted: str, given: object) -> str:
     problem = wrong_type(f"given {wanted} or a mapping", given, has_parts=True)
-    if type(given) is tuple:  # as cursors give them, and csv.reader and itertuples
-        problem += ": pass dict(zip(names, row))"
+    if type(given) is str:  # an address, as a column of them has it
+        return problem + ': pass a mapping, such as {"email": address}'
+    if type(given) is tuple:  # as cursors give them, and csv.reader
+        row = cast("tuple[object, ...]", given)
+        # DataFrame.iterrows gives the index with each row.
+        is_indexed = bool(row) and type(row[-1]).__name__ == "Series"
+        advice = "row.to_dict() for each (index, row)" if is_indexed else "dict(zip(names, row))"
+        problem += f": pass {advice}"
     return problem
 
 

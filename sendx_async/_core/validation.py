@@ -143,7 +143,7 @@ def to_field_texts(value: Mapping[str, Any] | None) -> Mapping[str, str] | None:
 def check_field_texts(value: Any) -> str | list[str] | None:
     """A mapping from field names to strings."""
     if not _is_mapping(value):
-        return wrong_type("a mapping of str to str", value, has_parts=True)
+        return wrong_type("a mapping, such as {'Plan': 'Pro'}", value, has_parts=True)
     problems: list[str] = []
     for name, item in cast("Mapping[object, object]", value).items():
         # Nearly all texts are plain, and to tell takes half as long as to check.

@@ -126,6 +126,8 @@ def test_wire_names_and_model_names_make_the_same_model(kind: Any) -> None:
         (IdentifyRequest, {"email": "a@b.co"}, "frist_name", "first_name"),
         (IdentifyRequest, {"email": "a@b.co"}, "firsName", "firstName"),
         (IdentifyRequest, {"email": "a@b.co"}, "Tags", "tags"),
+        (IdentifyRequest, {"email": "a@b.co"}, "First Name", "first_name"),
+        (IdentifyRequest, {"email": "a@b.co"}, "E-Mail", "email"),
         (TrackRequest, {"email": "a@b.co"}, "add_tag", "add_tags"),
         (CustomEventRequest, {"identifier": "i", "name": "n"}, "dato", "data"),
         (RevenueEventRequest, {"identifier": "i", "amount": 1}, "sorce", "source"),
@@ -143,6 +145,24 @@ def test_an_unknown_key_is_refused_naming_the_nearest(
 def test_an_unknown_key_that_is_near_to_nothing_lists_the_fields(key: object) -> None:
     (problem,) = problems_of(TrackRequest, {"email": "a@b.co", key: "x"})
     assert "the fields are add_tags, email, extra, remove_tags" in problem
+
+
+@pytest.mark.parametrize(
+    "kind, given, place",
+    [
+        (IdentifyRequest, {"email": "a@b.co"}, "; fields of your own go in custom_fields; "),
+        (CustomEventRequest, {"identifier": "i", "name": "n"}, "; what else belongs to the event"),
+        (TrackRequest, {"email": "a@b.co"}, "; fields that this version doesn't know"),
+        (RevenueEventRequest, {"identifier": "i", "amount": 1}, "; fields that this version"),
+    ],
+)
+def test_keys_that_are_near_to_nothing_are_named_together_with_where_they_go(
+    kind: type, given: dict[str, Any], place: str
+) -> None:
+    columns = ["seats", "Umsatz", "jane@example.com"]
+    (problem,) = problems_of(kind, {**given, **dict.fromkeys(columns, 1)})
+    assert problem.startswith("'seats', 'Umsatz', 'j***@example.com' are not fields: the fields")
+    assert place in problem
 
 
 def test_an_unknown_key_shows_no_address_and_not_all_of_itself() -> None:
@@ -191,7 +211,7 @@ def test_what_is_said_of_a_column_is_worked_out_once(monkeypatch: pytest.MonkeyP
     columns = ["First Nmae", "a column that nobody has read before", "x" * 10_000]
     for number in range(100):
         row = {"email": f"c{number}@example.com", **dict.fromkeys(columns, number)}
-        assert len(problems_of(IdentifyRequest, row)) == 3
+        assert len(problems_of(IdentifyRequest, row)) == 2  # one like a field, two like none
     assert looked_for == [column[:40] for column in columns]
 
 

@@ -373,11 +373,17 @@ class TestAdvice:
             assert problem_of(lambda: operation_for(row)).endswith(
                 "got tuple: pass dict(zip(names, row))"
             )
+            assert problem_of(lambda: operation_for(())).endswith("pass dict(zip(names, row))")
             connection.row_factory = sqlite3.Row
             (row,) = connection.execute("SELECT 'jane@example.com' AS email")
         connection.close()
         assert problem_of(lambda: operation_for(row)).endswith("got sqlite3.Row: pass dict(row)")
         assert make_request(IDENTIFY, dict(row)) == IdentifyRequest(ADDRESS)
+
+    def test_a_row_of_iterrows_comes_with_its_index(self) -> None:
+        (row,) = pd.DataFrame({"email": [ADDRESS]}).iterrows()
+        advice = "got tuple: pass row.to_dict() for each (index, row)"
+        assert problem_of(lambda: operation_for(row)).endswith(advice)
 
     def test_a_mapping_where_a_text_belongs_gets_no_advice(self) -> None:
         assert problem_of(lambda: datum({1: 2})).endswith("has a key that must be a str, got int")

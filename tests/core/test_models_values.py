@@ -113,7 +113,9 @@ def test_custom_fields_report_each_bad_entry_and_show_no_address() -> None:
 @pytest.mark.parametrize("given", ["Role", 3, [("Role", "Boss")], {"Role"}], ids=type)
 def test_custom_fields_must_be_a_mapping(given: Any) -> None:
     (problem,) = problems_of(lambda: identify(custom_fields=given))
-    assert problem == f"custom_fields must be a mapping of str to str, got {type(given).__name__}"
+    assert problem == (
+        f"custom_fields must be a mapping, such as {{'Plan': 'Pro'}}, got {type(given).__name__}"
+    )
 
 
 class NoOffset(tzinfo):

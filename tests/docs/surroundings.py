@@ -124,7 +124,9 @@ async def tables(reader: Reader, fake: FakeSendX) -> AsyncIterator[None]:
     assert jane.tags == {"vip", "beta"}
     assert not any([joe.custom_fields, joe.tags, joe.first_name])
     assert {"jack@example.com", "june@example.com"} <= fake.contacts.keys()
-    assert not any(email.startswith("jill") for email in fake.contacts)
+    jill = fake.contact("jill@example.com")  # once her address was mended
+    assert jill.custom_fields == {"Seats": "3", "Since": "2026-02-28"}
+    assert jill.tags == {"beta"}
 
 
 @asynccontextmanager
