@@ -36,9 +36,9 @@ _RESOLUTION = 0.001  # seconds by which timers may be early
 
 @attrs.frozen
 class Answer(Generic[ResponseT]):
-    """A call's response, and what else is known of it."""
+    """A call's response, which may be a contact as it came, and what else is known of it."""
 
-    data: ResponseT
+    data: ResponseT = attrs.field(repr=False)
     raw: RawAnswer
     call_id: str
     attempts: int

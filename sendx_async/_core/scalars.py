@@ -27,9 +27,15 @@ def to_scalar(value: object) -> Any:
         return int.__index__(value)
     if isinstance(value, float):
         return float.__float__(value)
-    if any(each.__module__ == "numpy" and each.__name__ == "generic" for each in kind.__mro__):
+    if is_scalar_of_numpy(value):
         return _of_numpy(value)
     return _exact(value) if isinstance(value, numbers.Rational) else value
+
+
+def is_scalar_of_numpy(value: object) -> bool:
+    """Return whether a value is one number, date or text of numpy, and no array."""
+    kinds = type(value).__mro__
+    return any(kind.__module__ == "numpy" and kind.__name__ == "generic" for kind in kinds)
 
 
 def _of_numpy(value: Any) -> object:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from enum import Enum
 
+from sendx_async._core.scalars import is_scalar_of_numpy
+
 _MOST_SHOWN = 1e9
 _LEAVE_OUT = (
     "which pandas writes for an empty cell: leave it out, or make it None with "
@@ -106,4 +108,6 @@ def _advice_on_scalar(value: object) -> str:
 
 def _advice_on_parts(value: object) -> str:
     """Return what makes a mapping or a list of a value, or ""."""
+    if is_scalar_of_numpy(value):
+        return ""  # it has a tolist, which gives no list
     return next((text for name, text in _BY_ATTRIBUTE.items() if hasattr(type(value), name)), "")

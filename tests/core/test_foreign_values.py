@@ -340,6 +340,9 @@ class TestAdvice:
              f"{__name__}.ContactModel: pass model.model_dump(exclude_none=True)"),
             (pd.Series({"email": ADDRESS}), ".Series: pass row.to_dict()"),
             (np.array([1]), "numpy.ndarray: pass array.tolist()"),
+            # Its tolist gives what is refused as well.
+            (np.bytes_(b"x"), "got numpy.bytes_"),
+            (np.timedelta64(1, "D"), "got numpy.timedelta64"),
         ],
         ids=lambda value: type(value).__name__,
     )  # fmt: skip

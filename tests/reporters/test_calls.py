@@ -208,5 +208,6 @@ async def test_the_stack_while_a_call_is_made(batches: bool) -> None:
         ) as client:
             await client.identify_contact(mapping(), headers=headers())
             await client.send(mapping())
-    assert {"identify_contact", "_call", "run", "_until_final", "_tell"} <= seen
+            await client.request("GET", "/contact/{id}", path_params={"id": address()})
+    assert {"identify_contact", "_call", "run", "_until_final", "_tell", "request"} <= seen
     assert shown == []
