@@ -179,6 +179,8 @@ async def test_a_call_that_is_cancelled(
             call = asyncio.create_task(client.send(mapping(), headers=headers()))
             call.add_done_callback(lambda _: None)
             await asyncio.to_thread(has_come.wait)
+            for _ in range(20):  # what the server has sent is here, and is read in the meantime
+                await asyncio.sleep(0)
             call.cancel()
             with pytest.raises(asyncio.CancelledError) as caught:
                 await call
