@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 import attrs
 
-from sendx_async._calls.call import Answer, Call, Earlier, deadline_exceeded
+from sendx_async._calls.call import Answer, Call, Earlier
 from sendx_async._calls.factory import CallFactory
 from sendx_async._core.errors import SendXError
 from sendx_async._core.models import IdentifyRequest, IdentifyResponse
@@ -23,7 +23,7 @@ from sendx_async._core.operations import (
     Operation,
     contacts_of,
 )
-from sendx_async._policy.failures import FailureClass, classify, is_endpoint_missing
+from sendx_async._policy import failures
 from sendx_async._runtime.loops import current_loop
 from sendx_async._runtime.time_limit import read_what_arrived
 
@@ -173,7 +173,7 @@ class Batcher:
         )
         if ticket.outcome is None:
             earlier = ticket.earlier()
-            error = deadline_exceeded(ticket.ends - ticket.began, None)
+            error = failures.deadline_exceeded(ticket.ends - ticket.began, None)
             error.maybe_delivered = earlier.maybe_delivered
             return self._described(error, ticket, attempts=earlier.attempts)
         return ticket.outcome
@@ -279,9 +279,9 @@ class Batcher:
 
     def _after_failure(self, tickets: list[_Ticket], error: SendXError) -> None:
         """Answer each caller, or let each try alone if it may be the fault of one of them."""
-        failure_class = classify(error, replay_safe=True)
-        if failure_class in {FailureClass.REJECTED, FailureClass.AGAIN}:
-            if is_endpoint_missing(error):
+        failure_class = failures.classify(error, replay_safe=True)
+        if failure_class in {failures.FailureClass.REJECTED, failures.FailureClass.AGAIN}:
+            if failures.is_endpoint_missing(error):
                 self._is_off = True
             return
         for ticket in tickets:

@@ -15,7 +15,6 @@ from sendx_async._core.errors import (
     ApiError,
     AttemptTimeout,
     ClientClosedError,
-    DeadlineExceeded,
     ResponseDecodeError,
     SendXError,
     status_code_of,
@@ -25,7 +24,7 @@ from sendx_async._core.models import ApiResponse
 from sendx_async._core.operations import Operation
 from sendx_async._core.protocol import decode, encode
 from sendx_async._core.settings import Settings
-from sendx_async._policy.failures import pause_for_everyone
+from sendx_async._policy.failures import deadline_exceeded, pause_for_everyone
 from sendx_async._policy.retry import backoff, retry_delay
 from sendx_async._transport.exchange import EXCHANGE, Exchange, RawAnswer, Target
 
@@ -70,12 +69,6 @@ class Earlier:
     began: float
     attempts: int
     maybe_delivered: bool
-
-
-def deadline_exceeded(deadline: float, last: SendXError | None) -> DeadlineExceeded:
-    """Make the error of a call that took longer than ``deadline`` seconds."""
-    before = f"; before that: {last}" if last else ""
-    return DeadlineExceeded(f"no answer within the deadline of {deadline:g} s{before}", last=last)
 
 
 class Call(Generic[ResponseT]):
@@ -203,7 +196,8 @@ class Call(Generic[ResponseT]):
         try:
             while (due := rate_limiter.due(place)) > now + _RESOLUTION:
                 if due > self._ends or rate_limiter.paused_until > self._pauses_end:
-                    raise self._too_late(last or rate_limiter.cause(now))  # noqa: TRY301 - its place is freed
+                    wait = due - now if due > self._ends else 0
+                    raise self._too_late(last or rate_limiter.cause(now), wait=wait)  # noqa: TRY301 - its place is freed
                 await self._shared.clock.sleep(due - now)
                 now = self._now()
                 if may_be_moved and rate_limiter.is_missed(place, now):
@@ -276,8 +270,8 @@ class Call(Generic[ResponseT]):
             now=now,
         )
 
-    def _too_late(self, last: SendXError | None) -> SendXError:
-        return self._describe(deadline_exceeded(self._settings.deadline, last))
+    def _too_late(self, last: SendXError | None, *, wait: float = 0) -> SendXError:
+        return self._describe(deadline_exceeded(self._settings.deadline, last, wait=wait))
 
     def _describe(self, error: SendXError) -> SendXError:
         """Note in an error to which call it belongs, and what the call's earlier attempts imply."""

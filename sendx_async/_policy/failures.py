@@ -133,3 +133,22 @@ def pause_for_everyone(error: SendXError, *, otherwise: float) -> float | None:
     if error.status_code == _TOO_MANY or _is_told_to_wait(error):
         return otherwise if error.retry_after is None else error.retry_after
     return None
+
+
+def deadline_exceeded(
+    deadline: float, last: SendXError | None, *, wait: float = 0
+) -> DeadlineExceeded:
+    """Return the error of a call that took longer than its deadline, or would.
+
+    Args:
+        deadline: Seconds that the whole call may take.
+        last: The error before it, if there was one.
+        wait: Seconds until the next request may begin, if it is these that are too many.
+    """
+    problem = (
+        f"the next request may begin in {wait:.1f} s only, after the deadline of {deadline:g} s"
+        if wait
+        else f"no answer within the deadline of {deadline:g} s"
+    )
+    before = f"; before that: {last}" if last else ""
+    return DeadlineExceeded(problem + before, last=last)

@@ -61,8 +61,8 @@ class Telemetry:
     have one span together, whose parent is that of the caller who has waited longest.
 
     No ``traceparent`` is sent to SendX: it is somebody else's service, which won't continue the
-    trace, and needs to know nothing of it. (An ``http_client`` of your own that is instrumented
-    itself makes a span for each attempt, below this one, and may send the header.)
+    trace, and needs to know nothing of it. (An instrumentation of httpx, if the application uses
+    one, makes a span for each attempt, below this one, and sends the header.)
 
     As long as the application has set up no OpenTelemetry SDK, all this costs next to nothing.
 

@@ -201,6 +201,8 @@ def test_the_wait_for_the_rate_counts_for_the_deadline(
             await client.identify_contact({"email": JANE})
             with pytest.raises(DeadlineExceeded) as caught:
                 await client.identify_contact({"email": JANE}, deadline=50)
+            text = "the next request may begin in 100.0 s only, after the deadline of 50 s"
+            assert str(caught.value) == text
             assert caught.value.elapsed == 0  # a wait that is too long is not begun
             assert caught.value.attempts == 0
             assert caught.value.last is None

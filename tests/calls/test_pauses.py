@@ -280,6 +280,7 @@ def test_a_pause_longer_than_the_deadline_fails_at_once(
             error = caught.value
             assert isinstance(error.last, RateLimitError)
             assert error.last.retry_after == 3600
+            assert "after the deadline of 30 s; before that: SendX answered" in str(error)
             assert (error.operation, error.attempts) == ("track_contact", 0)
             assert not error.maybe_delivered
 
