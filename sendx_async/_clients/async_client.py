@@ -381,7 +381,8 @@ class AsyncTrackingClient:
         ``await client.request("GET", "/contact/{identifier}", path_params={"identifier": id})``
         reads a contact. Limits of time, retries, rate, pauses, errors and events are those of all
         calls. Errors, events, log records and spans show the path with its braces, and no query:
-        so put whatever names somebody into ``path_params`` or ``params``.
+        so put whatever names somebody into ``path_params`` or ``params``. Only an ``http_client``
+        of your own gets the real URL, and so does what instruments it, such as Sentry.
 
         Args:
             method: The HTTP method, in capitals.
