@@ -2,13 +2,15 @@
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
+from sendx_async import OutboxError
+from sendx_async.outbox import Outbox
 from sendx_async.testing import FakeSendX
-
-pytestmark = pytest.mark.slow
 
 # In Python 3.12 no thread can be started in atexit handlers; others are made to refuse, too.
 PROGRAM = """
@@ -36,6 +38,7 @@ def at_exit():
 """
 
 
+@pytest.mark.slow
 def test_puts_and_a_drain_from_atexit_do_without_threads(
     fake_sendx: FakeSendX, tmp_path: Path
 ) -> None:
@@ -50,3 +53,21 @@ def test_puts_and_a_drain_from_atexit_do_without_threads(
     assert (done.stdout, done.stderr) == ("0\n", "")
     assert set(fake_sendx.contacts) == {"put@example.com", "put_sync@example.com"}
     assert [event.name for event in fake_sendx.events] == ["exit"]
+
+
+@pytest.mark.asyncio
+async def test_before_the_exit_an_outbox_does_not_do_without_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: threading.Thread) -> NoReturn:
+        raise RuntimeError("can't start new thread")
+
+    outbox = Outbox(tmp_path / "outbox.db")
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(OutboxError, match="can't start the thread that it needs"):
+            await outbox.put({"email": "jane@example.com"})
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            await outbox.__aenter__()
+    async with outbox:
+        assert outbox.stats().pending == 0

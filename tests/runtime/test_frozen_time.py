@@ -1,5 +1,6 @@
 """Tests of applications freeze the time: what waits for SendX goes on by the real one."""
 
+import asyncio
 import contextlib
 import datetime as dt
 import sqlite3
@@ -23,6 +24,7 @@ from sendx_async import (
     RetryPolicy,
     TrackingClient,
 )
+from sendx_async._runtime.loops import keep_real_time
 from sendx_async._runtime.shared_loop import shared_loop
 from sendx_async.outbox import Outbox
 from sendx_async.testing import FakeSendX
@@ -104,6 +106,17 @@ def test_a_loop_that_is_first_needed_in_frozen_time_keeps_the_real_one(
 
 
 @pytest.mark.slow
+def test_a_loop_of_uvloop_is_left_as_it_is() -> None:
+    new_event_loop = pytest.importorskip("uvloop").new_event_loop
+
+    async def wait() -> None:
+        keep_real_time(asyncio.get_running_loop())
+        await asyncio.sleep(0.001)
+
+    with freezegun.freeze_time(FUTURE), asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(wait())
+
+
 def test_the_library_may_be_imported_in_frozen_time(fake_sendx: FakeSendX) -> None:
     fake_sendx.black_hole(times=None)
     program = """
