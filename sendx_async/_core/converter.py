@@ -175,6 +175,8 @@ def _likeness(key: str, kind: type) -> tuple[str, str | None]:
     """Show a key, and name the field that it is like; once for all rows with such a column."""
     names = [str(name) for name in _names_of(kind)]
     plain = _letters_of(key[:_LONGEST_NAME])
+    if plain == "email" and "identifier" in names:  # what an event calls it
+        plain = "identifier"
     near = [name for name in names if _letters_of(name) == plain] or difflib.get_close_matches(
         key[:_LONGEST_NAME], names, n=1, cutoff=_ALIKE
     )

@@ -131,6 +131,7 @@ def test_wire_names_and_model_names_make_the_same_model(kind: Any) -> None:
         (TrackRequest, {"email": "a@b.co"}, "add_tag", "add_tags"),
         (CustomEventRequest, {"identifier": "i", "name": "n"}, "dato", "data"),
         (RevenueEventRequest, {"identifier": "i", "amount": 1}, "sorce", "source"),
+        (RevenueEventRequest, {"identifier": "i", "amount": 1}, "email", "identifier"),
     ],
 )
 def test_an_unknown_key_is_refused_naming_the_nearest(
