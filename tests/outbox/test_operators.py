@@ -419,7 +419,7 @@ class TestDrainCommand:
             said, logged = process.communicate(timeout=150)
         assert process.returncode == 0, logged
         assert said == "Stopped. 0 wait, 0 are dead, 0 uncertain.\n"
-        assert "INFO outbox" in logged
+        assert "INFO SendX outbox" in logged
         assert len(fake_sendx.contacts) == 30
 
     @pytest.mark.parametrize("options", [[], ["--until-empty"]])

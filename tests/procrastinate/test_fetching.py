@@ -1,7 +1,6 @@
 """Fetching while many jobs wait for others of their contact: as Procrastinate does, but sooner."""
 
 import random
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import procrastinate
@@ -45,7 +44,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(_fetching, "time", SimpleNamespace(monotonic=clock.monotonic))
+    monkeypatch.setattr(_fetching, "monotonic", clock.monotonic)
     return clock
 
 
