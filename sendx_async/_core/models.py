@@ -316,7 +316,7 @@ class ApiResponse(MaskedRepr, Generic[ResponseT_co]):
         elapsed: Seconds that the call took, waits included.
     """
 
-    data: ResponseT_co
+    data: ResponseT_co = attrs.field(eq=by_contents)
     status_code: int
     headers: Mapping[str, str] = attrs.field(eq=by_contents)
     raw_data: bytes

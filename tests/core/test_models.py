@@ -118,6 +118,11 @@ def test_requests_and_responses_are_hashed_by_their_contents() -> None:
             answer(response, headers={"b": "2", "a": "1"}),
             answer(response, headers={"a": "1"}),
         ),
+        (  # of client.request
+            answer([nested], headers={}),
+            answer([turned], headers={}),
+            answer([nested, nested], headers={}),
+        ),
     ]
     for one, same, other in pairs:
         assert one == same
