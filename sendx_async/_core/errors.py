@@ -146,6 +146,8 @@ class ResponseLost(TransportError):  # noqa: N818 - says what happened
 class DeadlineExceeded(SendXError, TimeoutError):  # noqa: N818 - says what happened
     """The call, its waits and retries included, did not end within ``deadline``.
 
+    It comes at once if a pause that SendX asked for, or the rate, lasts until after the deadline.
+
     Attributes:
         last: The error of the last attempt, or of the attempt that made the whole client pause;
             None if there was none.
