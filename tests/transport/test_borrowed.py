@@ -168,6 +168,26 @@ async def test_a_foreign_error_of_a_hook_is_the_applications_own(
             await client.identify_contact({"email": "jane@example.com"})
 
 
+@pytest.mark.asyncio
+async def test_a_hook_that_cant_reach_another_server_sends_no_event_again(
+    library: Any, fake_sendx: FakeSendX
+) -> None:
+    async def audit(_: Any) -> None:
+        async with library.AsyncClient() as other:
+            await other.post("http://127.0.0.1:9")
+
+    async with (
+        library.AsyncClient(event_hooks={"response": [audit]}) as http_client,
+        AsyncTrackingClient(
+            fake_sendx.api_key, base_url=fake_sendx.url, http_client=http_client
+        ) as client,
+    ):
+        with pytest.raises(ResponseLost, match="ConnectError") as caught:
+            await client.track_revenue_event(REVENUE)
+    assert caught.value.maybe_delivered
+    assert len(fake_sendx.requests) == 1
+
+
 @pytest.mark.parametrize("reads", ["aread", "aiter_bytes", "aclose"])
 @pytest.mark.asyncio
 async def test_a_hook_may_have_read_the_answer(
