@@ -285,8 +285,7 @@ class Batcher:
                 self._is_off = True
             return
         for ticket in tickets:
-            own = copy.copy(error)
-            ticket.answer(self._described(own, ticket, attempts=error.attempts))
+            ticket.answer(self._described(copy.copy(error), ticket, attempts=error.attempts))
 
     def _described(self, error: SendXError, ticket: _Ticket, *, attempts: int) -> SendXError:
         error.operation = IDENTIFY.name

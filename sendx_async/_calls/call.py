@@ -11,6 +11,7 @@ import attrs
 
 from sendx_async._calls.attempt import attempt, build_request
 from sendx_async._calls.shared import Shared
+from sendx_async._core.answers import decode
 from sendx_async._core.errors import (
     ApiError,
     AttemptTimeout,
@@ -22,7 +23,7 @@ from sendx_async._core.errors import (
 from sendx_async._core.events import Event, EventKind, logger, tell
 from sendx_async._core.models import ApiResponse
 from sendx_async._core.operations import Operation
-from sendx_async._core.protocol import decode, encode
+from sendx_async._core.protocol import encode
 from sendx_async._core.settings import Settings
 from sendx_async._policy.failures import deadline_exceeded, pause_for_everyone
 from sendx_async._policy.retry import backoff, retry_delay

@@ -36,12 +36,13 @@ from sendx_async import (
     Timeout,
     TrackRequest,
 )
+from sendx_async._core.answers import decode, parse_retry_after
 from sendx_async._core.converter import request_from_wire
 from sendx_async._core.errors import api_error_class
 from sendx_async._core.masking import mask_addresses
 from sendx_async._core.operations import IDENTIFY, IDENTIFY_BULK, SINGLE_OPERATIONS
 from sendx_async._core.options import make_base_url, make_timeout
-from sendx_async._core.protocol import decode, encode, make_request, parse_retry_after
+from sendx_async._core.protocol import encode, make_request
 from sendx_async._core.secret import make_secret
 from sendx_async._core.settings import make_headers
 from sendx_async._policy.retry import RetryBudget, retry_delay

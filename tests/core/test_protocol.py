@@ -30,6 +30,7 @@ from sendx_async import (
     TrackResponse,
     UnprocessableEntityError,
 )
+from sendx_async._core.answers import decode, parse_retry_after
 from sendx_async._core.operations import (
     CUSTOM_EVENT,
     IDENTIFY,
@@ -38,7 +39,7 @@ from sendx_async._core.operations import (
     TRACK,
     Operation,
 )
-from sendx_async._core.protocol import decode, make_request, operation_for, parse_retry_after
+from sendx_async._core.protocol import make_request, operation_for
 
 BOM = b"\xef\xbb\xbf"
 NOW = 1_700_000_000.0  # Tue, 14 Nov 2023 22:13:20 GMT
@@ -408,7 +409,7 @@ class TestRetryAfter:
     @pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kolkata"])
     def test_a_date_without_a_zone_is_universal_time_wherever_we_are(self, zone: str) -> None:
         code = (
-            "from sendx_async._core.protocol import parse_retry_after as parse\n"
+            "from sendx_async._core.answers import parse_retry_after as parse\n"
             f"print(parse('Tue Nov 14 22:13:50 2023', None, now={NOW}), "
             f"parse('Tue, 14 Nov 2023 22:13:50 -0000', None, now={NOW}))"
         )
