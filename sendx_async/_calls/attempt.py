@@ -151,8 +151,9 @@ def _transport_error(
     error: httpx.RequestError | httpx.InvalidURL, exchange: Exchange, *, was_reached: bool
 ) -> TransportError:
     """Translate httpx's error, and say whether the request may have been applied."""
-    # After an answer it is the error of another request, which a hook of the application has made.
-    if isinstance(error, _NOTHING_SENT) and exchange.head is None:
+    # After an answer it is the error of another request, which a hook or a tool has made.
+    is_answered = exchange.answer is not None or exchange.head is not None
+    if isinstance(error, _NOTHING_SENT) and not is_answered:
         exchange.sent = False
     text = _quotable(error)
     reason = f"{type(error).__name__}: {text}" if text else type(error).__name__

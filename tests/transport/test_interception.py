@@ -20,6 +20,7 @@ from sendx_async import (
     ApiError,
     AsyncTrackingClient,
     ConnectError,
+    ResponseLost,
     RetryPolicy,
     TrackingClient,
 )
@@ -256,3 +257,20 @@ with sendx_async.TrackingClient("k", base_url="http://127.0.0.1:9") as client:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=150
     )
     assert done.stdout == "refused\n"
+
+
+@pytest.mark.asyncio
+async def test_a_tool_that_cant_reach_another_server_after_the_answer_sends_no_event_again(
+    fake_sendx: FakeSendX, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send = httpx.AsyncClient.send
+
+    async def send_and_report(self: httpx.AsyncClient, *args: Any, **options: Any) -> Any:
+        await send(self, *args, **options)
+        raise httpx.ConnectError("the collector is away")
+
+    monkeypatch.setattr(httpx.AsyncClient, "send", send_and_report)
+    async with AsyncTrackingClient(fake_sendx.api_key, base_url=fake_sendx.url) as client:
+        with pytest.raises(ResponseLost, match="the collector is away"):
+            await client.track_revenue_event({"identifier": "jane@example.com", "amount": 1})
+    assert len(fake_sendx.requests) == 1
