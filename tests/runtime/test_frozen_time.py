@@ -105,7 +105,6 @@ def test_a_loop_that_is_first_needed_in_frozen_time_keeps_the_real_one(
     shared_loop._thread = before
 
 
-@pytest.mark.slow
 def test_a_loop_of_uvloop_is_left_as_it_is() -> None:
     new_event_loop = pytest.importorskip("uvloop").new_event_loop
 
@@ -117,6 +116,7 @@ def test_a_loop_of_uvloop_is_left_as_it_is() -> None:
         runner.run(wait())
 
 
+@pytest.mark.slow
 def test_the_library_may_be_imported_in_frozen_time(fake_sendx: FakeSendX) -> None:
     fake_sendx.black_hole(times=None)
     program = """
