@@ -26,7 +26,7 @@ BRIEFLY = Plan(
     drainers=2,
     window=120,
     faults=0.2,
-    limit=150,
+    limit=600,
 )
 LONG = Plan(
     puts=10_000,

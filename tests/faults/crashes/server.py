@@ -60,6 +60,7 @@ class Server:
         answered: Called after an answer.
 
     Attributes:
+        faults: See there.
         arrivals: What came, in that order.
     """
 
@@ -73,7 +74,7 @@ class Server:
         answered: Callable[[], object],
     ) -> None:
         self._random = random
-        self._faults = faults
+        self.faults = faults
         self._tick = tick
         self._arrived = arrived
         self._answered = answered
@@ -94,7 +95,7 @@ class Server:
         self._arrived(arrival)
 
     def _fault_for(self, bodies: list[Any]) -> tuple[str, Fault]:
-        if self._random.random() < self._faults:
+        if self._random.random() < self.faults:
             if not self._deck:
                 self._deck = [name for name, fault in FAULTS.items() for _ in range(fault.count)]
                 self._random.shuffle(self._deck)
