@@ -269,10 +269,9 @@ def _cut_frames_below(error: BaseException) -> None:
     here: Any = error.__traceback__
     here.tb_next = None
     cause = error.__cause__ or error.__context__
-    while cause is not None:
+    while isinstance(cause, psycopg.Error):  # and not what the caller is handling
         cause.__traceback__ = None
-        if isinstance(cause, psycopg.Error):
-            cause.args = (str(cause).partition("\n")[0],)
+        cause.args = (str(cause).partition("\n")[0],)
         cause = cause.__cause__ or cause.__context__
 
 

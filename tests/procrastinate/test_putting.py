@@ -127,6 +127,20 @@ class TestTransactions:
             assert "CheckViolation" in "".join(shown.format())
             assert JANE not in "".join(shown.format())
 
+    async def test_an_error_during_which_something_is_put_keeps_its_traceback(
+        self, sendx: Deliveries, table: Table
+    ) -> None:
+        table.do("ALTER TABLE procrastinate_jobs ADD CHECK (queue_name <> 'sendx')")
+        own = KeyError()
+        try:
+            raise own
+        except KeyError:
+            with pytest.raises(ConnectorException) as caught:
+                await sendx.put(jane())
+        assert caught.value.__cause__ is not None
+        assert caught.value.__cause__.__context__ is own
+        assert own.__traceback__ is not None
+
     async def test_a_connection_that_does_not_find_the_tables_is_told_of_its_search_path(
         self, sendx: Deliveries, database: str
     ) -> None:
