@@ -48,7 +48,7 @@ async def execute(
         return await connector.execute_query_all_async(statement, **arguments)
     with wrap_exceptions():
         async with connector.pool.connection() as connection:
-            before = connection.autocommit, connection.cursor_factory
+            autocommit, cursor_factory = connection.autocommit, connection.cursor_factory
             await connection.set_autocommit(True)
             connection.cursor_factory = _LimitedCursor
             try:
@@ -57,10 +57,15 @@ async def execute(
                     connection, statement, **arguments
                 )
             finally:
-                autocommit, connection.cursor_factory = before
-                if connection.info.transaction_status is TransactionStatus.IDLE:
-                    await connection.set_autocommit(autocommit)
+                connection.cursor_factory = cursor_factory
+                await _set_autocommit(connection, autocommit)
     return rows
+
+
+async def _set_autocommit(connection: psycopg.AsyncConnection[Any], autocommit: bool) -> None:  # noqa: FBT001 - as psycopg
+    """Set it, but for a connection that is lost or in the middle of a statement."""
+    if connection.info.transaction_status is TransactionStatus.IDLE:
+        await connection.set_autocommit(autocommit)
 
 
 def is_locked(error: ConnectorException) -> bool:
