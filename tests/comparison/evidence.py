@@ -17,6 +17,7 @@ ROWS: Mapping[str, Row] = {
         (
             "tests/calls/test_wire_contract.py::test_each_operation_posts_its_body_to_its_path",
             "tests/clients/test_sync_client.py::test_every_method_reaches_the_server",
+            "tests/core/test_raw_request.py::test_each_documented_path_can_be_called",
             "tests/transport/test_pool.py::test_calls_in_turn_share_one_connection",
             "tests/test_public_surface.py::test_the_package_is_typed",
         ),
