@@ -67,6 +67,16 @@ class Waiting(Generic[ItemT, ResultT]):
                 tell()
 
 
+class ThreadQueue(queue.SimpleQueue["Waiting[ItemT, ResultT] | None"], Generic[ItemT, ResultT]):
+    """What a thread is given to write, and None as the last.
+
+    Attributes:
+        is_over: Whether the thread has ended, or is about to: idle, perhaps before it was used.
+    """
+
+    is_over = False
+
+
 class GroupCommit(Generic[ItemT, ResultT]):
     """A thread that writes in one transaction all that has come while it committed the last ones.
 
@@ -80,7 +90,7 @@ class GroupCommit(Generic[ItemT, ResultT]):
     def __init__(self, commit: Callable[[list[ItemT]], list[ResultT]], path: str) -> None:
         self._commit = commit
         self._path = path
-        self._queue: queue.SimpleQueue[Waiting[ItemT, ResultT] | None] = queue.SimpleQueue()
+        self._queue: ThreadQueue[ItemT, ResultT] = ThreadQueue()
         self._thread: threading.Thread | None = None
         # Its process. Whether a thread is alive can't be asked: up to Python 3.12, Ctrl-C in that
         # makes it look dead for good.
@@ -126,7 +136,7 @@ class GroupCommit(Generic[ItemT, ResultT]):
         Not with the lock, which doesn't keep greenlets of one thread apart (gevent). So others may
         start one, too; what is given nothing ends.
         """
-        given: queue.SimpleQueue[Waiting[ItemT, ResultT] | None] = queue.SimpleQueue()
+        given: ThreadQueue[ItemT, ResultT] = ThreadQueue()
         thread = threading.Thread(
             target=self._work, args=(given,), name="sendx_async outbox", daemon=True
         )
@@ -145,9 +155,9 @@ class GroupCommit(Generic[ItemT, ResultT]):
     def _use(
         self,
         thread: threading.Thread,
-        given: "queue.SimpleQueue[Waiting[ItemT, ResultT] | None]",
+        given: ThreadQueue[ItemT, ResultT],
     ) -> None:
-        if self._is_closed or self._runs_in == os.getpid():
+        if self._is_closed or self._runs_in == os.getpid() or given.is_over:
             given.put(None)
             return
         self._queue, self._thread, self._is_writing = given, thread, False
@@ -171,7 +181,7 @@ class GroupCommit(Generic[ItemT, ResultT]):
             self._queue.put(None)
         return thread
 
-    def _work(self, waiting: "queue.SimpleQueue[Waiting[ItemT, ResultT] | None]") -> None:
+    def _work(self, waiting: ThreadQueue[ItemT, ResultT]) -> None:
         together: list[Waiting[ItemT, ResultT] | None] = []
         try:
             while None not in together[-1:]:
@@ -183,28 +193,27 @@ class GroupCommit(Generic[ItemT, ResultT]):
             self._retire(waiting)  # whatever has ended it
             self._refuse(waiting, together)
 
-    def _retire(self, waiting: "queue.SimpleQueue[Waiting[ItemT, ResultT] | None]") -> None:
+    def _retire(self, waiting: ThreadQueue[ItemT, ResultT]) -> None:
         """Let who comes from now on begin another thread, with another queue."""
         self._starting.run(lambda: self._retire_here(waiting))
 
-    def _retire_if_idle(self, waiting: "queue.SimpleQueue[Waiting[ItemT, ResultT] | None]") -> None:
+    def _retire_if_idle(self, waiting: ThreadQueue[ItemT, ResultT]) -> None:
         """End the thread, unless it was just given something: another one might overtake that."""
         self._starting.run(lambda: self._retire_here_if_idle(waiting))
 
-    def _retire_here_if_idle(
-        self, waiting: "queue.SimpleQueue[Waiting[ItemT, ResultT] | None]"
-    ) -> None:
+    def _retire_here_if_idle(self, waiting: ThreadQueue[ItemT, ResultT]) -> None:
         if waiting.empty():
             self._retire_here(waiting)
             waiting.put(None)
 
-    def _retire_here(self, waiting: "queue.SimpleQueue[Waiting[ItemT, ResultT] | None]") -> None:
+    def _retire_here(self, waiting: ThreadQueue[ItemT, ResultT]) -> None:
+        waiting.is_over = True
         if self._queue is waiting:
             self._runs_in = None
 
     def _refuse(
         self,
-        waiting: "queue.SimpleQueue[Waiting[ItemT, ResultT] | None]",
+        waiting: ThreadQueue[ItemT, ResultT],
         together: list[Waiting[ItemT, ResultT] | None],
     ) -> None:
         """Tell those who still wait, as something unforeseen has ended the thread."""
@@ -223,7 +232,7 @@ class GroupCommit(Generic[ItemT, ResultT]):
 
     def _take(
         self,
-        waiting: "queue.SimpleQueue[Waiting[ItemT, ResultT] | None]",
+        waiting: ThreadQueue[ItemT, ResultT],
         together: list[Waiting[ItemT, ResultT] | None],
     ) -> None:
         """Wait for what is to be written; take it and what has come with it, None as the last."""

@@ -1,19 +1,18 @@
 """The thread that commits for many: what no test can time from outside."""
 
 import os
-import queue
 import threading
 
 import pytest
 
 from sendx_async import OutboxError
 from sendx_async._core.locks import Latch
-from sendx_async.outbox._group_commit import GroupCommit, Waiting
+from sendx_async.outbox._group_commit import GroupCommit, ThreadQueue, Waiting
 
 
 def test_a_thread_that_was_just_given_something_goes_on_though_it_was_idle() -> None:
     group: GroupCommit[str, str] = GroupCommit(lambda items: items, "outbox.db")
-    given: queue.SimpleQueue[Waiting[str, str] | None] = queue.SimpleQueue()
+    given: ThreadQueue[str, str] = ThreadQueue()
     group._queue, group._runs_in = given, os.getpid()
     given.put(None)
     group._retire_if_idle(given)
@@ -27,7 +26,7 @@ def test_a_signal_handler_does_not_wait_for_what_it_has_interrupted() -> None:
     group: GroupCommit[str, str] = GroupCommit(lambda items: items, "outbox.db")
     refused: list[str] = []
 
-    class Interrupted(queue.SimpleQueue["Waiting[str, str] | None"]):
+    class Interrupted(ThreadQueue[str, str]):
         def put(self, item: "Waiting[str, str] | None", *_: object) -> None:
             """Run a handler here, as a signal may."""
             with pytest.raises(OutboxError, match="in a handler set a flag"):
@@ -74,3 +73,23 @@ def test_a_thread_that_comes_too_late_ends() -> None:
     for thread in names:
         thread.join(100)
         assert not thread.is_alive()
+
+
+def test_a_thread_that_was_idle_before_it_could_be_used_is_given_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As on a machine that was frozen meanwhile."""
+    monkeypatch.setattr("sendx_async.outbox._group_commit._SECONDS_IDLE", 0.001)
+    group: GroupCommit[str, str] = GroupCommit(lambda items: items, "outbox.db")
+    written = Latch()
+    start = threading.Thread.start
+
+    def start_and_end(thread: threading.Thread) -> None:
+        start(thread)
+        thread.join(60)
+        monkeypatch.undo()
+
+    monkeypatch.setattr(threading.Thread, "start", start_and_end)
+    group.submit(Waiting("item", written.open))
+    assert written.wait(60)
+    group.close()

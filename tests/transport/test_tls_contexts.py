@@ -268,7 +268,7 @@ def test_whatever_keeps_certificates_from_being_read_ends_the_call(
 
 
 FORK = """
-import os, ssl, sys, threading, warnings
+import os, ssl, sys, threading, time, warnings
 warnings.simplefilter("ignore")
 import anyio
 import anyio.lowlevel
@@ -285,6 +285,8 @@ ssl.create_default_context = held_up
 thread = threading.Thread(target=anyio.run, args=(tls_contexts.get,), daemon=True)
 thread.start()
 begun.wait(60)
+while not any(making.thread for making in tls_contexts._under_way.values()):
+    time.sleep(0.001)  # it is noted after it was started
 child = os.fork()
 if not child:
     ssl.create_default_context = read
