@@ -249,7 +249,7 @@ class Call(Generic[ResponseT]):
         return Answer(data, raw, self.id, self._attempts, self._now() - self._began)
 
     def _after(self, error: SendXError) -> float | None:
-        """Draw the conclusions from a failed attempt: whether to pause, and when to go on."""
+        """Return the seconds until the next attempt, or None; pause all calls if it is due."""
         shared, settings, now = self._shared, self._settings, self._now()
         jitter = random.random()  # noqa: S311 - jitter is no secret
         retries_done = self._attempts - self._attempts_before - 1

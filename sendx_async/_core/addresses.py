@@ -58,7 +58,7 @@ def _unprintable(value: str) -> str | None:
 
 
 def _typing_error(value: str) -> str | None:
-    """Find what is often typed and never right, and say what to type."""
+    """Return what is often typed and never right, and what to type; None if there is nothing."""
     if "<" in value or ">" in value:
         return "must be the address alone, without a name and without < and >"
     if value[0] in _QUOTES and value[-1] in _QUOTES:

@@ -173,7 +173,7 @@ def _says_failure(fields: Mapping[str, Any]) -> bool:
 
 
 def _message_of(answer: object, *names: str) -> str | None:
-    """Find the server's words in any of the shapes that SendX is known to use for errors."""
+    """Return the server's words, in any of the shapes that SendX is known to use for errors."""
     if not isinstance(answer, Mapping):
         return None
     fields = cast("Mapping[str, Any]", answer)

@@ -153,7 +153,7 @@ _GOOD: Mapping[str, Any] = {"email": _STAND_IN, "identifier": "a", "name": "a", 
 
 
 def _unknown(keys: list[str], kind: type) -> list[str]:
-    """Say what each key may have been meant for; of those that are like no field, say it once."""
+    """Return what each key may have been meant for; one problem for all that are like no field."""
     problems: list[str] = []
     strange: list[str] = []
     for key in keys:
@@ -172,7 +172,7 @@ def _unknown(keys: list[str], kind: type) -> list[str]:
 
 @functools.lru_cache(maxsize=_COLUMNS)
 def _likeness(key: str, kind: type) -> tuple[str, str | None]:
-    """Show a key, and name the field that it is like; once for all rows with such a column."""
+    """Return a key as it is shown, and the field that it is like: once for all rows of a column."""
     names = [str(name) for name in _names_of(kind)]
     plain = _letters_of(key[:_LONGEST_NAME])
     if plain == "email" and "identifier" in names:  # what an event calls it

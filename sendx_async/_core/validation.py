@@ -102,7 +102,7 @@ def _is_writable_number(value: object) -> TypeGuard[int | float | Decimal]:
 
 
 def to_scalar_text(value: object) -> object:
-    """Write a number, a truth value or a date the way a person would; leave others alone."""
+    """Return a number, a truth value or a date as a person writes it; others as they are."""
     value = to_scalar(value)
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -210,7 +210,7 @@ def _json_value(value: Any, levels: int, allowance: _Allowance) -> Any:
 
 
 def _is_list(value: object) -> TypeGuard[list[Any] | tuple[Any, ...]]:
-    """Tell a list or a tuple, but no NamedTuple, whose names would be lost in JSON."""
+    """Return whether it is a list or a tuple, but no NamedTuple: JSON would lose its names."""
     kind: type = type(value)
     return kind is list or (isinstance(value, (list, tuple)) and not hasattr(kind, "_fields"))
 
@@ -260,7 +260,7 @@ def _check_json_items(
 
 
 def at(place: str, problem: str) -> str:
-    """Say where the problem is: a name, or a place within what has one."""
+    """Return a problem with its place before it: a name, or a place within what has one."""
     return f"{place}{problem}" if problem.startswith("[") else f"{place} {problem}"
 
 
@@ -315,5 +315,5 @@ def check_number(value: Any) -> str | None:
 
 
 def key(name: object) -> str:
-    """Write down a key of a mapping, fit to be shown."""
+    """Return a key of a mapping in brackets, fit to be shown."""
     return f"[{mask_addresses(str(name))!r}]"

@@ -36,7 +36,7 @@ _FRAMES: Mapping[tuple[str, str], str] = {
 
 
 def type_name(value: object) -> str:
-    """Name the type of a value: with its module, unless it is a builtin."""
+    """Return the name of a value's type: with its module, unless it is a builtin."""
     if value is None:
         return "None"
     kind = type(value)
@@ -44,14 +44,14 @@ def type_name(value: object) -> str:
 
 
 def described(value: object) -> str:
-    """Name the type of a setting for an error's text, and show it if it is a plain number."""
+    """Return the name of a setting's type for an error, with its value if it is a plain number."""
     if isinstance(value, (int, float)) and abs(value) < _MOST_SHOWN:
         return f"{type_name(value)} {value}"
     return type_name(value)
 
 
 def wrong_type(wanted: str, value: object, *, has_parts: bool = False) -> str:
-    """Say that a value must be something else: what it is, and what to pass in its place.
+    """Return that a value must be something else: what it is, and what to pass in its place.
 
     Args:
         wanted: What it must be, with its article.
@@ -65,7 +65,7 @@ def wrong_type(wanted: str, value: object, *, has_parts: bool = False) -> str:
 
 
 def bad_number(wanted: str, value: object) -> str:
-    """Say that a number must be another one, and what NaN stands for.
+    """Return that a number must be another one, and what NaN stands for.
 
     Args:
         wanted: What it must be, with its article.

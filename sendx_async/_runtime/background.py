@@ -16,6 +16,28 @@ def is_exiting() -> bool:
     return not threading.main_thread().is_alive()
 
 
+def start_thread(function: Callable[[], object], *, name: str) -> threading.Thread | None:
+    """Return the thread in which a function runs that must not hold up the interpreter's exit.
+
+    It is a daemon, since an interpreter that exits would wait for any other.
+
+    Args:
+        function: What to run. It is run here where no thread can be started: the interpreter is
+            exiting, so nobody minds waiting.
+        name: The thread's name.
+
+    Returns:
+        The thread; None if the function was run here.
+    """
+    thread = threading.Thread(target=function, name=name, daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:
+        function()
+        return None
+    return thread
+
+
 async def in_thread(
     function: Callable[[], ResultT], *, limiter: anyio.CapacityLimiter | None = None
 ) -> ResultT:

@@ -7,12 +7,12 @@ import contextlib
 import itertools
 import os
 import socket
-import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, cast
 
 import httpcore
 
+from sendx_async._runtime.background import start_thread
 from sendx_async._runtime.loops import is_asyncio
 from sendx_async._runtime.time_limit import AsyncioTimeLimit
 from sendx_async._transport.stream import AsyncioStream
@@ -166,7 +166,7 @@ async def _resolve(host: str, port: int) -> list[AddressInfo]:
 
 
 async def _look_up(host: str, port: int) -> Sequence[AddressInfo]:
-    """Ask the system in a daemon thread: the loop's executor would keep the interpreter waiting."""
+    """Return what the system knows, asked in a thread that is not one of the loop's executor."""
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[Sequence[AddressInfo]] = loop.create_future()
 
@@ -190,11 +190,7 @@ async def _look_up(host: str, port: int) -> Sequence[AddressInfo]:
         with contextlib.suppress(RuntimeError):  # the loop is closed
             loop.call_soon_threadsafe(tell, found, failure)
 
-    try:
-        threading.Thread(target=look_up, name="sendx_async look-up", daemon=True).start()
-    except RuntimeError:
-        # The interpreter is exiting and starts no threads any more; so nobody minds waiting.
-        look_up()
+    start_thread(look_up, name="sendx_async look-up")
     return await answer
 
 

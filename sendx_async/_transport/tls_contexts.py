@@ -8,7 +8,6 @@ import contextlib
 import functools
 import os
 import ssl
-import threading
 from typing import TYPE_CHECKING
 
 import anyio
@@ -17,9 +16,11 @@ import httpx
 from sendx_async._core.errors import ConfigurationError
 from sendx_async._core.events import logger
 from sendx_async._core.forks import around_forks
+from sendx_async._runtime.background import start_thread
 from sendx_async._runtime.loops import run_soon_in_this_loop
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable
 
 _VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE")
@@ -90,26 +91,12 @@ class TlsContexts:
             if made is None or made.process != os.getpid():  # a fork has left the thread behind
                 made = self._under_way[settings] = _Making(version)
             if made.thread is None:
-                self._start(made, settings)
+                make = functools.partial(self._make, made, settings)
+                made.thread = start_thread(make, name="sendx_async certificates")
             await made.wait()
         if made.context is None:
             raise ConfigurationError(made.problem)
         return made.context
-
-    def _start(self, making: _Making, settings: Settings) -> None:
-        # A daemon, since an interpreter that exits would wait for any other.
-        thread = threading.Thread(
-            target=self._make,
-            args=(making, settings),
-            name="sendx_async certificates",
-            daemon=True,
-        )
-        try:
-            thread.start()
-            making.thread = thread
-        except RuntimeError:
-            # The interpreter is exiting and starts no threads any more; so nobody minds waiting.
-            self._make(making, settings)
 
     def _make(self, making: _Making, settings: Settings) -> None:
         before = self._made.get(settings)

@@ -26,6 +26,7 @@ from sendx_async import (
 )
 from sendx_async.outbox import Outbox
 from sendx_async.testing import FakeSendX
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -207,8 +208,7 @@ def test_so_is_one_that_callers_share(
             ):
                 for name in ("alone", "jane", "joe"):
                     tasks.start_soon(call, client, name)
-                while not held.has_arrived and not failed:  # noqa: ASYNC110 - a thread tells
-                    await anyio.sleep(0.001)
+                await until(lambda: held.has_arrived or failed)
                 if held.has_arrived:
                     held.answer_while_blocked(seconds)
 

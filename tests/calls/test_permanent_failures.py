@@ -22,6 +22,7 @@ from sendx_async import (
 from sendx_async.outbox import Outbox
 from sendx_async.testing import FakeSendX
 from tests.clocks import StoppedClock
+from tests.waiting import until
 
 JANE = {"email": "jane@example.com"}
 RETRY = RetryPolicy(3, base=0, cap=0)
@@ -198,12 +199,10 @@ def test_an_outbox_keeps_everything_says_why_and_goes_on(
             outbox.put_sync(JANE)
             retry = RetryPolicy(1, base=0.01, cap=0.01)
             async with client_of(fake_sendx) as client, outbox.draining(client, retry=retry):
-                while "no host has this name" not in (outbox.stats().trouble or ""):  # noqa: ASYNC110 - a file tells nobody
-                    await anyio.sleep(0.01)
+                await until(lambda: "no host has this name" in (outbox.stats().trouble or ""))
                 assert outbox.stats().pending == 1
                 forget("localhost", None)
-                while outbox.stats().pending:  # noqa: ASYNC110 - likewise
-                    await anyio.sleep(0.01)
+                await until(lambda: not outbox.stats().pending)
         paused = next(event for event in events if event.kind == "paused")
         assert "no host has this name" in paused.error
 

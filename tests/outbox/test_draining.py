@@ -27,8 +27,9 @@ from sendx_async import (
 )
 from sendx_async.outbox import Outbox, OutboxEvent, _drain, _journal, _notes
 from sendx_async.testing import FakeSendX, InstantClock
+from tests.waiting import until
 
-from .waiting import drain, until, until_empty
+from .waiting import drain, until_empty
 
 pytestmark = pytest.mark.slow
 

@@ -30,8 +30,9 @@ from sendx_async.outbox._entry import Entry
 from sendx_async.outbox._journal import Journal
 from sendx_async.outbox._notes import Notes
 from sendx_async.testing import FakeSendX
+from tests.waiting import until
 
-from .waiting import drain, until, until_empty
+from .waiting import drain, until_empty
 
 pytestmark = pytest.mark.slow
 

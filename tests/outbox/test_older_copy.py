@@ -11,8 +11,9 @@ import pytest
 from sendx_async import AsyncTrackingClient, IdentifyRequest, OutboxError
 from sendx_async.outbox import Outbox, OutboxEvent, _drain, _older_copy
 from sendx_async.testing import FakeSendX
+from tests.waiting import until
 
-from .waiting import drain, until, until_empty
+from .waiting import drain, until_empty
 
 pytestmark = pytest.mark.slow
 

@@ -26,8 +26,9 @@ from sendx_async import (
 from sendx_async._cli import main as command
 from sendx_async.outbox import Outbox, OutboxEvent, OutboxStats, _leader
 from sendx_async.testing import FakeSendX
+from tests.waiting import until
 
-from .waiting import drain, until, until_empty
+from .waiting import drain, until_empty
 
 MakeClient = Callable[..., AsyncTrackingClient]
 Fail = Callable[[Outbox], dict[str, str]]

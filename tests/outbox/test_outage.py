@@ -21,8 +21,9 @@ from sendx_async._policy.recovery import Recovery
 from sendx_async.outbox import Outbox
 from sendx_async.outbox._journal import Journal
 from sendx_async.testing import FakeSendX, InstantClock
+from tests.waiting import until
 
-from .waiting import drain, until
+from .waiting import drain
 
 MakeClient = Callable[..., AsyncTrackingClient]
 QUICK = RetryPolicy(2, base=0.001, cap=0.01)

@@ -22,8 +22,9 @@ from sendx_async import (
 )
 from sendx_async.outbox import Outbox, OutboxEvent, _connection, _drain, _persistence, _schema
 from sendx_async.testing import FakeSendX
+from tests.waiting import until
 
-from .waiting import until, until_empty
+from .waiting import until_empty
 
 pytestmark = pytest.mark.slow
 

@@ -25,8 +25,9 @@ from sendx_async import (
 )
 from sendx_async.outbox import Outbox
 from sendx_async.testing import FakeSendX
+from tests.waiting import until
 
-from .waiting import drain, until, until_empty
+from .waiting import drain, until_empty
 
 MakeClient = Callable[..., AsyncTrackingClient]
 JANE = IdentifyRequest("jane@example.com", first_name="Jane")

@@ -21,8 +21,9 @@ from sendx_async import (
 )
 from sendx_async.outbox import Outbox, OutboxEvent, _drain, _leader
 from sendx_async.testing import FakeSendX
+from tests.waiting import until
 
-from .waiting import DRAINER, drain, until, until_empty
+from .waiting import DRAINER, drain, until_empty
 
 pytestmark = pytest.mark.slow
 

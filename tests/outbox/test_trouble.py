@@ -20,8 +20,9 @@ from sendx_async import AsyncTrackingClient, IdentifyRequest
 from sendx_async._cli import main as command
 from sendx_async.outbox import Outbox, _leader, _maintenance, _outbox, _statements
 from sendx_async.testing import FakeSendX
+from tests.waiting import until
 
-from .waiting import DRAINER, until, until_empty
+from .waiting import DRAINER, until_empty
 
 MakeClient = Callable[..., AsyncTrackingClient]
 JANE = IdentifyRequest("jane@example.com")

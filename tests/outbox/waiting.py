@@ -1,14 +1,12 @@
 """Draining an outbox, and waiting for what it comes to be, which its file tells who looks."""
 
-from collections.abc import Callable
 from typing import Any
 
 import anyio
 
 from sendx_async import AsyncTrackingClient
 from sendx_async.outbox import Outbox
-
-_LIMIT = 120.0  # seconds
+from tests.waiting import until
 
 DRAINER = """
 import anyio, sys
@@ -24,13 +22,6 @@ async def main():
 anyio.run(main)
 """
 """A program that drains until it is ended; its arguments are the key, the URL and the file."""
-
-
-async def until(is_so: Callable[[], object]) -> None:
-    """Wait until something is so."""
-    with anyio.fail_after(_LIMIT):
-        while not is_so():  # noqa: ASYNC110 - nobody tells of what other processes do
-            await anyio.sleep(0.01)
 
 
 async def until_empty(outbox: Outbox) -> None:

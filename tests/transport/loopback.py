@@ -42,11 +42,6 @@ def receive(peer: socket.socket, size: int) -> bytes:
     return bytes(received)
 
 
-async def until(condition: Callable[[], object]) -> None:
-    while not condition():  # noqa: ASYNC110 - nobody tells when a connection changes
-        await asyncio.sleep(0.001)
-
-
 async def suspended(task: asyncio.Task[Any]) -> None:
     """Let a task run until nothing but the outside can wake it."""
     for _ in range(10):

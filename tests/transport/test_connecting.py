@@ -16,8 +16,9 @@ import pytest
 
 from sendx_async import AsyncTrackingClient, ConnectError, RetryPolicy
 from sendx_async._transport.sockets import AsyncioBackend
+from tests.waiting import until
 
-from .loopback import LIMIT, Run, cancelled, suspended, until
+from .loopback import LIMIT, Run, cancelled, suspended
 
 HOST = "127.0.0.1"
 LOOK_UP = "sendx_async look-up"

@@ -8,8 +8,9 @@ import httpcore
 import pytest
 
 from sendx_async._transport.sockets import AsyncioBackend
+from tests.waiting import until
 
-from .loopback import LIMIT, Run, cancelled, connect, reset, suspended, until
+from .loopback import LIMIT, Run, cancelled, connect, reset, suspended
 
 
 def test_a_read_that_gets_nothing_in_time_can_be_repeated(run: Run) -> None:

@@ -16,6 +16,7 @@ import pytest
 import trustme
 
 from sendx_async import AsyncTrackingClient, ConfigurationError, ConnectError, RetryPolicy
+from tests.waiting import until
 
 from .loopback import LIMIT
 
@@ -128,11 +129,17 @@ def test_the_event_loop_goes_on_while_certificates_are_read(
     async def main() -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(server.call)
-            while not readings.has_begun.is_set():  # noqa: ASYNC110 - a thread sets it
-                await anyio.sleep(0.001)
+            await until(readings.has_begun.is_set)
             readings.may_end.set()
 
     anyio.run(main, backend=backend)
+
+
+async def cancel_while_reading(server: Server, readings: Readings) -> None:
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(server.call)
+        await until(readings.has_begun.is_set)
+        tasks.cancel_scope.cancel()
 
 
 @on_both_backends
@@ -142,12 +149,7 @@ def test_who_is_cancelled_leaves_the_reading_to_the_others(
     readings.may_end.clear()
 
     async def main() -> None:
-        with anyio.CancelScope() as scope:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(server.call)
-                while not readings.has_begun.is_set():  # noqa: ASYNC110 - a thread sets it
-                    await anyio.sleep(0.001)
-                scope.cancel()
+        await cancel_while_reading(server, readings)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(server.call)
             await anyio.lowlevel.checkpoint()
@@ -163,15 +165,7 @@ def test_a_loop_that_ends_before_the_certificates_are_read_disturbs_nobody(
 ) -> None:
     readings.may_end.clear()
 
-    async def main() -> None:
-        with anyio.CancelScope() as scope:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(server.call)
-                while not readings.has_begun.is_set():  # noqa: ASYNC110 - a thread sets it
-                    await anyio.sleep(0.001)
-                scope.cancel()
-
-    anyio.run(main, backend=backend)
+    anyio.run(cancel_while_reading, server, readings, backend=backend)
     readings.may_end.set()
     anyio.run(server.call, backend=backend)
     assert readings.count == 1

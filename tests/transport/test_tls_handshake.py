@@ -9,8 +9,9 @@ import httpcore
 import pytest
 
 from sendx_async._transport.sockets import AsyncioBackend
+from tests.waiting import until
 
-from .loopback import LIMIT, Run, accept_tls, connect, reset, until
+from .loopback import LIMIT, Run, accept_tls, connect, reset
 
 
 async def greeted(peer: socket.socket) -> None:

@@ -10,8 +10,9 @@ import httpcore
 import pytest
 
 from sendx_async._transport.stream import AsyncioStream
+from tests.waiting import until
 
-from .loopback import LIMIT, Run, accept_tls, connect, receive, reset, suspended, until
+from .loopback import LIMIT, Run, accept_tls, connect, receive, reset, suspended
 
 
 async def connect_tls(

@@ -6,16 +6,9 @@ import socket
 import httpcore
 import pytest
 
-from .loopback import (
-    LIMIT,
-    Run,
-    cancelled,
-    connect,
-    receive,
-    reset,
-    suspended,
-    until,
-)
+from tests.waiting import until
+
+from .loopback import LIMIT, Run, cancelled, connect, receive, reset, suspended
 
 pytestmark = pytest.mark.slow
 
