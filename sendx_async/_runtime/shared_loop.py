@@ -94,7 +94,7 @@ class SharedLoop:
         """Return the thread that runs; if there is none make one, and add it to these first."""
         if self._is_closed:
             raise ClientClosedError(IS_CLOSED)
-        another = LoopThread()
+        another = LoopThread()  # first, so that no greenlet comes between the look and the change
         thread = self._thread
         if thread is None or not thread.is_running:
             made += [another]
