@@ -108,17 +108,20 @@ def import_file(
     Exit status: 0 all delivered, 1 some rows rejected, 2 nothing can be sent as it stands, 3 SendX
     failed for too long, 130 or 143 stopped by Ctrl-C or SIGTERM.
     """
-    from sendx_async._cli.importing import _columns, _options, _run, _summary  # noqa: PLC0415 - --help does without
+    from sendx_async._cli.importing import run  # noqa: PLC0415 - --help does without
+    from sendx_async._cli.importing.mapping.columns import Columns  # noqa: PLC0415 - likewise
+    from sendx_async._cli.importing.options import FileOptions, ImportOptions  # noqa: PLC0415 - likewise
+    from sendx_async._cli.importing.reporting import summary  # noqa: PLC0415 - likewise
     from sendx_async._core.options import make_base_url  # noqa: PLC0415 - likewise
 
     with errors_as_json(as_json):
-        options = _options.ImportOptions(
-            source=_options.FileOptions(
+        options = ImportOptions(
+            source=FileOptions(
                 file=file,
                 format=format_,
                 encoding=encoding,
                 delimiter=_delimiter(delimiter),
-                columns=_columns.Columns(
+                columns=Columns(
                     renamed=dict(_split(each) for each in column),
                     custom=tuple(field),
                     all_custom=all_fields,
@@ -139,17 +142,17 @@ def import_file(
             patience=patience,
             shows_progress=is_terminal() and not as_json,
         )
-        report = _run.run(options, tell)
-    in_form = _summary.as_json if as_json else _summary.in_sentences
+        report = run.run(options, tell)
+    in_form = summary.as_json if as_json else summary.in_sentences
     try:
         say(in_form(options, report))
     except (OSError, SystemExit) as error:  # the latter if nobody reads it any more
         # What became of the rows matters more: whoever reads the code may do it all again.
         reason = error.strerror if isinstance(error, OSError) else "nobody reads it"
         complain(f"the result can't be written: {reason}")
-    if stopped := _summary.error_in_words(report):
+    if stopped := summary.error_in_words(report):
         complain(stopped)
-    return _summary.exit_code(report)
+    return summary.exit_code(report)
 
 
 def _split(text: str) -> tuple[str, str]:

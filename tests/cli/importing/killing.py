@@ -14,7 +14,7 @@ KILLED = 9
 _PROGRAM = f"""
 import os, sys
 from sendx_async._cli import main
-from sendx_async._cli.importing._checkpoint import Checkpoint
+from sendx_async._cli.importing.sending.checkpoint import Checkpoint
 
 path, text = sys.argv.pop(1), sys.argv.pop(1)
 replace = Checkpoint.replace

@@ -255,7 +255,7 @@ DIES = """
 import os
 import sys
 from sendx_async._cli import main
-from sendx_async._cli.importing import _run
+from sendx_async._cli.importing import run as _run
 
 def die(**_):
     os.kill(os.getpid(), 9)

@@ -32,7 +32,7 @@ IMPATIENT = [
     sys.executable, "-W", "error", "-c", """
 import sys
 from sendx_async._cli import main
-from sendx_async._cli.importing import _sender
+from sendx_async._cli.importing.sending import sender as _sender
 
 _sender._SECONDS_TO_FINISH = 0.3
 sys.exit(main())

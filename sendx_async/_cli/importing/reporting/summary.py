@@ -6,7 +6,7 @@ import signal
 import attrs
 
 from sendx_async._cli import _exit_codes, _output
-from sendx_async._cli.importing._options import ImportOptions
+from sendx_async._cli.importing.options import ImportOptions
 from sendx_async._core.errors import OutageError, SendXError
 from sendx_async._policy.failures import retry_after_of
 

@@ -13,9 +13,9 @@ from typing import Any, cast
 
 import attrs
 
-from sendx_async._cli.importing._columns import REJECT_COLUMNS
-from sendx_async._cli.importing._records import DELIMITERS, Record
-from sendx_async._cli.importing._text import Encoding
+from sendx_async._cli.importing.mapping.columns import REJECT_COLUMNS
+from sendx_async._cli.importing.reading.records import DELIMITERS, Record
+from sendx_async._cli.importing.reading.text import Encoding
 from sendx_async._core.errors import ConfigurationError
 
 _CHUNK = 1 << 20

@@ -7,8 +7,8 @@ import anyio
 import anyio.lowlevel
 
 from sendx_async._cli._exit_codes import call_when_told_to_stop
-from sendx_async._cli.importing._import_log import ImportLog
-from sendx_async._cli.importing._rows import Row
+from sendx_async._cli.importing.checking.rows import Row
+from sendx_async._cli.importing.sending.import_log import ImportLog
 from sendx_async._clients.async_client import AsyncTrackingClient
 from sendx_async._core.errors import (
     BadRequestError,

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 
 from sendx_async._cli._exit_codes import run_in_loop
 from sendx_async._cli._options import make_client
-from sendx_async._cli.importing._checkpoint import Checkpoint
-from sendx_async._cli.importing._import_log import EarlierRun, ImportLog, RowsSoFar
-from sendx_async._cli.importing._options import ImportOptions
-from sendx_async._cli.importing._rejects import RejectsFile, Written
-from sendx_async._cli.importing._rows import OtherFileError, SourceRows
-from sendx_async._cli.importing._summary import ImportReport
-from sendx_async._cli.importing._text import SourceText
+from sendx_async._cli.importing.checking.rows import OtherFileError, SourceRows
+from sendx_async._cli.importing.options import ImportOptions
+from sendx_async._cli.importing.reading.text import SourceText
+from sendx_async._cli.importing.reporting.summary import ImportReport
+from sendx_async._cli.importing.sending.checkpoint import Checkpoint
+from sendx_async._cli.importing.sending.import_log import EarlierRun, ImportLog, RowsSoFar
+from sendx_async._cli.importing.sending.rejects import RejectsFile, Written
 from sendx_async._core.errors import ConfigurationError, SendXError
 from sendx_async._runtime.real_time import monotonic
 
 if TYPE_CHECKING:
-    from sendx_async._cli.importing._progress_bar import ProgressBar
-    from sendx_async._cli.importing._sender import Sender
+    from sendx_async._cli.importing.reporting.progress_bar import ProgressBar
+    from sendx_async._cli.importing.sending.sender import Sender
     from sendx_async._clients.async_client import AsyncTrackingClient
 
 _PROBLEMS_TOLD = 20
@@ -103,7 +103,7 @@ async def _send(
     log: ImportLog,
     bar: "ProgressBar | None",
 ) -> tuple["Sender", Exception | None]:
-    from sendx_async._cli.importing._sender import Sender  # noqa: PLC0415 - --dry-run does without
+    from sendx_async._cli.importing.sending.sender import Sender  # noqa: PLC0415 - --dry-run does without
 
     def show(sender: "Sender") -> None:
         if bar is not None:
@@ -248,7 +248,7 @@ def _progress_bar(
     if not options.shows_progress:
         yield None
         return
-    from sendx_async._cli.importing._progress_bar import ProgressBar  # noqa: PLC0415 - it loads rich
+    from sendx_async._cli.importing.reporting.progress_bar import ProgressBar  # noqa: PLC0415 - it loads rich
 
     with ProgressBar(options.name, size=text.size, done=done, before=before) as bar:
         yield bar

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import attrs
 
-from sendx_async._cli.importing._columns import Columns
-from sendx_async._cli.importing._records import Format
-from sendx_async._cli.importing._text import STANDARD_INPUT
+from sendx_async._cli.importing.mapping.columns import Columns
+from sendx_async._cli.importing.reading.records import Format
+from sendx_async._cli.importing.reading.text import STANDARD_INPUT
 from sendx_async._core.errors import ConfigurationError
 from sendx_async._core.options import Rate, make_seconds
 

@@ -1,0 +1,1 @@
+"""A file looked at before anything is sent."""

@@ -1,0 +1,1 @@
+"""Cells read as they were meant."""

@@ -1,0 +1,1 @@
+"""The bytes of a file become records: compression, encoding, dialect, and each kind of table."""

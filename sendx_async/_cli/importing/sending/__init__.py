@@ -1,0 +1,1 @@
+"""Rows sent, and what became of each kept."""
