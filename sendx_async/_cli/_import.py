@@ -140,7 +140,7 @@ def import_file(
             rate=rate,
             concurrency=concurrency,
             patience=patience,
-            shows_progress=is_terminal() and not as_json,
+            is_watched=is_terminal() and not as_json,
         )
         report = run.run(options, tell)
     in_form = summary.as_json if as_json else summary.in_sentences

@@ -1,6 +1,7 @@
 """What is asked of an import: all options of the command together, checked."""
 
 from pathlib import Path
+from typing import Literal
 
 import attrs
 
@@ -10,6 +11,8 @@ from sendx_async._cli.importing.reading.text import STANDARD_INPUT
 from sendx_async._core.errors import ConfigurationError
 from sendx_async._core.options import Rate, make_seconds
 
+Duplicates = Literal["last", "first", "reject"]
+
 
 @attrs.frozen(kw_only=True)
 class FileOptions:
@@ -17,9 +20,13 @@ class FileOptions:
 
     Attributes:
         file: Its path, or ``-``.
-        format: What it is; None to tell by its name, or by its first character.
-        encoding: Python's name of its encoding; None to tell by its first bytes, or UTF-8.
-        delimiter: What stands between the cells of CSV; None to tell by the header.
+        format: What it is; None to tell by its first bytes and its name.
+        encoding: Python's name of its encoding; None to tell by its bytes.
+        delimiter: What stands between the cells of CSV; None to tell by the table.
+        escape: What stands before a quote within quotes; None if quotes are doubled, or to tell.
+        skipped_lines: How many lines stand before the header; None to tell by the table.
+        names: The columns' names, of a file without a header.
+        sheet: The sheet of a workbook; None for the only one.
         columns: What is to be done with its columns.
     """
 
@@ -27,7 +34,24 @@ class FileOptions:
     format: Format | None
     encoding: str | None
     delimiter: str | None
+    escape: str | None = None
+    skipped_lines: int | None = None
+    names: tuple[str, ...] | None = None
+    sheet: str | None = None
     columns: Columns
+
+
+@attrs.frozen(kw_only=True)
+class MostRejects:
+    """How many rejected rows end an import early.
+
+    Attributes:
+        number: How many rows, or how many of a hundred.
+        is_percent: Which of both.
+    """
+
+    number: float
+    is_percent: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -38,13 +62,20 @@ class ImportOptions:
         source: The file.
         base_url: Where the API is.
         is_dry_run: Whether the file is only looked at.
+        is_agreed: Whether what would be shown is to be sent without a question.
+        shows_values: Whether errors show values as they are, addresses included.
         resumes: Whether to go on where an earlier import stopped.
         rejects: Where rejected rows go; None for a file beside it.
+        skipped: Where rows go that are left out by a rule; None for nowhere.
         checkpoint: Where it is kept how far the import came; None for a file beside it.
+        log: Where each delivered contact is written with its tags; None for nowhere.
+        limit: How many contacts are sent before it stops; None for all.
+        most_rejects: How many rejected rows stop it; None for any number.
+        duplicates: Which row of an address is sent; None for each, in order.
         rate: Requests that may begin in a second; None for no limit.
         concurrency: How many requests may be under way at once.
         patience: Seconds that an outage may last.
-        shows_progress: Whether a person watches.
+        is_watched: Whether a person watches, and can be asked.
 
     Raises:
         ConfigurationError: They make no sense; it names the option.
@@ -53,13 +84,20 @@ class ImportOptions:
     source: FileOptions
     base_url: str
     is_dry_run: bool
+    is_agreed: bool = False
+    shows_values: bool = False
     resumes: bool
     rejects: Path | None
+    skipped: Path | None = None
     checkpoint: Path | None
+    log: Path | None = None
+    limit: int | None = None
+    most_rejects: MostRejects | None = None
+    duplicates: Duplicates | None = None
     rate: float | None
     concurrency: int
     patience: float
-    shows_progress: bool
+    is_watched: bool
 
     def __attrs_post_init__(self) -> None:
         if self.is_dry_run and self.resumes:

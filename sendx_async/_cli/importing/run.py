@@ -245,7 +245,7 @@ def _progress_bar(
     options: ImportOptions, text: SourceText, done: str, *, before: int = 0
 ) -> Generator["ProgressBar | None"]:
     """Show how far it has come, if a person watches."""
-    if not options.shows_progress:
+    if not options.is_watched:
         yield None
         return
     from sendx_async._cli.importing.reporting.progress_bar import ProgressBar  # noqa: PLC0415 - it loads rich
