@@ -255,12 +255,12 @@ DIES = """
 import os
 import sys
 from sendx_async._cli import main
-from sendx_async._cli.importing import run as _run
+from sendx_async._cli.importing import delivering
 
 def die(**_):
     os.kill(os.getpid(), 9)
 
-_run.make_client = die
+delivering.make_client = die
 main(sys.argv[1:])
 """
 

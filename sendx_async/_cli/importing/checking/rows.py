@@ -7,11 +7,11 @@ from typing import Any, cast
 
 import attrs
 
+from sendx_async._cli.importing.checking.row_ranges import RowRanges
 from sendx_async._cli.importing.mapping.columns import Plans, listed
 from sendx_async._cli.importing.options import FileOptions
 from sendx_async._cli.importing.reading.records import CsvTable, JsonLines, Record, Table
 from sendx_async._cli.importing.reading.text import STANDARD_INPUT, SourceText, has_bad_bytes
-from sendx_async._cli.importing.sending.checkpoint import RowRanges
 from sendx_async._core.errors import ConfigurationError, InvalidRequestError
 from sendx_async._core.models import IdentifyRequest
 from sendx_async._core.operations import IDENTIFY

@@ -7,8 +7,9 @@ from typing import Any
 
 import attrs
 
+from sendx_async._cli.importing.checking.row_ranges import RowRanges
 from sendx_async._cli.importing.checking.rows import Begun, Row
-from sendx_async._cli.importing.sending.checkpoint import Checkpoint, RowRanges
+from sendx_async._cli.importing.sending.checkpoint import Checkpoint
 from sendx_async._cli.importing.sending.rejects import RejectsFile, Written, shown
 from sendx_async._core.errors import ConfigurationError
 from sendx_async._core.models import IdentifyRequest

@@ -1,0 +1,90 @@
+"""The rows of one file on their way to SendX: client, signals, bar, and what came of it."""
+
+import contextlib
+import signal
+from typing import TYPE_CHECKING
+
+from sendx_async._cli._exit_codes import run_in_loop
+from sendx_async._cli._options import make_client
+from sendx_async._cli.importing.checking.rows import OtherFileError, SourceRows
+from sendx_async._cli.importing.options import ImportOptions
+from sendx_async._cli.importing.reading.text import SourceText
+from sendx_async._cli.importing.reporting.bar import progress_bar
+from sendx_async._cli.importing.reporting.summary import ImportReport
+from sendx_async._cli.importing.sending.import_log import ImportLog
+from sendx_async._cli.importing.sending.opening import opened
+from sendx_async._core.errors import SendXError
+from sendx_async._runtime.real_time import monotonic
+
+if TYPE_CHECKING:
+    from sendx_async._cli.importing.reporting.progress_bar import ProgressBar
+    from sendx_async._cli.importing.sending.sender import Sender
+    from sendx_async._clients.async_client import AsyncTrackingClient
+
+
+def deliver(options: ImportOptions, text: SourceText) -> ImportReport:
+    """Send the rows of an opened file, and tell what came of it.
+
+    Args:
+        options: What was asked for.
+        text: The file.
+
+    Raises:
+        ConfigurationError: It can't be begun, or gone on with.
+        OSError: A file can't be read or written.
+    """
+    with contextlib.ExitStack() as later:
+        rows, log = later.enter_context(opened(options, text))
+        before, began = log.delivered + log.rejected, monotonic()
+        # The key is asked for when the file is found to be in order.
+        client = make_client(base_url=options.base_url, rate=options.rate)
+        bar = later.enter_context(progress_bar(options, text, "delivered", before=before))
+        sender, error = run_in_loop(lambda: _send(options, client, rows, log, bar))
+        if isinstance(error, OtherFileError):
+            raise error  # nothing was done that there is to report
+        stopped_by = error if sender.stopped_by is None else signal.Signals(sender.stopped_by)
+        return ImportReport(
+            good=log.delivered,
+            rejected=log.rejected,
+            rejects=log.rejects,
+            rows=log.delivered + log.rejected - before,
+            seconds=monotonic() - began,
+            stopped_at=None if log.is_complete else log.stopped_at,
+            stopped_by=stopped_by,
+            can_resume=not log.is_complete and log.is_kept,
+        )
+
+
+async def _send(
+    options: ImportOptions,
+    client: "AsyncTrackingClient",
+    rows: SourceRows,
+    log: ImportLog,
+    bar: "ProgressBar | None",
+) -> tuple["Sender", Exception | None]:
+    from sendx_async._cli.importing.sending.sender import Sender  # noqa: PLC0415 - --dry-run does without
+
+    def show(sender: "Sender") -> None:
+        if bar is not None:
+            bar.show(position=sender.position, good=log.delivered, rejected=log.rejected)
+            if sender.stopped_by is not None:
+                bar.say("Stopping: Ctrl-C again to stop at once")
+            elif sender.waits_for is not None:
+                bar.say(f"Waiting for SendX ({sender.waits_for})")
+            else:
+                bar.say(None)
+
+    async with client:
+        sender = Sender(
+            client,
+            rows,
+            log,
+            concurrency=options.concurrency,
+            patience=options.patience,
+            on_progress=show,
+        )
+        try:
+            await sender.run()
+        except (SendXError, OSError) as error:
+            return sender, error
+    return sender, None
