@@ -1,8 +1,14 @@
-"""What is known of one service's exports: data only, as its file in ``presets`` says it."""
+"""What is known of one service's exports: data only, as its file in ``preset_files`` says it."""
 
+import re
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from pathlib import PurePath
 
 import attrs
+
+_NOTHING = frozenset({"", "no", "false", "n", "f", "none", "null", "-"})
+_ZERO = re.compile(r"[^\w]*0+(?:[.,]0+)?[^\w]*")  # "0", "0.00", "$0,00"
 
 
 @attrs.frozen(kw_only=True)
@@ -13,23 +19,41 @@ class Rule:
         columns: The column; the first of these that a file has.
         is_refusal: Whether the column says no (unsubscribed, bounced ...), and not yes.
         values: What a column that says yes must hold; of one that says no, what means nothing,
-            besides an empty cell, "no", "false" and "0". Case doesn't matter.
+            besides an empty cell, "no", "false" and zero. Case doesn't matter.
         reason: What is said of a row that is left out, such as "unsubscribed".
         is_required: Whether a file without the column can't be imported before the user decides.
     """
 
     columns: tuple[str, ...]
     is_refusal: bool
-    values: frozenset[str]
+    values: frozenset[str] = frozenset()
     reason: str
     is_required: bool = False
+    _folded_values: frozenset[str] = attrs.field(init=False, repr=False, eq=False)
+
+    def __attrs_post_init__(self) -> None:
+        folded = frozenset(value.strip().casefold() for value in self.values)
+        object.__setattr__(self, "_folded_values", folded)
+
+    def allows(self, value: object) -> bool:
+        """Return whether a row may be sent whose column has this value.
+
+        Args:
+            value: As it stands in the file; None for a row that ends before it, or lacks it.
+        """
+        is_empty = value is None or value == []
+        text = "" if is_empty else str(value).strip().casefold()
+        if text in self._folded_values:
+            return True
+        return self.is_refusal and (text in _NOTHING or _ZERO.fullmatch(text) is not None)
 
 
 @attrs.frozen(kw_only=True)
 class Preset:
-    """How the exports of one service are read; names are told apart as `column_names.folded` does.
+    """How the exports of one service are read; names are told apart as ``folded`` does.
 
-    A name with a ``*`` stands for each column that it fits, in the file's order.
+    A name with a ``*`` stands for each column that it fits, in the file's order. It is compared
+    as it is written, case aside.
 
     Attributes:
         name: What ``--from`` takes.
@@ -42,6 +66,7 @@ class Preset:
         titles: Its name in SendX, where it isn't the column's (``plan`` of ``traits.plan``).
         leave: Columns that a pattern in ``keep`` or ``columns`` must not take.
         rules: Which rows may be sent.
+        files: Patterns of the names of files none of whose rows may be sent, with the reason.
         nulls: Texts that mean that a cell is empty, exactly as written.
         prefixes: What is taken off in front of a column's values, such as ``p:``.
         address_separator: What stands between the addresses of one cell, of which the first counts.
@@ -56,6 +81,17 @@ class Preset:
     titles: Mapping[str, str] = attrs.field(factory=dict[str, str])
     leave: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
+    files: Mapping[str, str] = attrs.field(factory=dict[str, str])
     nulls: frozenset[str] = frozenset()
     prefixes: Mapping[str, str] = attrs.field(factory=dict[str, str])
     address_separator: str | None = None
+
+    def refusal_of(self, file: str) -> str | None:
+        """Return why no row may be sent of a file with this name; None if its rows tell.
+
+        Args:
+            file: Its name, with or without the folders in front.
+        """
+        name = PurePath(file).name.casefold()
+        reasons = (reason for each, reason in self.files.items() if fnmatchcase(name, each))
+        return next(reasons, None)

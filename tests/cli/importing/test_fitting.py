@@ -1,0 +1,102 @@
+"""A preset laid upon the columns of a file."""
+
+from sendx_async._cli.importing.recognising.fitting import FittedPreset, fitted
+from sendx_async._cli.importing.recognising.presets import preset_from
+
+PRESET = preset_from(
+    "service",
+    """
+title = "Service"
+signatures = [["Email", "Service ID"]]
+keep = ["Phone", "traits.*", "Address: *", "address.city"]
+leave = ["*id", "Address: Street"]
+[columns]
+email = ["Email", "E-Mail"]
+tags = ["Tag", "Tags *"]
+company = ["Account.Name"]
+[titles]
+"Phone" = "Telephone"
+[prefixes]
+"Phone" = "p:"
+[[rules]]
+columns = ["Status", "State"]
+is_refusal = false
+values = ["active"]
+reason = "not active"
+is_required = true
+[[rules]]
+columns = ["Bounced"]
+is_refusal = true
+reason = "bounced"
+""",
+)
+
+
+def fit(*names: str) -> FittedPreset:
+    return fitted(PRESET, names)
+
+
+def test_names_are_told_apart_by_letters_and_digits_only() -> None:
+    found = fit("E-MAIL", "account name", "STATUS ")
+    assert found.fields == {"email": ("E-MAIL",), "company": ("account name",)}
+    assert [(each.column, each.rule.reason) for each in found.rules] == [("STATUS ", "not active")]
+
+
+def test_the_preset_says_which_of_two_columns_counts_first() -> None:
+    preset = preset_from(
+        "service",
+        'title = "S"\nsignatures = [["A"]]\n[columns]\nemail = ["Work", "Home"]\n',
+    )
+    assert fitted(preset, ["Home", "Work"]).fields == {"email": ("Work", "Home")}
+
+
+def test_a_pattern_takes_columns_in_the_order_of_the_file_but_not_those_left() -> None:
+    found = fit("Email", "Tags b", "tags a", "Tag", "Tags id")
+    assert found.fields["tags"] == ("Tag", "Tags b", "tags a")
+    assert found.left_out == ("Tags id",)
+
+
+def test_what_is_named_in_full_is_taken_whatever_is_left() -> None:
+    preset = preset_from(
+        "service",
+        'title = "S"\nsignatures = [["A"]]\nkeep = ["*", "Paid"]\nleave = ["*id"]\n'
+        '[columns]\nemail = ["*mail*"]\ncompany = ["Mail firm"]\n',
+    )
+    found = fitted(preset, ["Mail", "Paid", "Void", "Mail firm"])
+    assert found.fields == {"email": ("Mail",), "company": ("Mail firm",)}
+    assert dict(found.custom) == {"Paid": "Paid"}
+    assert found.left_out == ("Void",)
+
+
+def test_custom_fields_bear_the_last_part_of_a_dotted_name_once() -> None:
+    found = fit("traits.plan", "traits.city", "Phone", "address.city", "traits.id", "Approx. age")
+    assert dict(found.custom) == {
+        "traits.plan": "plan",
+        "traits.city": "city",
+        "Phone": "Telephone",
+        "address.city": "address.city",
+    }
+    assert found.left_out == ("traits.id", "Approx. age")
+
+
+def test_what_stands_in_front_of_values_goes_by_the_names_of_the_file() -> None:
+    assert dict(fit("PHONE").prefixes) == {"PHONE": "p:"}
+
+
+def test_a_required_rule_without_its_column_is_missing() -> None:
+    assert [rule.reason for rule in fit("Email", "Bounced").missing] == ["not active"]
+    assert not fit("Email", "State").missing
+
+
+def test_a_column_that_a_rule_is_about_is_left_out_unless_it_is_kept() -> None:
+    assert fit("Email", "State").left_out == ("State",)
+
+
+def test_a_pattern_keeps_no_column_that_says_who_may_be_mailed() -> None:
+    preset = preset_from(
+        "service",
+        'title = "S"\nsignatures = [["A"]]\nkeep = ["*", "Stage"]\n[columns]\nemail = ["Email"]\n'
+        '[[rules]]\ncolumns = ["Status"]\nis_refusal = true\nreason = "r"\n'
+        '[[rules]]\ncolumns = ["Stage"]\nis_refusal = true\nreason = "r"\n',
+    )
+    assert list(fitted(preset, ["Email", "Status", "Plan", "Stage"]).custom) == ["Plan", "Stage"]
