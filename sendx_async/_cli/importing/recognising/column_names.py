@@ -23,7 +23,7 @@ def folded(name: str) -> str:
 
     "E-Mail-Adresse" becomes ``emailadresse``. A name of punctuation alone, such as "#", stays.
     """
-    return _NO_LETTER.sub("", _without_accents(name)) or name.strip()
+    return _NO_LETTER.sub("", without_accents(name)) or name.strip()
 
 
 def fits(pattern: str, name: str) -> bool:
@@ -36,7 +36,7 @@ def fits(pattern: str, name: str) -> bool:
     """
     if "*" not in pattern:
         return folded(pattern) == folded(name)
-    return _regex(pattern).fullmatch(_BLANKS.sub(" ", _without_accents(name)).strip()) is not None
+    return _regex(pattern).fullmatch(_BLANKS.sub(" ", without_accents(name)).strip()) is not None
 
 
 def field_of(name: str) -> str | None:
@@ -112,14 +112,15 @@ def _languages_of(key: str) -> frozenset[str]:
     return _LANGUAGES_OF.get(key, _NONE)
 
 
-def _without_accents(name: str) -> str:
+def without_accents(name: str) -> str:
+    """Return a text in lower case, its letters without accents."""
     decomposed = unicodedata.normalize("NFKD", name.casefold())
     return "".join(each for each in decomposed if not unicodedata.combining(each))
 
 
 @functools.lru_cache(maxsize=256)
 def _regex(pattern: str) -> re.Pattern[str]:
-    parts = _BLANKS.sub(" ", _without_accents(pattern)).strip().split("*")
+    parts = _BLANKS.sub(" ", without_accents(pattern)).strip().split("*")
     return re.compile(".*".join(map(re.escape, parts)), re.DOTALL)
 
 

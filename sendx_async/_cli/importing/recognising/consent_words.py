@@ -1,0 +1,130 @@
+"""How columns are called that say who may be mailed, and what stands in them: data only."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+Kind = Literal["consent", "unsubscription", "bounce", "complaint", "suppression", "status"]
+
+REFUSALS: Mapping[Kind, tuple[str, ...]] = {
+    "unsubscription": (
+        *("opt out", "opt outs", "opted out", "unsub", "unsubs", "do not email", "do not mail"),
+        *("donotemail", "donotmail", "email disabled", "emails disabled", "no newsletter"),
+        *("*unsubscri*", "*unsuscri*", "*optout*", "*optedout*"),
+        *("*abmeldung*", "*abgemeldet*", "*abbestell*", "ausgetragen", "*austragung*"),
+        *("*widerruf*", "*widerspr*"),
+        *("*desabonn*", "*desinscri*", "stop email"),
+        *("baja", "bajas", "*desuscri*", "*dado de baja*"),
+        *("*descadastr*", "*desinscrit*", "*desinscric*", "cancelou inscricao"),
+        *("*disiscri*", "*disiscriz*", "*cancellazione iscrizione*"),
+        *("*uitgeschreven*", "*uitschrijv*", "*afmeld*", "*afgemeld*"),
+    ),
+    "bounce": (
+        *("*bounce*", "undeliverable", "invalid email", "quarantined"),
+        *("*unzustellbar*", "ruckläufer", "rucklaufer"),
+        *("rebond", "rebonds", "rebote", "rebotes", "rebotado", "devolvido", "rimbalzo"),
+        *("rimbalzi", "onbestelbaar"),
+    ),
+    "complaint": (
+        *("complaint", "complaints", "complained", "spam", "abuse"),
+        *("beschwerde", "beschwerden", "plainte", "plaintes", "queja", "quejas", "reclamo"),
+        *("reclami", "klacht", "klachten"),
+    ),
+    "suppression": (
+        *("*suppress*", "*blocklist*", "*blacklist*", "*denylist*", "block list", "black list"),
+        *("blocked", "do not contact", "donotcontact", "dnc", "is blocked", "*globalunsub*"),
+        *("gesperrt", "*sperrliste*", "blockiert", "*robinson*"),
+        *("liste noire", "lista negra", "bloqueado", "bloqueada", "lista nera"),
+        *("bloccato", "zwarte lijst", "geblokkeerd"),
+    ),
+}
+"""Columns that say no. A word between stars may be part of another; the others stand alone."""
+
+CONSENTS: tuple[str, ...] = (
+    *("opt in", "opt ins", "opted in", "subscribed", "subscribe", "is subscriber", "emailable"),
+    *("accepts marketing", "accepts email", "accepts emails", "marketing permission", "gdpr"),
+    *("marketing permissions", "email permission", "permission status", "can email", "mailable"),
+    *("legal basis", "marketing contact", "agree to receive", "agrees to receive"),
+    *("*consent*", "*optin*", "*optedin*"),
+    *("*einwillig*", "*zustimmung*", "dsgvo", "*einverstanden*", "*einverstandnis*"),
+    *("angemeldet", "abonniert"),
+    *("rgpd", "abonne", "inscrit", "accepte", "j accepte"),
+    *("suscrito", "suscrita", "acepta", "acepto"),
+    *("lgpd", "inscrito", "inscrita", "aceita", "aceito"),
+    *("consenso", "iscritto", "iscritta", "accetta", "accetto"),
+    *("*toestemming*", "ingeschreven", "aangemeld", "akkoord"),
+)
+"""Columns that say yes."""
+
+NEWSLETTERS = ("newsletter", "newsletters", "infolettre", "boletin", "nieuwsbrief", "mailing list")
+"""Columns that say yes, if nothing but yes and no stands in them."""
+
+STATUSES = (
+    *("status", "state", "zustand", "statut", "etat", "estado", "situacao", "stato"),
+    *("*status", "*zustand"),
+)
+"""Columns that say something of mailing only if a word of ``MAIL_STATUSES`` stands in them."""
+
+OTHER_CHANNELS = (
+    *("sms", "mms", "phone", "phones", "telephone", "mobile", "whatsapp", "push", "fax", "call"),
+    *("calls", "telefon", "handy", "telefono", "telefone", "movil", "celular", "cellulare"),
+    *("telefoon", "portable", "postal", "post", "brief", "courrier", "voice", "rcs"),
+)
+"""What makes a column one of consent to something else than mail."""
+
+MAIL = ("email", "emails", "e mail", "mail", "mails", "correo", "courriel", "newsletter", "mailing")
+
+STATUS_OWNERS = (
+    *MAIL,
+    *("*subscri*", "member", "contact", "marketing", "*abonne*", "*suscri*", "*iscri*", "kontakt"),
+)
+"""Whose status it is, beside nobody's: an order's or an account's is another matter."""
+
+YES = frozenset(
+    {
+        *("yes", "y", "true", "t", "1", "x", "on", "ja", "j", "wahr", "oui", "o", "vrai", "si"),
+        *("s", "verdadero", "sim", "verdadeiro", "vero", "waar", "opted in", "opt in", "granted"),
+        *("accepted", "agreed", "explicit"),
+    }
+)
+
+NO = frozenset(
+    {
+        *("no", "n", "false", "f", "0", "off", "nein", "falsch", "non", "faux", "falso", "nao"),
+        *("nee", "onwaar", "never", "none", "denied", "declined", "pending", "unconfirmed"),
+        *("unknown", "opted out", "opt out", "not opted in", "never subscribed", "not specified"),
+        *("unsubscribed", "0 0", "0 00"),
+    }
+)
+
+MAILED = frozenset(
+    {
+        *("active", "subscribed", "confirmed", "enabled", "valid", "deliverable", "aktiv"),
+        *("angemeldet", "actif", "abonne", "inscrit", "activo", "suscrito", "ativo", "inscrito"),
+        *("attivo", "iscritto", "actief", "ingeschreven", "aangemeld", "opted in"),
+    }
+)
+"""What a status says of those who may be mailed."""
+
+MAIL_STATUSES = frozenset(
+    {
+        *("subscribed", "unsubscribed", "bounced", "cleaned", "complained", "suppressed"),
+        *("blocked", "blocklisted", "blacklisted", "nonsubscribed", "unconfirmed", "transactional"),
+        *("undeliverable", "unsub", "optout", "spam", "abgemeldet", "gesperrt", "desabonne"),
+        *("desinscrit", "desuscrito", "descadastrado", "disiscritto", "uitgeschreven", "afgemeld"),
+        *("angemeldet", "abonne", "inscrit", "suscrito", "inscrito", "iscritto", "ingeschreven"),
+        *("aangemeld", "non subscribed", "opted out", "opted in", "hard bounce", "soft bounce"),
+        "dado de baja",
+    }
+)
+"""What only the status of somebody on a mailing list is called."""
+
+STATUS_WORDS = (
+    MAIL_STATUSES
+    | MAILED
+    | {
+        *("inactive", "cancelled", "canceled", "pending", "deleted", "invalid", "disabled"),
+        *("paused", "inaktiv", "gekundigt", "geloscht", "inactif", "annule", "supprime"),
+        *("inactivo", "cancelado", "inativo", "inattivo", "cancellato", "inactief", "geannuleerd"),
+    }
+)
+"""What a status of anything is called too; counts where nothing else stands in the column."""
