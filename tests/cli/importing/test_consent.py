@@ -19,7 +19,7 @@ def found(name: str, *values: object) -> Consent:
             (
                 "Unsubscribed|UNSUB_TIME|Unsubscribed from all email|Email Opt Out|"
                 "HasOptedOutOfEmail|email_disabled|$unsubscribed|Abgemeldet am|"
-                "Newsletterabmeldung|Désabonné|Désinscrit le|Fecha de baja|Descadastrado|Disiscritto|"
+                "Newsletterabmeldung|Désabonné|Désinscrit le|Baja|Descadastrado|Disiscritto|"
                 "Uitgeschreven|Afgemeld op"
             ),
         ),

@@ -43,7 +43,7 @@ def test_known_names_make_a_header() -> None:
 
 def test_an_at_sign_in_the_first_cells_tells_the_column_of_addresses() -> None:
     names = ["Who", "Kontakt", "Betreuer", "Where"]
-    rows = [
+    rows: list[list[object]] = [
         ["Ada", "mailto:ada@example.com", "boss@example.com", "@home"],
         ["Bo @ Acme", "bo@example.com", "BOSS@example.com", None],
         ["Cy", " ", "boss@example.com", 3, "cy@example.com"],
