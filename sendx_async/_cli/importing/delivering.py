@@ -8,7 +8,7 @@ from sendx_async._cli._exit_codes import run_in_loop
 from sendx_async._cli._options import make_client
 from sendx_async._cli.importing.checking.rows import OtherFileError, SourceRows
 from sendx_async._cli.importing.options import ImportOptions
-from sendx_async._cli.importing.reading.text import SourceText
+from sendx_async._cli.importing.reading.opening import Source
 from sendx_async._cli.importing.reporting.bar import progress_bar
 from sendx_async._cli.importing.reporting.summary import ImportReport
 from sendx_async._cli.importing.sending.import_log import ImportLog
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sendx_async._clients.async_client import AsyncTrackingClient
 
 
-def deliver(options: ImportOptions, text: SourceText) -> ImportReport:
+def deliver(options: ImportOptions, text: Source) -> ImportReport:
     """Send the rows of an opened file, and tell what came of it.
 
     Args:

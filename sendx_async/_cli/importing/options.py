@@ -6,8 +6,9 @@ from typing import Literal
 import attrs
 
 from sendx_async._cli.importing.mapping.columns import Columns
+from sendx_async._cli.importing.reading.opening import Reading
+from sendx_async._cli.importing.reading.raw_file import STANDARD_INPUT
 from sendx_async._cli.importing.reading.records import Format
-from sendx_async._cli.importing.reading.text import STANDARD_INPUT
 from sendx_async._core.errors import ConfigurationError
 from sendx_async._core.options import Rate, make_seconds
 
@@ -39,6 +40,20 @@ class FileOptions:
     names: tuple[str, ...] | None = None
     sheet: str | None = None
     columns: Columns
+
+    @property
+    def reading(self) -> Reading:
+        """What the room that reads has to know."""
+        return Reading(
+            format=self.format,
+            encoding=self.encoding,
+            delimiter=self.delimiter,
+            escape=self.escape,
+            skipped_lines=self.skipped_lines,
+            names=self.names,
+            sheet=self.sheet,
+            header_score=self.columns.has_address,
+        )
 
 
 @attrs.frozen(kw_only=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from sendx_async._cli.importing.checking.rows import SourceRows
 from sendx_async._cli.importing.delivering import deliver
 from sendx_async._cli.importing.options import ImportOptions
-from sendx_async._cli.importing.reading.text import SourceText
+from sendx_async._cli.importing.reading.opening import Source
 from sendx_async._cli.importing.reporting.bar import progress_bar
 from sendx_async._cli.importing.reporting.summary import ImportReport
 from sendx_async._cli.importing.sending.opening import rejects_file
@@ -26,11 +26,11 @@ def run(options: ImportOptions, remark: Callable[[str], None]) -> ImportReport:
         ConfigurationError: It can't be begun, or gone on with.
         OSError: The file can't be read.
     """
-    with SourceText(options.source.file, options.source.encoding) as text:
+    with Source(options.source.file, options.source.reading) as text:
         return _check(options, text, remark) if options.is_dry_run else deliver(options, text)
 
 
-def _check(options: ImportOptions, text: SourceText, remark: Callable[[str], None]) -> ImportReport:
+def _check(options: ImportOptions, text: Source, remark: Callable[[str], None]) -> ImportReport:
     """Look whether each row could be sent; rejected rows are written only if it is said where."""
     good = rejected = 0
     began = monotonic()

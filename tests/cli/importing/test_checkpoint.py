@@ -9,6 +9,7 @@ import pytest
 
 from sendx_async.testing import FakeSendX
 from tests.cli.conftest import Run
+from tests.cli.processes import run_in_shell
 
 from .conftest import Import
 from .stopped import LIMIT, change_document, importing, resumed, sent, stopped, write_contacts
@@ -28,8 +29,9 @@ class TestCheckpoint:
         assert sent(fake_sendx) == ["a@b.co"]
         assert [path.name for path in Path().iterdir()] == ["c.csv"]
 
-    def test_to_resume_standard_input_a_checkpoint_must_be_named(self, run: Run) -> None:
-        said = run("import", "-", "--resume")
+    @pytest.mark.slow
+    def test_to_resume_standard_input_a_checkpoint_must_be_named(self, settings: None) -> None:
+        said = run_in_shell("printf 'email\\na@b.co\\n' | sendx import - --resume")
         assert said.status == 2
         assert "--resume with standard input, or a pipe, needs --progress-file" in said.err
 

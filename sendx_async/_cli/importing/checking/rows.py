@@ -10,13 +10,12 @@ import attrs
 from sendx_async._cli.importing.checking.row_ranges import RowRanges
 from sendx_async._cli.importing.mapping.columns import Plans, listed
 from sendx_async._cli.importing.options import FileOptions
-from sendx_async._cli.importing.reading.records import CsvTable, JsonLines, Record, Table
-from sendx_async._cli.importing.reading.text import STANDARD_INPUT, SourceText, has_bad_bytes
+from sendx_async._cli.importing.reading.opening import Source
+from sendx_async._cli.importing.reading.records import Record
+from sendx_async._cli.importing.reading.text import has_bad_bytes
 from sendx_async._core.errors import ConfigurationError, InvalidRequestError
 from sendx_async._core.models import IdentifyRequest
 from sendx_async._core.operations import IDENTIFY
-
-_JSON_ENDINGS = (".ndjson", ".jsonl", ".ldjson")
 
 
 @attrs.frozen
@@ -91,26 +90,22 @@ class SourceRows:
         ConfigurationError: The header can't be used.
     """
 
-    def __init__(self, text: SourceText, options: FileOptions, begun: Begun | None = None) -> None:
+    def __init__(self, text: Source, options: FileOptions, begun: Begun | None = None) -> None:
         self._text = text
         self._options = options
         self._begun = Begun() if begun is None else begun
-        self.is_json = _is_json(text, options)
+        self.is_json = text.format == "ndjson"
         columns = options.columns
-        table: Table
-        if self.is_json:
-            table = JsonLines(text)
-        else:
-            table = CsvTable(text, delimiter=options.delimiter, has_address=columns.has_address)
-        self.header, self.delimiter = table.header, table.delimiter
-        self._table = table
+        table = text.table
+        self.header = table.titles
+        self.delimiter = "" if table.dialect is None else table.dialect.delimiter
         self._plans = Plans(columns, is_json=self.is_json)
-        if table.header is not None:
-            if absent := columns.absent(table.header):
+        if self.header is not None:
+            if absent := columns.absent(self.header):
                 raise ConfigurationError(
-                    f"the file has no column {absent[0]!r}; its columns are {listed(table.header)}"
+                    f"the file has no column {absent[0]!r}; its columns are {listed(self.header)}"
                 )
-            self._plans.check(table.header)
+            self._plans.check(self.header)
 
     def described(self, base_url: str) -> dict[str, Any]:
         """Return what has to be the same when an import is gone on with, as JSON carries it."""
@@ -128,7 +123,7 @@ class SourceRows:
         begun, known = self._begun, self._begun.end
         held: list[Row] = []  # until it is certain that this is the same file
         checksum, place = 0, -1
-        for place, record in enumerate(self._table):
+        for place, record in enumerate(self._text):
             # Without its end, which the last row may not have had yet.
             text = record.text.rstrip("\r\n")
             checksum = zlib.crc32(text.encode("utf-8", "surrogatepass"), checksum)
@@ -156,15 +151,7 @@ class SourceRows:
             )
         if problem is None:
             try:
-                contact = self._plans.contact(record.names, record.values)
+                contact = self._plans.contact(self.header or record.names, record.values)
             except InvalidRequestError as error:
                 problem = "; ".join(error.problems)
         return Row(place, record, checksum, self._text.position, contact, problem)
-
-
-def _is_json(text: SourceText, options: FileOptions) -> bool:
-    if options.format is not None:
-        return options.format == "ndjson"
-    if options.file == STANDARD_INPUT:
-        return text.begins_with_brace()
-    return options.file.lower().endswith(_JSON_ENDINGS)

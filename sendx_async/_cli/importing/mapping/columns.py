@@ -7,14 +7,12 @@ from typing import Any, TypeAlias, cast
 
 import attrs
 
+from sendx_async._cli.importing.reading.records import REJECT_COLUMNS
 from sendx_async._core.errors import ConfigurationError, InvalidRequestError
 from sendx_async._core.models import IdentifyRequest
 from sendx_async._core.wrong_types import type_name
 
 FIELDS = ("email", "first_name", "last_name", "company", "tags", "lists", "new_email")
-
-REJECT_COLUMNS = ("sendx_row", "sendx_reason")
-"""What a file of rejected rows has in front; passed over when it is imported."""
 
 _LISTS = ("tags", "lists")
 _PLAIN = re.compile(r"[^a-z0-9]+")

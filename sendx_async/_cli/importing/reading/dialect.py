@@ -2,6 +2,9 @@
 
 import attrs
 
+DELIMITERS = (",", ";", "\t", "|")
+"""What may stand between cells, most likely first."""
+
 
 @attrs.frozen(kw_only=True)
 class Dialect:

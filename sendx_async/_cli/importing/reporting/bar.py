@@ -5,7 +5,7 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING
 
 from sendx_async._cli.importing.options import ImportOptions
-from sendx_async._cli.importing.reading.text import SourceText
+from sendx_async._cli.importing.reading.opening import Source
 
 if TYPE_CHECKING:
     from sendx_async._cli.importing.reporting.progress_bar import ProgressBar
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def progress_bar(
-    options: ImportOptions, text: SourceText, done: str, *, before: int = 0
+    options: ImportOptions, text: Source, done: str, *, before: int = 0
 ) -> Generator["ProgressBar | None"]:
     """Show how far it has come, if a person watches.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sendx_async._cli.importing.checking.rows import SourceRows
 from sendx_async._cli.importing.options import ImportOptions
-from sendx_async._cli.importing.reading.text import SourceText
+from sendx_async._cli.importing.reading.opening import Source
 from sendx_async._cli.importing.sending.checkpoint import Checkpoint
 from sendx_async._cli.importing.sending.import_log import EarlierRun, ImportLog, RowsSoFar
 from sendx_async._cli.importing.sending.rejects import RejectsFile, Written
@@ -14,7 +14,7 @@ from sendx_async._core.errors import ConfigurationError
 
 
 @contextlib.contextmanager
-def opened(options: ImportOptions, text: SourceText) -> Generator[tuple[SourceRows, ImportLog]]:
+def opened(options: ImportOptions, text: Source) -> Generator[tuple[SourceRows, ImportLog]]:
     """Open what an import needs, for its first time or to go on; closes all of it.
 
     Args:
@@ -46,7 +46,7 @@ def opened(options: ImportOptions, text: SourceText) -> Generator[tuple[SourceRo
         log.close()
 
 
-def _checkpoint_path(options: ImportOptions, text: SourceText) -> Path | None:
+def _checkpoint_path(options: ImportOptions, text: Source) -> Path | None:
     path = options.checkpoint
     if path is None and text.size is not None:
         path = Path(f"{options.source.file}.sendx-progress")
@@ -92,7 +92,7 @@ def _earlier_run(options: ImportOptions, checkpoint: Checkpoint | None) -> Earli
 
 def _fresh(
     options: ImportOptions,
-    text: SourceText,
+    text: Source,
     checkpoint: Checkpoint | None,
     untouched: EarlierRun | None,
 ) -> tuple[SourceRows, ImportLog]:
@@ -111,7 +111,7 @@ def _fresh(
 
 
 def _resumed(
-    options: ImportOptions, text: SourceText, checkpoint: Checkpoint | None, earlier: EarlierRun
+    options: ImportOptions, text: Source, checkpoint: Checkpoint | None, earlier: EarlierRun
 ) -> tuple[SourceRows, ImportLog]:
     """Go on with an earlier run: with the same options, and its own file of rejects."""
     rows = SourceRows(text, options.source, earlier.rows.begun)
@@ -123,7 +123,7 @@ def _resumed(
 
 
 def rejects_file(
-    path: Path, text: SourceText, rows: SourceRows, written: Written | None = None
+    path: Path, text: Source, rows: SourceRows, written: Written | None = None
 ) -> RejectsFile:
     """Return the file of rejected rows in the form of the file that they come from."""
     return RejectsFile(

@@ -13,8 +13,8 @@ from typing import Any, cast
 
 import attrs
 
-from sendx_async._cli.importing.mapping.columns import REJECT_COLUMNS
-from sendx_async._cli.importing.reading.records import DELIMITERS, Record
+from sendx_async._cli.importing.reading.dialect import DELIMITERS
+from sendx_async._cli.importing.reading.records import REJECT_COLUMNS, Record
 from sendx_async._cli.importing.reading.text import Encoding
 from sendx_async._core.errors import ConfigurationError
 

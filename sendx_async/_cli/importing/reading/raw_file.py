@@ -1,0 +1,130 @@
+"""The bytes of a file, a pipe or standard input, whose beginning can be looked at first."""
+
+import io
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from sendx_async._core.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+STANDARD_INPUT = "-"
+
+HEAD = 4 << 20
+"""How many bytes are looked into before the first is read."""
+
+_CHUNK = 1 << 16
+
+
+class RawFile:
+    """An opened file; a context manager that closes it.
+
+    Args:
+        file: Its path, or ``-`` for standard input.
+
+    Attributes:
+        binary: Its bytes.
+        size: Its size in bytes, or None if it has none, as a pipe.
+
+    Raises:
+        ConfigurationError: Standard input is closed.
+        OSError: The file can't be read.
+    """
+
+    def __init__(self, file: str) -> None:
+        path = Path(file)
+        self._descriptor: int | None = None
+        if file == STANDARD_INPUT:
+            # Not sys.stdin: a thread that waits for its next byte would break Python's exit.
+            self.binary = _opened(0)
+            self.size = None
+        elif path.is_fifo() or path.is_char_device():
+            self._descriptor = os.open(file, os.O_RDONLY)
+            self.binary = _opened(self._descriptor)
+            self.size = None
+        else:
+            self.binary = path.open("rb")
+            self.size = path.stat().st_size
+
+    @property
+    def position(self) -> int:
+        """How many bytes were read; 0 for a pipe."""
+        return 0 if self.size is None else self.binary.raw.tell()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; standard input stays open."""
+        if self.size is not None:
+            self.binary.close()
+        elif self._descriptor is not None:
+            # Not the file around it: a thread that waits for the next byte holds its lock.
+            os.close(self._descriptor)
+
+
+def _opened(descriptor: int) -> io.BufferedReader:
+    try:
+        return open(descriptor, "rb", closefd=False)
+    except OSError as error:
+        raise ConfigurationError(f"standard input can't be read: {error.strerror}") from None
+
+
+class Head:
+    """The first bytes of a stream, and a way to read it from the first one all the same.
+
+    Args:
+        binary: The stream.
+        is_pipe: Whether more of it may be long in coming; then no more is waited for than a line.
+
+    Attributes:
+        data: The first bytes.
+        is_all: Whether the stream has no others.
+
+    Raises:
+        OSError: It can't be read.
+    """
+
+    def __init__(self, binary: io.BufferedReader, *, is_pipe: bool) -> None:
+        self._binary = binary
+        chunks: list[bytes] = []
+        size, self.is_all = 0, False
+        while size < HEAD:
+            chunk = binary.read1(_CHUNK) if is_pipe else binary.read(HEAD - size)
+            if not chunk:
+                self.is_all = True
+                break
+            chunks.append(chunk)
+            size += len(chunk)
+            if is_pipe and not chunk.isspace() and (b"\n" in chunk or b"\r" in chunk):
+                break
+        self.data = b"".join(chunks)
+
+    def whole(self) -> io.BufferedReader:
+        """Return the stream from its first byte; to be asked for once."""
+        return io.BufferedReader(_Whole(self.data, self._binary), _CHUNK)
+
+
+class _Whole(io.RawIOBase):
+    """Bytes that were read, and those behind them."""
+
+    def __init__(self, data: bytes, rest: io.BufferedReader) -> None:
+        self._data = memoryview(data)
+        self._rest = rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer", /) -> int:
+        place = memoryview(buffer)
+        if self._data:
+            taken = self._data[: len(place)]
+            place[: len(taken)] = taken
+            self._data = self._data[len(taken) :]
+            return len(taken)
+        return self._rest.readinto1(place)
