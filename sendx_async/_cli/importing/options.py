@@ -1,11 +1,12 @@
 """What is asked of an import: all options of the command together, checked."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import attrs
 
 from sendx_async._cli.importing.mapping.columns import Columns
+from sendx_async._cli.importing.mapping.mapping_file import Document, columns_of
 from sendx_async._cli.importing.reading.opening import Reading
 from sendx_async._cli.importing.reading.raw_file import STANDARD_INPUT
 from sendx_async._cli.importing.reading.records import Format
@@ -29,6 +30,9 @@ class FileOptions:
         names: The columns' names, of a file without a header.
         sheet: The sheet of a workbook; None for the only one.
         columns: What is to be done with its columns.
+
+    Raises:
+        ConfigurationError: They make no sense; it names the option.
     """
 
     file: str
@@ -40,6 +44,40 @@ class FileOptions:
     names: tuple[str, ...] | None = None
     sheet: str | None = None
     columns: Columns
+
+    def __attrs_post_init__(self) -> None:
+        for option, text in (("--delimiter", self.delimiter), ("--escape", self.escape)):
+            if text is not None and (len(text) != 1 or text in '"\r\n'):
+                raise ConfigurationError(
+                    f"{option} {text!r} must be one character, other than a quote"
+                    + ("; \\t for a tab" if option == "--delimiter" else ", such as \\")
+                )
+        if self.escape is not None and self.escape == self.delimiter:
+            raise ConfigurationError("--escape and --delimiter must be different characters")
+        names = self.names or ()
+        for name in names:
+            if names.count(name) > 1:
+                raise ConfigurationError(f"--columns names {name!r} twice: each needs its own name")
+
+    @classmethod
+    def of(cls, file: str, document: Document) -> Self:
+        """Return what a document says about a file.
+
+        Raises:
+            ConfigurationError: It makes no sense; it names the option.
+        """
+        names = document.get("columns")
+        return cls(
+            file=file,
+            format=document.get("format"),
+            encoding=document.get("encoding"),
+            delimiter=document.get("delimiter"),
+            escape=document.get("escape"),
+            skipped_lines=document.get("skip-lines"),
+            names=None if names is None else tuple(names),
+            sheet=document.get("sheet"),
+            columns=columns_of(document),
+        )
 
     @property
     def reading(self) -> Reading:
@@ -84,6 +122,7 @@ class ImportOptions:
         skipped: Where rows go that are left out by a rule; None for nowhere.
         checkpoint: Where it is kept how far the import came; None for a file beside it.
         log: Where each delivered contact is written with its tags; None for nowhere.
+        save_mapping: Where it is written what was decided about the file; None for nowhere.
         limit: How many contacts are sent before it stops; None for all.
         most_rejects: How many rejected rows stop it; None for any number.
         duplicates: Which row of an address is sent; None for each, in order.
@@ -106,6 +145,7 @@ class ImportOptions:
     skipped: Path | None = None
     checkpoint: Path | None
     log: Path | None = None
+    save_mapping: Path | None = None
     limit: int | None = None
     most_rejects: MostRejects | None = None
     duplicates: Duplicates | None = None

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias, cast
 
 import attrs
 
+from sendx_async._cli.importing.mapping.conditions import Condition
 from sendx_async._cli.importing.reading.records import REJECT_COLUMNS
 from sendx_async._core.errors import ConfigurationError, InvalidRequestError
 from sendx_async._core.models import IdentifyRequest
@@ -14,7 +15,7 @@ from sendx_async._core.wrong_types import type_name
 
 FIELDS = ("email", "first_name", "last_name", "company", "tags", "lists", "new_email")
 
-_LISTS = ("tags", "lists")
+LISTS = ("tags", "lists")
 _PLAIN = re.compile(r"[^a-z0-9]+")
 _CUSTOM_FIELDS = "customfields"
 _MOST_SHOWN = 10
@@ -36,27 +37,45 @@ class Columns:
     """What is to be done with the columns of a file.
 
     Attributes:
+        preset: The service whose export the file is, by its name for ``--from``; None if none.
         renamed: The field for a column's name, where the name doesn't tell.
-        custom: Columns that are custom fields.
+        custom: Columns that are custom fields, with what these are called.
         all_custom: Whether each other column is one.
         ignored: Columns to leave out.
         ignores_rest: Whether each other column is left out.
-        separator: What stands between the tags, or lists, of one cell.
+        splits_names: Whether full names become first and last names.
+        only: What the rows have that are sent; several of one column: any of them.
+        skip: What the rows have that are left out.
+        takes_everyone: Whether people are sent, too, who must not be mailed.
+        skips_empty: Whether rows without an address are left out, and not rejected.
+        nulls: Texts that mean that a cell is empty.
+        separator: What stands between the tags, or lists, of one cell; None for a comma.
         tags: Tags that each contact gets besides.
+        tag_prefix: What is put in front of each tag out of the file.
         lists: Lists that each contact is put on besides.
+        allows_increments: Whether ``++5`` adds, and is not refused.
 
     Raises:
         ConfigurationError: They make no sense; it names the option.
     """
 
+    preset: str | None = None
     renamed: Mapping[str, str] = attrs.field(factory=dict[str, str])
-    custom: tuple[str, ...] = ()
+    custom: Mapping[str, str] = attrs.field(factory=dict[str, str])
     all_custom: bool = False
     ignored: tuple[str, ...] = ()
     ignores_rest: bool = False
-    separator: str = ","
+    splits_names: bool = False
+    only: tuple[Condition, ...] = ()
+    skip: tuple[Condition, ...] = ()
+    takes_everyone: bool = False
+    skips_empty: bool = False
+    nulls: tuple[str, ...] = ()
+    separator: str | None = None
     tags: tuple[str, ...] = ()
+    tag_prefix: str = ""
     lists: tuple[str, ...] = ()
+    allows_increments: bool = False
 
     def __attrs_post_init__(self) -> None:
         for column, field in self.renamed.items():
@@ -65,10 +84,12 @@ class Columns:
                     f"--column {column}={field}: {field!r} is no field; the fields are "
                     f"{', '.join(FIELDS)}. Use --field {column} for a custom field"
                 )
-        if not self.separator:
+        if self.separator == "":
             raise ConfigurationError("--separator must not be empty")
         if self.all_custom and self.ignores_rest:
             raise ConfigurationError("--all-fields and --ignore-rest can't go together")
+        if "" in self.nulls:
+            raise ConfigurationError("--null must not be empty: empty cells are left out anyway")
 
     def has_address(self, names: Sequence[str]) -> bool:
         """Return whether one of these columns holds the addresses."""
@@ -123,14 +144,15 @@ class Columns:
         return None if name in self.custom else _FIELD_OF.get(_folded(name))
 
     def _step(self, name: str, field: str | None, *, is_json: bool) -> tuple[str, Step | None]:
-        if field in _LISTS:
-            return field, _list_step(field, self.separator)
+        if field in LISTS:
+            return field, _list_step(field, self.separator or ",")
         if field is not None:
             return field, _text_step(field)
         if is_json and _folded(name) == _CUSTOM_FIELDS and name not in self.custom:
             return "custom_fields", _fields_step
         if name and (name in self.custom or self.all_custom):
-            return f"the custom field {name!r}", _custom_step(name)
+            title = self.custom.get(name, name)
+            return f"the custom field {title!r}", _custom_step(title)
         return name, None
 
 
