@@ -100,3 +100,22 @@ def test_a_pattern_keeps_no_column_that_says_who_may_be_mailed() -> None:
         '[[rules]]\ncolumns = ["Stage"]\nis_refusal = true\nreason = "r"\n',
     )
     assert list(fitted(preset, ["Email", "Status", "Plan", "Stage"]).custom) == ["Plan", "Stage"]
+
+
+def test_a_rule_about_a_pattern_is_about_each_column_that_fits() -> None:
+    preset = preset_from(
+        "service",
+        'title = "S"\nsignatures = [["A"]]\nkeep = ["*"]\nleave = ["Opted *"]\n[columns]\n'
+        'email = ["Email"]\n[[rules]]\ncolumns = ["Opted out: *"]\n'
+        'is_refusal = true\nreason = "r"\n',
+    )
+    found = fitted(preset, ["Email", "Opted out: News", "#3", "Opted in", "Opted out: Sales"])
+    assert [each.column for each in found.rules] == ["Opted out: News", "Opted out: Sales"]
+    assert found.custom == {}
+
+
+def test_a_name_as_it_is_written_counts_before_one_that_is_alike() -> None:
+    preset = preset_from(
+        "service", 'title = "S"\nsignatures = [["A"]]\n[columns]\nemail = ["email"]\n'
+    )
+    assert fitted(preset, ["$email", "email"]).fields == {"email": ("email",)}

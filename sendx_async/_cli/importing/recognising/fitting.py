@@ -2,14 +2,15 @@
 
 import itertools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 import attrs
 
+from sendx_async._cli.importing.recognising.column_names import fits, folded
 from sendx_async._cli.importing.recognising.preset import Preset, Rule
 
 _ANY = "*"
-_PLAIN = re.compile(r"[\W_]+")
+_NAMELESS = re.compile(r"#[0-9]+")  # what a column without a name is called
 _DOTTED = re.compile(r"(?:[\w$-]+\.)+([^.\s][^.]*)")  # traits.plan, and not "Approx. age"
 
 
@@ -54,32 +55,28 @@ def fitted(preset: Preset, names: Sequence[str]) -> FittedPreset:
         preset: Of the service that the file is from.
         names: The file's columns; each only once.
     """
-    table = _Table(names, preset.leave)
-    taken: set[str] = set()
+    table = _Table(names)
+    # What is named in full isn't lost to a pattern; and what a rule is about, or has no name, is
+    # no custom field by one.
+    named = table.named(itertools.chain(preset.keep, *preset.columns.values()))
+    spared = {name for name in names if _NAMELESS.fullmatch(name)}.union(named)
+    spared.update(*map(table.fitting, preset.leave))
     fields: dict[str, tuple[str, ...]] = {}
-    # A column named in full isn't lost to a pattern of a field that comes before it.
-    named = set(table.named(itertools.chain(preset.keep, *preset.columns.values())))
+    taken: set[str] = set()
     for field, wanted in preset.columns.items():
-        found = [
-            name
-            for each in wanted
-            for name in table.fitting(each)
-            if name not in taken and (_ANY not in each or name not in named)
-        ]
-        if found:
-            fields[field] = tuple(dict.fromkeys(found))
-            taken.update(found)
-    # Nor does a pattern keep what only says who may be mailed.
-    kept = {name for each in preset.keep for name in table.fitting(each)} - taken
-    kept -= set(table.named(name for rule in preset.rules for name in rule.columns)) - named
+        found = [name for each in wanted for name in table.fitting(each, spared)]
+        if columns := tuple(name for name in dict.fromkeys(found) if name not in taken):
+            fields[field] = columns
+            taken.update(columns)
     rules: list[FittedRule] = []
     missing: list[Rule] = []
     for rule in preset.rules:
-        columns = [name for each in rule.columns for name in table.fitting(each)]
-        if columns:
-            rules.append(FittedRule(column=columns[0], rule=rule))
-        elif rule.is_required:
+        about = next(filter(None, map(table.fitting, rule.columns)), [])
+        rules += [FittedRule(column=name, rule=rule) for name in about]
+        if rule.is_required and not about:
             missing.append(rule)
+    spared.update(each.column for each in rules)
+    kept = {name for each in preset.keep for name in table.fitting(each, spared)} - taken
     return FittedPreset(
         preset=preset,
         fields=fields,
@@ -94,33 +91,31 @@ def fitted(preset: Preset, names: Sequence[str]) -> FittedPreset:
 class _Table:
     """The columns of a file, found by what a preset calls them."""
 
-    def __init__(self, names: Sequence[str], leave: tuple[str, ...]) -> None:
+    def __init__(self, names: Sequence[str]) -> None:
         self._names = names
         self._by_folded: dict[str, str] = {}
         for name in names:
-            self._by_folded.setdefault(_folded(name), name)
-        self._left = {name for each in leave for name in self._all_fitting(each)}
+            self._by_folded.setdefault(folded(name), name)
 
     def named(self, wanted: Iterable[str]) -> list[str]:
         """Return the columns that are named in full."""
-        keys = [_folded(each) for each in wanted if _ANY not in each]
-        return [self._by_folded[key] for key in keys if key in self._by_folded]
+        return [name for each in wanted if _ANY not in each for name in self.fitting(each)]
 
-    def fitting(self, wanted: str) -> list[str]:
-        """Return the columns that a name or a pattern stands for, in the file's order."""
-        if _ANY not in wanted:
-            return self.named([wanted])
-        return [name for name in self._all_fitting(wanted) if name not in self._left]
+    def fitting(self, wanted: str, spared: Container[str] = ()) -> list[str]:
+        """Return the columns that a name or a pattern stands for, in the file's order.
+
+        Args:
+            wanted: The name, or the pattern.
+            spared: What a pattern doesn't take.
+        """
+        if _ANY in wanted:
+            return [name for name in self._names if name not in spared and fits(wanted, name)]
+        name = wanted if wanted in self._names else self._by_folded.get(folded(wanted))
+        return [] if name is None else [name]
 
     def values(self, by_name: Mapping[str, str]) -> dict[str, str]:
         """Return what is said of columns by what the file calls them."""
         return {name: value for each, value in by_name.items() for name in self.fitting(each)}
-
-    def _all_fitting(self, wanted: str) -> list[str]:
-        if _ANY not in wanted:
-            return self.named([wanted])
-        pattern = re.compile(".*".join(map(re.escape, wanted.casefold().split(_ANY))), re.DOTALL)
-        return [name for name in self._names if pattern.fullmatch(name.casefold())]
 
 
 def _titled(columns: Sequence[str], titles: Mapping[str, str]) -> dict[str, str]:
@@ -130,10 +125,6 @@ def _titled(columns: Sequence[str], titles: Mapping[str, str]) -> dict[str, str]
     for column in columns:
         dotted = _DOTTED.fullmatch(column)
         title = titles.get(column) or (dotted[1] if dotted else column)
-        titled[column] = column if _folded(title) in used else title
-        used.add(_folded(titled[column]))
+        titled[column] = column if folded(title) in used else title
+        used.add(folded(titled[column]))
     return titled
-
-
-def _folded(name: str) -> str:
-    return _PLAIN.sub("", name.casefold())
