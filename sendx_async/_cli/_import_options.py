@@ -122,8 +122,8 @@ Increments = Annotated[
 
 # How the file is written.
 Format = Annotated[
-    Literal["csv", "ndjson"] | None,
-    typer.Option("--format", help="What the file is. Default: what its name says."),
+    Literal["csv", "ndjson", "json", "xlsx", "parquet"] | None,
+    typer.Option("--format", help="What the file is. Default: what its first bytes say."),
 ]
 Encoding = Annotated[
     str | None,

@@ -102,7 +102,7 @@ class TestMappingFile:
             ("separator = 5", "m.toml: separator must be a text"),
             ("[field]\na = 1", "m.toml: field must be a table of texts"),
             ("field = 'a'", "m.toml: field must be a table of texts"),
-            ("format = 'docx'", "m.toml: format must be one of csv, ndjson"),
+            ("format = 'docx'", "m.toml: format must be one of csv, ndjson, json"),
             ("duplicates = 'none'", "m.toml: duplicates must be one of last, first, reject"),
             ("only = ['x']", "--only 'x' must be COLUMN=VALUE"),
             (b"\xff", "m.toml is no TOML: that is always UTF-8"),
