@@ -71,9 +71,10 @@ def fitted(preset: Preset, names: Sequence[str]) -> FittedPreset:
     rules: list[FittedRule] = []
     missing: list[Rule] = []
     for rule in preset.rules:
-        about = next(filter(None, map(table.fitting, rule.columns)), [])
-        rules += [FittedRule(column=name, rule=rule) for name in about]
-        if rule.is_required and not about:
+        columns = [found for each in rule.columns if (found := table.fitting(each))]
+        if columns:
+            rules += [FittedRule(column=name, rule=rule) for name in columns[0]]
+        elif rule.is_required:
             missing.append(rule)
     spared.update(each.column for each in rules)
     kept = {name for each in preset.keep for name in table.fitting(each, spared)} - taken
