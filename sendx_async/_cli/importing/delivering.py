@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sendx_async._cli._exit_codes import run_in_loop
 from sendx_async._cli._options import make_client
 from sendx_async._cli.importing.checking.rows import OtherFileError, SourceRows
-from sendx_async._cli.importing.options import ImportOptions
+from sendx_async._cli.importing.options import EarlyEnd, ImportOptions
 from sendx_async._cli.importing.reading.opening import Source
 from sendx_async._cli.importing.reporting.bar import progress_bar
 from sendx_async._cli.importing.reporting.summary import ImportReport
@@ -22,37 +22,47 @@ if TYPE_CHECKING:
     from sendx_async._clients.async_client import AsyncTrackingClient
 
 
-def deliver(options: ImportOptions, text: Source) -> ImportReport:
+def deliver(options: ImportOptions, source: Source) -> ImportReport:
     """Send the rows of an opened file, and tell what came of it.
 
     Args:
         options: What was asked for.
-        text: The file.
+        source: The file.
 
     Raises:
         ConfigurationError: It can't be begun, or gone on with.
         OSError: A file can't be read or written.
     """
     with contextlib.ExitStack() as later:
-        rows, log = later.enter_context(opened(options, text))
-        before, began = log.delivered + log.rejected, monotonic()
+        rows, log = later.enter_context(opened(options, source))
+        before, began = log.finished, monotonic()
         # The key is asked for when the file is found to be in order.
         client = make_client(base_url=options.base_url, rate=options.rate)
-        bar = later.enter_context(progress_bar(options, text, "delivered", before=before))
+        bar = later.enter_context(progress_bar(options, source, "delivered", before=before))
         sender, error = run_in_loop(lambda: _send(options, client, rows, log, bar))
         if isinstance(error, OtherFileError):
             raise error  # nothing was done that there is to report
-        stopped_by = error if sender.stopped_by is None else signal.Signals(sender.stopped_by)
         return ImportReport(
             good=log.delivered,
             rejected=log.rejected,
             rejects=log.rejects,
-            rows=log.delivered + log.rejected - before,
+            skipped=log.skipped,
+            skips=log.skips,
+            log=None if options.log is None else str(options.log),
+            rows=log.finished - before,
             seconds=monotonic() - began,
             stopped_at=None if log.is_complete else log.stopped_at,
-            stopped_by=stopped_by,
+            stopped_by=_what_stopped(sender, error),
             can_resume=not log.is_complete and log.is_kept,
         )
+
+
+def _what_stopped(
+    sender: "Sender", error: Exception | None
+) -> signal.Signals | Exception | EarlyEnd | None:
+    if sender.stopped_by is not None:
+        return signal.Signals(sender.stopped_by)
+    return sender.ended_early if error is None else error
 
 
 async def _send(
@@ -66,8 +76,13 @@ async def _send(
 
     def show(sender: "Sender") -> None:
         if bar is not None:
-            bar.show(position=sender.position, good=log.delivered, rejected=log.rejected)
-            if sender.stopped_by is not None:
+            bar.show(
+                position=sender.position,
+                good=log.delivered,
+                rejected=log.rejected,
+                skipped=sum(log.skipped.values()),
+            )
+            if sender.is_stopping:
                 bar.say("Stopping: Ctrl-C again to stop at once")
             elif sender.waits_for is not None:
                 bar.say(f"Waiting for SendX ({sender.waits_for})")
@@ -81,6 +96,7 @@ async def _send(
             log,
             concurrency=options.concurrency,
             patience=options.patience,
+            most_rejects=options.most_rejects,
             on_progress=show,
         )
         try:

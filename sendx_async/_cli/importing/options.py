@@ -13,7 +13,12 @@ from sendx_async._cli.importing.reading.records import Format
 from sendx_async._core.errors import ConfigurationError
 from sendx_async._core.options import Rate, make_seconds
 
+_ROWS_FOR_A_SHARE = 100
+
 Duplicates = Literal["last", "first", "reject"]
+
+EarlyEnd = Literal["limit", "max_rejects"]
+"""Which option has ended an import before the end of its file."""
 
 
 @attrs.frozen(kw_only=True)
@@ -96,7 +101,7 @@ class FileOptions:
 
 @attrs.frozen(kw_only=True)
 class MostRejects:
-    """How many rejected rows end an import early.
+    """How many rejected rows an import takes; one more ends it early.
 
     Attributes:
         number: How many rows, or how many of a hundred.
@@ -105,6 +110,17 @@ class MostRejects:
 
     number: float
     is_percent: bool = False
+
+    def is_passed(self, rejected: int, rows: int) -> bool:
+        """Return whether it is too many.
+
+        Args:
+            rejected: How many rows were rejected.
+            rows: How many were delivered or rejected; of few rows no share is taken.
+        """
+        if self.is_percent:
+            return rows >= _ROWS_FOR_A_SHARE and rejected * 100 > self.number * rows
+        return rejected > self.number
 
 
 @attrs.frozen(kw_only=True)
@@ -123,8 +139,9 @@ class ImportOptions:
         checkpoint: Where it is kept how far the import came; None for a file beside it.
         log: Where each delivered contact is written with its tags; None for nowhere.
         save_mapping: Where it is written what was decided about the file; None for nowhere.
+        adds_to_log: Whether that file is there already, from another file of the same call.
         limit: How many contacts are sent before it stops; None for all.
-        most_rejects: How many rejected rows stop it; None for any number.
+        most_rejects: How many rejected rows it takes before it stops; None for any number.
         duplicates: Which row of an address is sent; None for each, in order.
         rate: Requests that may begin in a second; None for no limit.
         concurrency: How many requests may be under way at once.
@@ -146,6 +163,7 @@ class ImportOptions:
     checkpoint: Path | None
     log: Path | None = None
     save_mapping: Path | None = None
+    adds_to_log: bool = False
     limit: int | None = None
     most_rejects: MostRejects | None = None
     duplicates: Duplicates | None = None

@@ -9,7 +9,8 @@ from sendx_async._cli.importing.options import ImportOptions
 from sendx_async._cli.importing.reading.opening import Source
 from sendx_async._cli.importing.reporting.bar import progress_bar
 from sendx_async._cli.importing.reporting.summary import ImportReport
-from sendx_async._cli.importing.sending.opening import rejects_file
+from sendx_async._cli.importing.sending.opening import rows_file
+from sendx_async._cli.importing.sending.rows_file import REJECTED
 from sendx_async._runtime.real_time import monotonic
 
 _PROBLEMS_TOLD = 20
@@ -36,7 +37,8 @@ def _check(options: ImportOptions, text: Source, remark: Callable[[str], None]) 
     began = monotonic()
     with contextlib.ExitStack() as later:
         rows = SourceRows(text, options.source)
-        rejects = None if options.rejects is None else rejects_file(options.rejects, text, rows)
+        path = options.rejects
+        rejects = None if path is None else rows_file(path, REJECTED, text, rows)
         bar = later.enter_context(progress_bar(options, text, "good"))
         if rejects is not None:
             rejects.open()

@@ -57,7 +57,7 @@ class TestCheckpoint:
     ) -> None:
         stopped(import_text, fake_sendx, "email\nbad\na@b.co\n")
         with contextlib.closing(sqlite3.connect("c.csv.sendx-progress")) as connection:
-            connection.execute("UPDATE progress SET format = 2")
+            connection.execute("UPDATE progress SET format = 1")
             connection.commit()
         said = run("import", "c.csv", "--resume")
         assert said.status == 2

@@ -16,6 +16,8 @@ from tests.cli.processes import Said, run_command
 from .conftest import Import
 from .stopped import change_document, resumed, stopped
 
+REJECTS_WITHOUT_A_ROW = {"path": "c.rejects.csv", "is_owned": True, "written": [0, 0]}
+
 
 class TestOutage:
     TEXT = "email,first_name\nbad,x\na@b.co,Ann\nc@d.co,Cid\n"
@@ -148,7 +150,7 @@ class TestOutage:
             end=1,
             checksum=zlib.crc32(b"a@b.co,++1"),
             rejected=0,
-            written=[0, 0],
+            rejects_file=REJECTS_WITHOUT_A_ROW,
         )
         rejects.write_text("precious")
         assert "c.rejects.csv was changed" in run("import", "c.csv", "--resume", *options).err
@@ -189,7 +191,9 @@ def test_an_import_that_was_killed_before_it_sent_anything_is_nobodys(
     assert first.said.status == 3
     fake_sendx.recover()
     # As if it had been killed when it had begun to write its first rejected row.
-    change_document(finished=[], end=0, checksum=0, rejected=0, written=[0, 0], stopped_at=1)
+    change_document(
+        finished=[], end=0, checksum=0, rejected=0, stopped_at=1, rejects_file=REJECTS_WITHOUT_A_ROW
+    )
     Path("c.rejects.csv").write_text("sendx_row,sendx_reas")
     again = import_text("email\nbad\na@b.co\n", "--tag", "y")
     assert again.counts == (1, 1)

@@ -27,8 +27,9 @@ class Row:
         record: It as it stands in the file.
         checksum: Of the file up to its end.
         position: How many bytes of the file were read by then.
-        contact: What is to be sent; None if there is a problem.
+        contact: What is to be sent; None if there is a problem, or it is skipped.
         problem: Why it can't be sent.
+        skipped: Why it is left out, by a rule; then it is neither sent nor rejected.
     """
 
     place: int
@@ -37,6 +38,7 @@ class Row:
     position: int
     contact: IdentifyRequest | None = None
     problem: str | None = None
+    skipped: str | None = None
 
     @property
     def is_replay_safe(self) -> bool:

@@ -30,8 +30,26 @@ class _RateColumn(ProgressColumn):
         return Text(f"{rate:,.0f} rows/s")
 
 
+class _CountsColumn(ProgressColumn):
+    """How many rows were delivered, rejected, and skipped if there are such.
+
+    Args:
+        done: What a row is that was not rejected, such as "delivered".
+    """
+
+    def __init__(self, done: str) -> None:
+        super().__init__()
+        self._done = done
+
+    def render(self, task: Task) -> Text:
+        """Return the column's text."""
+        counts = f"{task.fields['good']:,} {self._done}, {task.fields['rejected']:,} rejected"
+        skipped = task.fields["skipped"]
+        return Text(f"{counts}, {skipped:,} skipped" if skipped else counts)
+
+
 class ProgressBar:
-    """A bar with the rows so far, how many were rejected, the rate and the time that is left.
+    """A bar with what became of the rows so far, the rate and the time that is left.
 
     Args:
         name: What is being done.
@@ -48,7 +66,7 @@ class ProgressBar:
         columns: list[ProgressColumn] = [
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=20) if size else SpinnerColumn(),
-            TextColumn(f"{{task.fields[good]:,}} {done}, {{task.fields[rejected]:,}} rejected"),
+            _CountsColumn(done),
             _RateColumn(),
         ]
         self._progress = Progress(
@@ -57,7 +75,9 @@ class ProgressBar:
             TextColumn("left" if size else ""),
             console=Console(stderr=True),
         )
-        self._task = self._progress.add_task(name, total=size or None, rows=0, good=0, rejected=0)
+        self._task = self._progress.add_task(
+            name, total=size or None, rows=0, good=0, rejected=0, skipped=0
+        )
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -67,19 +87,21 @@ class ProgressBar:
         self._progress.update(self._task, **self._news)
         self._progress.stop()
 
-    def show(self, *, position: int, good: int, rejected: int) -> None:
+    def show(self, *, position: int, good: int, rejected: int, skipped: int = 0) -> None:
         """Show how far it has come; most of the time that is too soon, and nothing is done.
 
         Args:
             position: How many bytes of the file were read.
             good: How many rows were not rejected.
             rejected: How many were.
+            skipped: How many were left out by a rule.
         """
         self._news = {
             "completed": position,
             "good": good,
             "rejected": rejected,
-            "rows": good + rejected - self._before,
+            "skipped": skipped,
+            "rows": good + rejected + skipped - self._before,
         }
         now = monotonic()
         if now - self._updated >= _SECONDS_BETWEEN_UPDATES:

@@ -2,11 +2,12 @@
 
 import json
 import signal
+from collections.abc import Mapping
 
 import attrs
 
 from sendx_async._cli import _exit_codes, _output
-from sendx_async._cli.importing.options import ImportOptions
+from sendx_async._cli.importing.options import EarlyEnd, ImportOptions
 from sendx_async._core.errors import OutageError, SendXError
 from sendx_async._policy.failures import retry_after_of
 
@@ -19,21 +20,32 @@ class ImportReport:
         good: How many rows SendX has, or could be sent; those of an earlier import included.
         rejected: How many can't be sent, or were refused.
         rejects: Where the rejected rows are; None if they are nowhere.
+        skipped: How many were left out, by the reason.
+        skips: Where the skipped rows are; None if they are nowhere.
+        log: Where the delivered contacts are listed; None for nowhere.
         rows: How many rows were finished by this process.
         seconds: How long that took.
         stopped_at: The first row that isn't finished, as a spreadsheet counts; None if all are.
-        stopped_by: What stopped it: a signal, or an error; None if nothing did.
+        stopped_by: What stopped it: a signal, an error, or an option; None if nothing did.
         can_resume: Whether there is something to go on with.
     """
 
     good: int
     rejected: int
     rejects: str | None
+    skipped: Mapping[str, int] = attrs.field(factory=dict[str, int])
+    skips: str | None = None
+    log: str | None = None
     rows: int
     seconds: float
     stopped_at: int | None = None
-    stopped_by: signal.Signals | Exception | None = None
+    stopped_by: signal.Signals | Exception | EarlyEnd | None = None
     can_resume: bool = False
+
+    @property
+    def all_skipped(self) -> int:
+        """How many rows were left out, for whatever reason."""
+        return sum(self.skipped.values())
 
 
 def in_sentences(options: ImportOptions, report: ImportReport) -> str:
@@ -49,8 +61,10 @@ def in_sentences(options: ImportOptions, report: ImportReport) -> str:
         verb, good, rejected = f"Stopped at row {report.stopped_at} of", "delivered", "rejected"
     else:
         verb, good, rejected = "Imported", "delivered", "rejected"
-    counts = f"{_rows(report.good)} {good}, {report.rejected:,} {rejected}"
+    counts = f"{_rows(report.good)} {good}, {report.rejected:,} {rejected}{_skipped(report)}"
     lines = [f"{verb} {_output.printable(options.name)}: {counts} ({_effort(report)})."]
+    if report.stopped_by == "max_rejects":
+        lines.append("More rows were rejected than --max-rejects allows.")
     if report.rejects is not None and report.can_resume:
         lines.append(
             f"The rejected rows so far are in {report.rejects}, with the reasons: leave that file "
@@ -61,8 +75,9 @@ def in_sentences(options: ImportOptions, report: ImportReport) -> str:
             f"The rejected rows are in {report.rejects}, with the reasons: mend them, and import "
             "that file."
         )
-    if report.can_resume:
-        lines.append("Go on with the same command and --resume; no finished row is sent again.")
+    if report.skips is not None:
+        lines.append(f"The skipped rows are in {report.skips}, with the reasons.")
+    lines += _way_on(options, report)
     return "\n".join(lines)
 
 
@@ -70,10 +85,36 @@ def _rows(count: int) -> str:
     return "1 row" if count == 1 else f"{count:,} rows"
 
 
+def _skipped(report: ImportReport) -> str:
+    if not report.skipped:
+        return ""
+    reasons = ", ".join(
+        f"{count:,} {_output.printable(reason)}" for reason, count in report.skipped.items()
+    )
+    return f", {report.all_skipped:,} skipped: {reasons}"
+
+
+def _way_on(options: ImportOptions, report: ImportReport) -> list[str]:
+    """Return what is told of how it can be gone on with."""
+    if not report.can_resume:
+        return []
+    if report.stopped_by == "limit":
+        way = (
+            f"--limit {options.limit} is reached. Look at these contacts in SendX, then go on with "
+            "the same command and --resume: without --limit for all others, with it for as many "
+            "more."
+        )
+    elif report.stopped_by == "max_rejects":
+        way = "When you have looked at the reasons, --resume goes on, and counts anew."
+    else:
+        way = "Go on with the same command and --resume; no finished row is sent again."
+    return [way]
+
+
 def _effort(report: ImportReport) -> str:
     """Return what this process has done, which may not be all."""
     parts = [f"{report.seconds:,.1f} s"]
-    if report.rows < report.good + report.rejected:
+    if report.rows < report.good + report.rejected + report.all_skipped:
         parts.insert(0, f"{_rows(report.rows)} of them now")
     if report.seconds >= 1:
         parts.append(f"{report.rows / report.seconds:,.0f} rows/s")
@@ -82,24 +123,30 @@ def _effort(report: ImportReport) -> str:
 
 def as_json(options: ImportOptions, report: ImportReport) -> str:
     """Return what came of it for a program; the arguments are those of `in_sentences`."""
-    stopped_by = report.stopped_by
     summary = {
         "file": options.source.file,
         "dry_run": options.is_dry_run,
         ("good" if options.is_dry_run else "delivered"): report.good,
         "rejected": report.rejected,
         "rejects": report.rejects,
+        "skipped": dict(report.skipped),
+        "skipped_file": report.skips,
+        "log": report.log,
         "complete": report.stopped_at is None,
         "stopped_at_row": report.stopped_at,
-        "stopped_by": stopped_by.name
-        if isinstance(stopped_by, signal.Signals)
-        else stopped_by and type(stopped_by).__name__,
+        "stopped_by": _named(report.stopped_by),
         "message": error_in_words(report),
         "can_resume": report.can_resume,
         "rows": report.rows,
         "seconds": round(report.seconds, 3),
     }
     return json.dumps(summary)
+
+
+def _named(stopped_by: signal.Signals | Exception | EarlyEnd | None) -> str | None:
+    if isinstance(stopped_by, signal.Signals):
+        return stopped_by.name
+    return type(stopped_by).__name__ if isinstance(stopped_by, Exception) else stopped_by
 
 
 def error_in_words(report: ImportReport) -> str | None:
@@ -125,6 +172,6 @@ def exit_code(report: ImportReport) -> int:
         return _exit_codes.code_of_signal(report.stopped_by)
     if isinstance(report.stopped_by, SendXError):
         return _exit_codes.code_of_error(report.stopped_by)
-    if report.stopped_by is not None:
+    if isinstance(report.stopped_by, Exception):
         return _exit_codes.USAGE
     return _exit_codes.REFUSED if report.rejected else _exit_codes.DONE

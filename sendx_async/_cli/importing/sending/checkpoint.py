@@ -10,7 +10,7 @@ from typing import Any, cast
 from sendx_async._core.errors import ConfigurationError
 
 _APPLICATION = 0x53584950  # "SXIP": tells these files from other databases
-_FORMAT = 1
+_FORMAT = 2
 
 
 class Checkpoint:

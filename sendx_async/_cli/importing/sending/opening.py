@@ -8,18 +8,27 @@ from sendx_async._cli.importing.checking.rows import SourceRows
 from sendx_async._cli.importing.options import ImportOptions
 from sendx_async._cli.importing.reading.opening import Source
 from sendx_async._cli.importing.sending.checkpoint import Checkpoint
-from sendx_async._cli.importing.sending.import_log import EarlierRun, ImportLog, RowsSoFar
-from sendx_async._cli.importing.sending.rejects import RejectsFile, Written
+from sendx_async._cli.importing.sending.delivery_log import DeliveryLog
+from sendx_async._cli.importing.sending.earlier_run import EarlierFile, EarlierRun, RowsSoFar
+from sendx_async._cli.importing.sending.import_log import ImportLog
+from sendx_async._cli.importing.sending.rows_file import (
+    REJECTED,
+    SKIPPED,
+    Form,
+    Kind,
+    RowsFile,
+    Written,
+)
 from sendx_async._core.errors import ConfigurationError
 
 
 @contextlib.contextmanager
-def opened(options: ImportOptions, text: Source) -> Generator[tuple[SourceRows, ImportLog]]:
+def opened(options: ImportOptions, source: Source) -> Generator[tuple[SourceRows, ImportLog]]:
     """Open what an import needs, for its first time or to go on; closes all of it.
 
     Args:
         options: What was asked for.
-        text: The opened file.
+        source: The opened file.
 
     Returns:
         The rows that are still to be sent, and the log of what becomes of them.
@@ -27,15 +36,15 @@ def opened(options: ImportOptions, text: Source) -> Generator[tuple[SourceRows, 
     Raises:
         ConfigurationError: It can't be begun, or gone on with.
     """
-    path = _checkpoint_path(options, text)
+    path = _checkpoint_path(options, source)
     checkpoint = None if path is None else Checkpoint(path)
     try:
         earlier = _earlier_run(options, checkpoint)
         if earlier is None or earlier.is_untouched:
-            rows, log = _fresh(options, text, checkpoint, earlier)
+            rows, log = _fresh(options, source, checkpoint, earlier)
         else:
-            rows, log = _resumed(options, text, checkpoint, earlier)
-        log.take_rejects()
+            rows, log = _resumed(options, source, checkpoint, earlier)
+        log.take_files()
     except BaseException:
         if checkpoint is not None:
             checkpoint.close(remove=checkpoint.document is None)
@@ -46,19 +55,32 @@ def opened(options: ImportOptions, text: Source) -> Generator[tuple[SourceRows, 
         log.close()
 
 
-def _checkpoint_path(options: ImportOptions, text: Source) -> Path | None:
+def _checkpoint_path(options: ImportOptions, source: Source) -> Path | None:
     path = options.checkpoint
-    if path is None and text.size is not None:
+    if path is None and source.size is not None:
         path = Path(f"{options.source.file}.sendx-progress")
     if path is None and options.resumes:
         raise ConfigurationError(
             "--resume with standard input, or a pipe, needs --progress-file FILE, now and at the "
             "first time, and the same input from its beginning"
         )
-    for other in (options.source.file, options.rejects):
-        if path is not None and other is not None and path.absolute() == Path(other).absolute():
-            raise ConfigurationError(f"--progress-file {path} must be a file of its own")
+    _check_that_all_differ(options, path)
     return path
+
+
+def _check_that_all_differ(options: ImportOptions, checkpoint: Path | None) -> None:
+    taken = {Path(options.source.file).absolute()}
+    for option, path in {
+        "--rejects": options.rejects,
+        "--skipped": options.skipped,
+        "--log": options.log,
+        "--progress-file": checkpoint,
+    }.items():
+        if path is None or (path.exists() and not path.is_file()):
+            continue  # such as /dev/null, which may take several
+        if path.absolute() in taken:
+            raise ConfigurationError(f"{option} {path} must be a file of its own")
+        taken.add(path.absolute())
 
 
 def _earlier_run(options: ImportOptions, checkpoint: Checkpoint | None) -> EarlierRun | None:
@@ -92,44 +114,69 @@ def _earlier_run(options: ImportOptions, checkpoint: Checkpoint | None) -> Earli
 
 def _fresh(
     options: ImportOptions,
-    text: Source,
+    source: Source,
     checkpoint: Checkpoint | None,
     untouched: EarlierRun | None,
 ) -> tuple[SourceRows, ImportLog]:
     """Begin with the first row; an untouched run has left no more than its file of rejects."""
-    rows = SourceRows(text, options.source)
+    rows = SourceRows(source, options.source)
     if options.rejects is not None:
         path = options.rejects
-    elif text.size is None:
+    elif source.size is None:
         path = Path("stdin.rejects.ndjson" if rows.is_json else "stdin.rejects.csv")
     else:
         file = Path(options.source.file)
         path = file.with_name(f"{file.stem}.rejects{file.suffix}")
-    written = None if untouched is None else untouched.written_in(path)
-    rejects = rejects_file(path, text, rows, written)
-    return rows, ImportLog(checkpoint, rejects, rows.described(options.base_url), RowsSoFar())
+    written = None if untouched is None else untouched.rejects.written_in(path)
+    skipped = None
+    if options.skipped is not None:
+        earlier = None if untouched is None else untouched.skipped
+        known = None if earlier is None else earlier.written_in(options.skipped)
+        skipped = rows_file(options.skipped, SKIPPED, source, rows, known)
+    return rows, ImportLog(
+        checkpoint,
+        rejects=rows_file(path, REJECTED, source, rows, written),
+        skipped=skipped,
+        deliveries=_delivery_log(options),
+        options=rows.described(options.base_url),
+        rows=RowsSoFar(),
+        share=RowsSoFar().next_share(options.limit),
+    )
 
 
 def _resumed(
-    options: ImportOptions, text: Source, checkpoint: Checkpoint | None, earlier: EarlierRun
+    options: ImportOptions, source: Source, checkpoint: Checkpoint | None, earlier: EarlierRun
 ) -> tuple[SourceRows, ImportLog]:
-    """Go on with an earlier run: with the same options, and its own file of rejects."""
-    rows = SourceRows(text, options.source, earlier.rows.begun)
+    """Go on with an earlier run: with the same options, and its own files of rows."""
+    rows = SourceRows(source, options.source, earlier.rows.begun)
     described = rows.described(options.base_url)
-    earlier.check(described, options.rejects)
-    path = earlier.rejects
-    rejects = rejects_file(path, text, rows, earlier.written_in(path))
-    return rows, ImportLog(checkpoint, rejects, described, earlier.rows)
-
-
-def rejects_file(
-    path: Path, text: Source, rows: SourceRows, written: Written | None = None
-) -> RejectsFile:
-    """Return the file of rejected rows in the form of the file that they come from."""
-    return RejectsFile(
-        path,
-        encoding=text.encoding,
-        header=rows.header,
-        delimiter=rows.delimiter,
-        written=written,
+    earlier.check(described, rejects=options.rejects, skipped=options.skipped)
+    skipped = earlier.skipped
+    return rows, ImportLog(
+        checkpoint,
+        rejects=_gone_on_with(earlier.rejects, REJECTED, source, rows),
+        skipped=None if skipped is None else _gone_on_with(skipped, SKIPPED, source, rows),
+        deliveries=_delivery_log(options),
+        options=described,
+        rows=earlier.rows,
+        share=earlier.rows.next_share(options.limit),
     )
+
+
+def _gone_on_with(file: EarlierFile, kind: Kind, source: Source, rows: SourceRows) -> RowsFile:
+    return rows_file(file.path, kind, source, rows, file.written_in(file.path))
+
+
+def _delivery_log(options: ImportOptions) -> DeliveryLog | None:
+    if options.log is None:
+        return None
+    goes_on = options.resumes or options.adds_to_log
+    return DeliveryLog(options.log, source=options.source.file, goes_on=goes_on)
+
+
+def rows_file(
+    path: Path, kind: Kind, source: Source, rows: SourceRows, written: Written | None = None
+) -> RowsFile:
+    """Return a file of rows in the form of the file that they come from."""
+    form = Form(encoding=source.encoding, header=rows.header, delimiter=rows.delimiter)
+    return RowsFile(path, kind, form, written)

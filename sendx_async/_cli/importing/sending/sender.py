@@ -8,6 +8,7 @@ import anyio.lowlevel
 
 from sendx_async._cli._exit_codes import call_when_told_to_stop
 from sendx_async._cli.importing.checking.rows import Row
+from sendx_async._cli.importing.options import EarlyEnd, MostRejects
 from sendx_async._cli.importing.sending.import_log import ImportLog
 from sendx_async._clients.async_client import AsyncTrackingClient
 from sendx_async._core.errors import (
@@ -41,10 +42,12 @@ class Sender:
         log: Where it is kept what became of them.
         concurrency: How many requests may be under way at once.
         patience: Seconds that an outage may last.
+        most_rejects: How many rejected rows end it; None for any number.
         on_progress: Called now and then when there is news.
 
     Attributes:
         stopped_by: The number of the signal that it was told to stop with, or None.
+        ended_early: Why it stops although it could go on, or None.
         waits_for: The error after which SendX is waited for just now, or None.
         position: How many bytes of the file were read.
     """
@@ -57,6 +60,7 @@ class Sender:
         *,
         concurrency: int,
         patience: float,
+        most_rejects: MostRejects | None,
         on_progress: Callable[["Sender"], None],
     ) -> None:
         self._client = client.with_options(on_event=self._note_event)
@@ -64,6 +68,7 @@ class Sender:
         self._log = log
         self._concurrency = concurrency
         self._patience = patience
+        self._most_rejects = most_rejects
         self._on_progress = on_progress
         self._sent: dict[int, Row] = {}  # by their index in the stream, until their outcome
         self._given = 0
@@ -71,11 +76,18 @@ class Sender:
         self._scope = anyio.CancelScope()
         self._will_write = False
         self._failure: Exception | None = None
+        self._has_read_all = False
         self.stopped_by: int | None = None
+        self.ended_early: EarlyEnd | None = None
         self.waits_for: str | None = None
         self.position = 0
         self._alike = 0
         self._last_refusal: tuple[type[SendXError], int | None] | None = None
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether nothing more is sent, and what is under way comes to its end."""
+        return self.stopped_by is not None or self.ended_early is not None
 
     async def run(self) -> None:
         """Send until all rows are finished, or it is told to stop.
@@ -108,7 +120,9 @@ class Sender:
             self._write()
         if self._failure is not None:
             raise self._failure
-        self._log.is_complete = self.stopped_by is None
+        self._log.is_complete = self._has_read_all and self.stopped_by is None
+        if self._log.is_complete:
+            self.ended_early = None  # it came too late
 
     async def _contacts(self, source: ThreadedSource) -> AsyncIterator[IdentifyRequest]:
         most = self._concurrency * MOST_IN_BULK
@@ -120,7 +134,9 @@ class Sender:
             ):
                 self._room.clear()
                 await self._room.wait()
-            if self.stopped_by is not None:
+            if row.contact is not None and self._log.has_sent_its_share:
+                self.ended_early = "limit"
+            if self.is_stopping:
                 return
             self.position = row.position
             if (contact := self._log.begin(row)) is not None:
@@ -128,17 +144,28 @@ class Sender:
                 self._given += 1
                 yield contact
             else:
+                self._look_for_too_many_rejects()
                 self._write_soon()
                 await anyio.lowlevel.checkpoint()  # a file may have nothing but such rows
+        self._has_read_all = True
 
     def _note(self, outcome: Outcome) -> None:
         row = self._sent.pop(outcome.index)
         if outcome.error is None:
             self._log.deliver(row)
         else:
-            self._log.reject(row, _reason(outcome.error))
+            self._log.reject(
+                row, _reason(outcome.error), maybe_delivered=outcome.error.maybe_delivered
+            )
+            self._look_for_too_many_rejects()
         self._look_for_something_general(outcome.error)
         self._write_soon()
+
+    def _look_for_too_many_rejects(self) -> None:
+        """Send nothing more if the options say so; what is under way comes to its end."""
+        most = self._most_rejects
+        if most is not None and most.is_passed(self._log.rejected_now, self._log.rows_now):
+            self.ended_early = "max_rejects"
 
     def _look_for_something_general(self, error: SendXError | None) -> None:
         """Stop if many rows in a row are refused alike, and not because of what they hold."""
@@ -192,7 +219,7 @@ class Sender:
             return
         self._room.set()
         self._on_progress(self)
-        if self.stopped_by is not None and not self._log.under_way:
+        if self.is_stopping and not self._log.under_way:
             self._scope.cancel()
 
     def _stop(self, number: int) -> None:

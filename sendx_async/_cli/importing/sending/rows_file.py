@@ -1,4 +1,4 @@
-"""The file of rejected rows: in the form of their own file, each with its row and the reason."""
+"""A file of rows set aside, in the form of their own file: each with its number and the reason."""
 
 import csv
 import io
@@ -37,20 +37,77 @@ class Written:
     checksum: int = 0
 
 
-class RejectsFile:
-    """Rejected rows, in a file that can be mended and imported again.
+@attrs.frozen(kw_only=True)
+class Kind:
+    """Which rows a file is for.
 
-    The file is there as long as the import runs, and afterwards if a row was rejected.
+    Attributes:
+        rows: What they are called.
+        option: Which option names the file.
+        worth: What a file may hold that is there already, and what is to be done with it.
+    """
+
+    rows: str
+    option: str
+    worth: str
+
+    def unusable(self, path: Path, error: OSError) -> ConfigurationError:
+        """Return the error that says that they can't be written there."""
+        return ConfigurationError(
+            f"{self.rows} can't be written to {shown(path)}: {error.strerror}; give another file "
+            f"with {self.option}"
+        )
+
+    def taken(self, path: Path) -> ConfigurationError:
+        """Return the error that says that there is something already."""
+        return ConfigurationError(
+            f"{shown(path)} exists, and {self.worth}, or give another file with {self.option}"
+        )
+
+
+REJECTED = Kind(
+    rows="rejected rows",
+    option="--rejects",
+    worth="may hold rows that nobody has mended, or another import writes to it: import it, "
+    "delete it",
+)
+SKIPPED = Kind(
+    rows="skipped rows",
+    option="--skipped",
+    worth="may hold the skipped rows of another import, or one that writes to it now: rename it, "
+    "delete it",
+)
+
+
+@attrs.frozen(kw_only=True)
+class Form:
+    """How rows are written, so that they are read as those of their own file.
+
+    Attributes:
+        encoding: How the text of their own file is written.
+        header: The names of its columns as they stand there; None for JSON.
+        delimiter: What stands between cells.
+    """
+
+    encoding: Encoding
+    header: tuple[str, ...] | None
+    delimiter: str
+
+
+class RowsFile:
+    """Rows with reasons, in a file that can be mended and imported.
+
+    The file is there as long as the import runs, and afterwards if there was such a row.
 
     Args:
         path: Where.
-        encoding: How the rows' own file is written.
-        header: The names of its columns; None for JSON.
-        delimiter: What stands between cells.
+        kind: Which rows.
+        form: How they are written.
         written: How much of it an earlier import has written, if this one goes on with that.
 
     Attributes:
         path: Where.
+        kind: Which rows.
         written: How much of the file is certain.
         is_device: Whether it is no file that can be read or cut off, such as /dev/null.
 
@@ -59,22 +116,15 @@ class RejectsFile:
         OSError: It can't be read.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        *,
-        encoding: Encoding,
-        header: tuple[str, ...] | None,
-        delimiter: str,
-        written: Written | None,
-    ) -> None:
+    def __init__(self, path: Path, kind: Kind, form: Form, written: Written | None) -> None:
         self.path = path
+        self.kind = kind
         # One that is wide needs a mark at the beginning that each addition would repeat.
         self._encoding = (
-            Encoding("utf-8", bom=True, is_wide=False) if encoding.is_wide else encoding
+            Encoding("utf-8", bom=True, is_wide=False) if form.encoding.is_wide else form.encoding
         )
-        self._header = header
-        self._delimiter = delimiter
+        self._header = form.header
+        self._delimiter = form.delimiter
         self._lines: list[str] = []
         self.written = written or Written()
         self._is_owned = written is not None
@@ -88,11 +138,16 @@ class RejectsFile:
         if self.is_device or not path.exists():
             self.written = Written()
         elif not self._is_owned:
-            raise self._taken()
+            raise self.kind.taken(path)
         elif (not known and not self._is_ours()) or _checksum(path, known) != self.written:
             raise ConfigurationError(
                 f"{shown(path)} was changed since the import was stopped: rename it, then resume"
             )
+
+    @property
+    def found_at(self) -> str | None:
+        """Where rows are, as short as it can be said; None if there are none."""
+        return shown(self.path) if self.written.size and not self.is_device else None
 
     def open(self) -> None:
         """Claim the file, so that no other import writes it too.
@@ -108,20 +163,11 @@ class RejectsFile:
                 self._file = io.FileIO(path, "r+")
                 self._file.truncate(self.written.size)  # what was written and not noted any more
             else:
-                self._file = io.FileIO(path, "x", opener=_for_its_owner_alone)
+                self._file = io.FileIO(path, "x", opener=for_its_owner_alone)
+        except FileExistsError:  # just now, or it would have been noticed
+            raise self.kind.taken(path) from None
         except OSError as error:
-            is_taken = isinstance(error, FileExistsError)  # just now, or it would have been noticed
-            unusable = ConfigurationError(
-                f"rejected rows can't be written to {shown(path)}: {error.strerror}; give another "
-                "file with --rejects"
-            )
-            raise (self._taken() if is_taken else unusable) from None
-
-    def _taken(self) -> ConfigurationError:
-        return ConfigurationError(
-            f"{shown(self.path)} exists, and may hold rows that nobody has mended, or another "
-            "import writes to it: import it, delete it, or give another file with --rejects"
-        )
+            raise self.kind.unusable(path, error) from None
 
     def _is_ours(self) -> bool:
         """Return whether what nobody has noted may have been written by an import."""
@@ -215,7 +261,8 @@ class RejectsFile:
         return json.dumps(row)[:-1] + ", " + text.removeprefix("{").lstrip() + "\n"
 
 
-def _for_its_owner_alone(path: str, flags: int) -> int:
+def for_its_owner_alone(path: str, flags: int) -> int:
+    """Open a file, as `open` asks an opener to; a new one can be read by its owner only."""
     return os.open(path, flags, 0o600)  # it is full of addresses
 
 
