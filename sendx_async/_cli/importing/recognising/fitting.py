@@ -71,9 +71,9 @@ def fitted(preset: Preset, names: Sequence[str]) -> FittedPreset:
     rules: list[FittedRule] = []
     missing: list[Rule] = []
     for rule in preset.rules:
-        columns = [found for each in rule.columns if (found := table.fitting(each))]
-        if columns:
-            rules += [FittedRule(column=name, rule=rule) for name in columns[0]]
+        about = [found for each in rule.columns if (found := table.fitting(each))]
+        if about:
+            rules += [FittedRule(column=name, rule=rule) for name in about[0]]
         elif rule.is_required:
             missing.append(rule)
     spared.update(each.column for each in rules)
