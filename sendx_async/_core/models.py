@@ -110,8 +110,8 @@ class IdentifyRequest(_Request):
         custom_fields: Values by the field's human name, such as ``"Role"``; SendX creates fields
             it doesn't know. Numbers, truth values and dates become strings (``27``, ``true``,
             ``2026-11-23``). A field that is None is not set, and not sent. A string that begins
-            with ``++`` or ``--`` adds to, or subtracts from, a number field, so such a request
-            isn't safe to repeat.
+            with ``++`` or ``--`` and a digit (``++5``, ``-- 2``) adds to, or subtracts from, a
+            number field, so such a request isn't safe to repeat. Any other ``--`` is text.
         lists: Identifiers of lists (``list_...``) to put the contact on.
         new_email: Renames the contact found under ``email``; not safe to repeat.
         extra: Fields of the API that this version doesn't know, by their wire names.

@@ -5,6 +5,7 @@ from typing import Any, Generic, TypeVar
 
 import attrs
 
+from sendx_async._core.increments import is_increment
 from sendx_async._core.models import (
     AnyRequest,
     CustomEventRequest,
@@ -74,7 +75,7 @@ def _may_count(values: Mapping[str, object] | None) -> bool:
         if (
             isinstance(value, str)
             and ("++" in value or "--" in value)  # quicker to tell, and nearly always enough
-            and value.lstrip().startswith(("++", "--"))
+            and is_increment(value)
         ):
             return True
     return False
