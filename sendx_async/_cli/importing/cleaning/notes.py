@@ -16,12 +16,34 @@ class Note(StrEnum):
     WRAPPED_ADDRESS = (
         "had something around the address, such as mailto: or a name, which was taken off"
     )
+    FIRST_ADDRESS = "had several addresses, of which the first is taken"
     NULL = "are a null mark, and left out"
     MAYBE_NULL = "look like a null mark: leave them out with --null TEXT"
     MAYBE_LIST = "may be several tags: say what stands between them with --separator"
     MOJIBAKE = "look like text read in a wrong encoding: give the right one with --encoding"
+    LOST_LETTER = (
+        "have the mark of a letter that was lost (U+FFFD): export the file again, as UTF-8"
+    )
+    SHORT_NUMBER = (
+        "are numbers that a spreadsheet has shortened (1.23457E+12): export the column as text"
+    )
+    LOST_ZERO = "seem to have lost a leading zero in a spreadsheet: export the column as text"
+    DAY_NUMBER = "seem to be a spreadsheet's numbers for days (45352): export the column as dates"
 
     @property
     def is_doubt(self) -> bool:
         """Whether it may be wrong to send the value as it is."""
-        return self in {Note.MAYBE_NULL, Note.MAYBE_LIST, Note.MOJIBAKE}
+        return self in _DOUBTS
+
+
+_DOUBTS = frozenset(
+    {
+        Note.MAYBE_NULL,
+        Note.MAYBE_LIST,
+        Note.MOJIBAKE,
+        Note.LOST_LETTER,
+        Note.SHORT_NUMBER,
+        Note.LOST_ZERO,
+        Note.DAY_NUMBER,
+    }
+)
