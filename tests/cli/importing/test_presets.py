@@ -111,6 +111,23 @@ def test_consent_that_says_anything_else_does_not(value: object) -> None:
     assert not _consent("Subscribed").allows(value)
 
 
+def test_an_answer_in_words_fits_a_pattern() -> None:
+    assert _consent("yes*").allows("Yes, please!\nDaily")
+    assert not _consent("yes*").allows("Oh yes")
+    assert _refusal("see *").allows("See notes")
+
+
+def test_what_alone_is_refused_lets_everything_else_pass() -> None:
+    rule = Rule(
+        columns=("A",),
+        is_refusal=False,
+        refused=frozenset({"Refunded", "<test lead*", ""}),
+        reason="refunded",
+    )
+    assert all(map(rule.allows, ["Attending", "No", "(test lead)", 0]))
+    assert not any(map(rule.allows, ["refunded ", "<Test lead: dummy data for email>", "", None]))
+
+
 def test_json_says_yes_with_true() -> None:
     assert _consent("true").allows(True)
 

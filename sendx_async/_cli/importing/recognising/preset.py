@@ -19,7 +19,9 @@ class Rule:
         columns: The column; the first of these that a file has.
         is_refusal: Whether the column says no (unsubscribed, bounced ...), and not yes.
         values: What a column that says yes must hold; of one that says no, what means nothing,
-            besides an empty cell, "no", "false" and zero. Case doesn't matter.
+            besides an empty cell, "no", "false" and zero. Case doesn't matter; a ``*`` stands for
+            any characters.
+        refused: What alone says no, if anything else may be sent; written as values are.
         reason: What is said of a row that is left out, such as "unsubscribed".
         is_required: Whether a file without the column can't be imported before the user decides.
     """
@@ -27,13 +29,15 @@ class Rule:
     columns: tuple[str, ...]
     is_refusal: bool
     values: frozenset[str] = frozenset()
+    refused: frozenset[str] = frozenset()
     reason: str
     is_required: bool = False
-    _folded_values: frozenset[str] = attrs.field(init=False, repr=False, eq=False)
+    _allowed: "re.Pattern[str]" = attrs.field(init=False, repr=False, eq=False)
+    _refused: "re.Pattern[str]" = attrs.field(init=False, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
-        folded = frozenset(value.strip().casefold() for value in self.values)
-        object.__setattr__(self, "_folded_values", folded)
+        object.__setattr__(self, "_allowed", _any_of(self.values))
+        object.__setattr__(self, "_refused", _any_of(self.refused))
 
     def allows(self, value: object) -> bool:
         """Return whether a row may be sent whose column has this value.
@@ -43,9 +47,18 @@ class Rule:
         """
         is_empty = value is None or value == []
         text = "" if is_empty else str(value).strip().casefold()
-        if text in self._folded_values:
+        if self.refused:
+            return self._refused.fullmatch(text) is None
+        if self._allowed.fullmatch(text):
             return True
         return self.is_refusal and (text in _NOTHING or _ZERO.fullmatch(text) is not None)
+
+
+def _any_of(texts: frozenset[str]) -> re.Pattern[str]:
+    """Return what fits each of these texts, in which a ``*`` stands for any characters."""
+    parts = (map(re.escape, text.strip().casefold().split("*")) for text in texts)
+    # Nothing fits a pattern that is to be both at a place and not at it.
+    return re.compile("|".join(".*".join(each) for each in parts) or r"(?!)", re.DOTALL)
 
 
 @attrs.frozen(kw_only=True)
@@ -62,6 +75,7 @@ class Preset:
         columns: For a field of a contact, or ``full_name``, the columns that may hold it; the first
             one with a value counts. For ``tags`` and ``lists`` all of them do.
         separator: What stands between the tags of a cell.
+        own_tags: What a tag begins with that the service has set for itself, and that is none.
         keep: Columns that are worth a custom field.
         titles: Its name in SendX, where it isn't the column's (``plan`` of ``traits.plan``).
         leave: Columns that a pattern in ``keep`` or ``columns`` must not take.
@@ -77,6 +91,7 @@ class Preset:
     signatures: tuple[frozenset[str], ...]
     columns: Mapping[str, tuple[str, ...]]
     separator: str = ","
+    own_tags: str = ""
     keep: tuple[str, ...] = ()
     titles: Mapping[str, str] = attrs.field(factory=dict[str, str])
     leave: tuple[str, ...] = ()

@@ -60,7 +60,7 @@ def preset_from(name: str, text: str) -> Preset:
     wrong += [
         f"the rule {rule.reason!r} says no value that may be sent"
         for rule in preset.rules
-        if not (rule.is_refusal or rule.values)
+        if not (rule.is_refusal or rule.values or rule.refused)
     ]
     if not (preset.signatures and all(preset.signatures)):
         wrong.append("a signature is empty, or there is none")
