@@ -133,6 +133,7 @@ def import_file(
                 skipped=skipped,
                 checkpoint=progress_file,
                 log=log,
+                adds_to_log=bool(place),
                 save_mapping=save_mapping,
                 limit=limit,
                 most_rejects=_most_rejects(max_rejects),
@@ -142,7 +143,7 @@ def import_file(
                 patience=patience,
                 is_watched=is_terminal() and not as_json,
             )
-            for file in _different(files or ())
+            for place, file in enumerate(_different(files or ()))
         ]
         _check_alone(
             len(asked),

@@ -234,13 +234,16 @@ def test_rejects_may_go_to_a_device(import_text: Import) -> None:
     assert (done.said.status, done.counts) == (1, (1, 1))
 
 
-def test_a_full_disk_stops_the_import(import_text: Import) -> None:
+def test_a_full_disk_stops_the_import_and_loses_no_row(import_text: Import, run: Run) -> None:
     Path("r.csv").symlink_to("/dev/full")
     done = import_text("email\na@b.co\nbad\n", "--rejects", "r.csv")
     assert done.said.status == 2
     assert done.said.err == "Error: No space left on device\n"
     assert done.report["stopped_by"] == "OSError"
     assert done.report["rejected"] == 0  # it is nowhere
+    Path("r.csv").unlink()
+    assert json.loads(run("import", "c.csv", "--resume", "--json").out)["rejected"] == 1
+    assert Path("r.csv").read_text().splitlines()[1].endswith(",bad")
 
 
 class TestDryRun:

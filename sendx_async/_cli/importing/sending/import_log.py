@@ -135,8 +135,11 @@ class ImportLog:
         """
         self._note()
         try:
-            for file in self._files:
-                file.open()
+            with contextlib.ExitStack() as opened:
+                for file in self._files:
+                    file.open()
+                    opened.callback(file.close)
+                opened.pop_all()
         except BaseException:
             self._disown()
             raise

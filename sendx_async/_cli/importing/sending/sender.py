@@ -157,7 +157,7 @@ class Sender:
             self._log.reject(
                 row, _reason(outcome.error), maybe_delivered=outcome.error.maybe_delivered
             )
-            self._look_for_too_many_rejects()
+        self._look_for_too_many_rejects()
         self._look_for_something_general(outcome.error)
         self._write_soon()
 
