@@ -242,7 +242,8 @@ def test_a_full_disk_stops_the_import_and_loses_no_row(import_text: Import, run:
     assert done.report["stopped_by"] == "OSError"
     assert done.report["rejected"] == 0  # it is nowhere
     Path("r.csv").unlink()
-    assert json.loads(run("import", "c.csv", "--resume", "--json").out)["rejected"] == 1
+    again = run("import", "c.csv", "--rejects", "r.csv", "--resume", "--json")
+    assert json.loads(again.out)["rejected"] == 1
     assert Path("r.csv").read_text().splitlines()[1].endswith(",bad")
 
 
