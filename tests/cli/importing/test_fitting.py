@@ -119,3 +119,14 @@ def test_a_name_as_it_is_written_counts_before_one_that_is_alike() -> None:
         "service", 'title = "S"\nsignatures = [["A"]]\n[columns]\nemail = ["email"]\n'
     )
     assert fitted(preset, ["$email", "email"]).fields == {"email": ("email",)}
+
+
+def test_a_full_name_that_becomes_a_custom_field_has_a_title() -> None:
+    preset = preset_from(
+        "service",
+        'title = "S"\nsignatures = [["A"]]\n[columns]\nemail = ["Email"]\n'
+        '[titles]\n"$p.$name" = "name"\n',
+    )
+    found = fitted(preset, ["$p.$name", "traits.name", "What is\nyour name?"])
+    titles = [found.title_of(name) for name in ["$p.$name", "traits.name", "What is\nyour name?"]]
+    assert titles == ["name", "name", "What is your name?"]

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from sendx_async._cli.importing.recognising import presets
-from sendx_async._cli.importing.recognising.recognition import recognise
+from sendx_async._cli.importing.recognising.recognition import (
+    looks_like_header,
+    recognise,
+)
 
 EXPORTS = Path(__file__).parent / "exports"
 OF_FILES = {
@@ -20,7 +23,8 @@ OF_FILES = {
 
 def recognised(header: str) -> str | None:
     delimiter = ";" if header.count(";") > header.count(",") else ","
-    names = next(csv.reader(io.StringIO(header, newline=""), delimiter=delimiter))
+    rows = list(csv.reader(io.StringIO(header, newline=""), delimiter=delimiter))[:10]
+    names = max(rows, key=lambda row: looks_like_header(row, presets.all_presets()))
     preset = recognise(names, presets.all_presets())
     return None if preset is None else preset.name
 
@@ -48,6 +52,19 @@ def test_an_export_is_known_by_its_columns(file: str) -> None:
         ("user_email,billing_first_name,billing_last_name,billing_city", "woocommerce"),
         ("EMAIL;NOM;PRENOM;SMS;VILLE", "brevo"),
         ("First Name,Last Name,Email,Accepts Marketing,Total Spent,Total Orders", "shopify"),
+        ("Name,Given Name,Family Name,Group Membership,E-mail 1 - Value", "google"),
+        ("Titre,Prénom,Nom,Société,Adresse de messagerie,Type de messagerie", "outlook"),
+        ("Titolo,Nome,Cognome,Indirizzo posta elettronica,Tipo posta elettronica", "outlook"),
+        ("First Name,Last Name,E-mail Address,E-mail 2 Address,Home Phone", "outlook"),
+        ("email,active_subscription,expiry,created_at,name", "substack"),
+        ("id,email,name,subscribed_to_emails,labels,products", "ghost"),
+        ("Email,Status,Acquisition Source,Open Rate", "beehiiv"),
+        ("Order no.,Order Date,First Name,Surname,Email,Attendee Status", "eventbrite"),
+        ("#,Your email,Response Type,Start Date (UTC),Submit Date (UTC)", "typeform"),
+        ("Horodateur,Adresse e-mail,Votre nom", "google-forms"),
+        ("Marca temporal,Nombre,Correo electrónico", "google-forms"),
+        ("id,created_time,ad_id,form_id,is_organic,email,full_name", "facebook"),
+        ("$distinct_id,$properties.$email,$properties.plan", "mixpanel"),
     ],
 )
 def test_a_variant_is_known_too(header: str, service: str) -> None:
@@ -65,6 +82,11 @@ def test_a_variant_is_known_too(header: str, service: str) -> None:
         "E-Mail;Vorname;Nachname;Firma;Ort",
         "user_id,email,plan,active,note",
         "Email,First Name,Last Name,Source,Status,Date Added",
+        "timestamp,email,event",
+        "#,Name,Email,Order Date",
+        "First Name,Last Name,Email Address,Company,Position",
+        "email,status,utm_source",
+        "distinct_id,email,name",
     ],
 )
 def test_an_ordinary_table_is_nobodys(header: str) -> None:

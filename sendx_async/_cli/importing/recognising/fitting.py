@@ -37,6 +37,7 @@ class FittedPreset:
         rules: Which rows may be sent, by the columns that the file has.
         missing: Rules that are required and whose columns the file lacks.
         prefixes: What is taken off in front of a column's values.
+        titles: What the preset calls the custom field of a column.
     """
 
     preset: Preset
@@ -46,6 +47,12 @@ class FittedPreset:
     rules: tuple[FittedRule, ...]
     missing: tuple[Rule, ...]
     prefixes: Mapping[str, str]
+    titles: Mapping[str, str]
+
+    def title_of(self, name: str) -> str:
+        """Return the title of a column that becomes a custom field: ``plan`` of ``traits.plan``."""
+        dotted = _DOTTED.fullmatch(name)
+        return self.titles.get(name) or " ".join((dotted[1] if dotted else name).split())
 
 
 def fitted(preset: Preset, names: Sequence[str]) -> FittedPreset:
@@ -78,15 +85,17 @@ def fitted(preset: Preset, names: Sequence[str]) -> FittedPreset:
             missing.append(rule)
     spared.update(each.column for each in rules)
     kept = {name for each in preset.keep for name in table.fitting(each, spared)} - taken
-    return FittedPreset(
+    made = FittedPreset(
         preset=preset,
         fields=fields,
-        custom=_titled([name for name in names if name in kept], table.values(preset.titles)),
+        custom={},
         left_out=tuple(name for name in names if name not in taken and name not in kept),
         rules=tuple(rules),
         missing=tuple(missing),
         prefixes=table.values(preset.prefixes),
+        titles=table.values(preset.titles),
     )
+    return attrs.evolve(made, custom=_titled(made, [name for name in names if name in kept]))
 
 
 class _Table:
@@ -119,13 +128,12 @@ class _Table:
         return {name: value for each, value in by_name.items() for name in self.fitting(each)}
 
 
-def _titled(columns: Sequence[str], titles: Mapping[str, str]) -> dict[str, str]:
+def _titled(fit: FittedPreset, columns: Sequence[str]) -> dict[str, str]:
     """Return the title of each column's custom field; none stands twice."""
     titled: dict[str, str] = {}
     used: set[str] = set()
     for column in columns:
-        dotted = _DOTTED.fullmatch(column)
-        title = titles.get(column) or (dotted[1] if dotted else column)
+        title = fit.title_of(column)
         titled[column] = column if folded(title) in used else title
         used.add(folded(titled[column]))
     return titled
