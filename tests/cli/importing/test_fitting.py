@@ -130,3 +130,15 @@ def test_a_full_name_that_becomes_a_custom_field_has_a_title() -> None:
     found = fitted(preset, ["$p.$name", "traits.name", "What is\nyour name?"])
     titles = [found.title_of(name) for name in ["$p.$name", "traits.name", "What is\nyour name?"]]
     assert titles == ["name", "name", "What is your name?"]
+
+
+def test_a_full_name_beside_both_names_is_left_out() -> None:
+    preset = preset_from(
+        "service",
+        'title = "S"\nsignatures = [["A"]]\nkeep = ["*"]\n[columns]\nemail = ["Email"]\n'
+        'first_name = ["First"]\nlast_name = ["Last"]\nfull_name = ["Name"]\n',
+    )
+    found = fitted(preset, ["Email", "Name", "First", "Last", "Plan"])
+    assert (found.left_out, dict(found.custom)) == (("Name",), {"Plan": "Plan"})
+    assert "full_name" not in found.fields
+    assert fitted(preset, ["Email", "Name", "First"]).fields["full_name"] == ("Name",)

@@ -30,8 +30,8 @@ class FittedPreset:
 
     Attributes:
         preset: Which preset.
-        fields: The columns that hold a field of a contact, or ``full_name``; the first one with a
-            value counts, of ``tags`` and ``lists`` all.
+        fields: The columns that hold a field of a contact, or ``full_name`` where first and last
+            name have none; the first one with a value counts, of ``tags`` and ``lists`` all.
         custom: The title of its custom field, for each column that is one, in the file's order.
         left_out: The columns that are neither, in the file's order.
         rules: Which rows may be sent, by the columns that the file has.
@@ -75,6 +75,11 @@ def fitted(preset: Preset, names: Sequence[str]) -> FittedPreset:
         if columns := tuple(name for name in dict.fromkeys(found) if name not in taken):
             fields[field] = columns
             taken.update(columns)
+    if {"first_name", "last_name"} <= fields.keys():
+        # A field of its own for what both say already is worth nothing.
+        redundant = fields.pop("full_name", ())
+        taken.difference_update(redundant)
+        spared.update(redundant)
     rules: list[FittedRule] = []
     missing: list[Rule] = []
     for rule in preset.rules:
