@@ -163,9 +163,19 @@ def load(path: Path) -> list[Finding]:
     ]
 
 
-def options(description: str | None, *, default_rounds: int = 7) -> argparse.Namespace:
-    """The command line that all benchmarks share: `--rounds` and `--json FILE`."""
+def options(
+    description: str | None, *, default_rounds: int = 7, directory: str | None = None
+) -> argparse.Namespace:
+    """The command line that all benchmarks share: `--rounds` and `--json FILE`.
+
+    Args:
+        description: What `--help` says.
+        default_rounds: How many rounds there are if nobody says.
+        directory: What the directory is that the command needs besides, if it needs one.
+    """
     parser = argparse.ArgumentParser(description=description)
+    if directory is not None:
+        parser.add_argument("directory", type=Path, metavar="DIRECTORY", help=directory)
     parser.add_argument("--rounds", type=int, default=default_rounds, metavar="N")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results here, too")
     return parser.parse_args()

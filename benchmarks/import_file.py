@@ -112,11 +112,16 @@ def running_server() -> Iterator[Server]:
             process.stdin.close()
 
 
-def start(url: str, file: Path, *arguments: str) -> "subprocess.Popen[bytes]":
+def start(
+    url: str, file: Path, *arguments: str, checkout: Path | None = None
+) -> "subprocess.Popen[bytes]":
+    """Start an import; by the sources in another checkout, if one is given."""
     command = [sys.executable, "-m", "sendx_async", "import", str(file), *arguments]
     for field in FIELDS:
         command += ["--field", field]
     settings = {"SENDX_API_KEY": KEY, "SENDX_BASE_URL": url}
+    if checkout is not None:
+        settings["PYTHONPATH"] = str(checkout.absolute())
     environment = environment_with_bytecode() | settings
     return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
 
@@ -130,9 +135,11 @@ def end(process: "subprocess.Popen[bytes]", *, began: float, rows: int, status: 
     return Cost(rows, wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * PEAK_UNIT)
 
 
-def imported(url: str, file: Path, *arguments: str) -> Cost:
+def imported(
+    url: str, file: Path, *arguments: str, rows: int = ROWS, checkout: Path | None = None
+) -> Cost:
     began = time.monotonic()
-    return end(start(url, file, *arguments), began=began, rows=ROWS)
+    return end(start(url, file, *arguments, checkout=checkout), began=began, rows=rows)
 
 
 def until_first_request(server: Server, file: Path, *arguments: str) -> Cost:

@@ -23,6 +23,7 @@ BENCHMARKS = {
     "outage": "A stream and an outbox of 20,000 contacts, out for 10 s",
     "rates": "Streams and rates: one that is told, one that is not",
     "import_file": "`sendx import` of 100,000 rows into the sandbox",
+    "import_large": "`sendx import` of 2,000,000 rows",
     "outbox_put": "Putting a request into an outbox",
     "outbox_drain": "Draining an outbox: 8 and 32 requests at once",
     "outbox_backlog": "An outbox in which 1,000,000 requests wait, and one with 1,000",
