@@ -18,6 +18,7 @@ _NO_LETTER = re.compile(r"[\W_]+")
 _BLANKS = re.compile(r"\s+")
 
 
+@functools.lru_cache(maxsize=4096)  # names of columns, and of presets: few, and often asked for
 def folded(name: str) -> str:
     """Return a name without what doesn't tell names apart: case, blanks, punctuation, accents.
 
