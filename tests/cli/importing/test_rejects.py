@@ -101,7 +101,7 @@ def test_bytes_of_another_encoding_are_kept_and_can_be_imported_as_that(
     rows = "email,first_name\na@b.co,Ann\nz@b.co,Zoë\n"
     if name.endswith("json"):
         rows = '{"email": "a@b.co", "first_name": "Ann"}\n{"email": "z@b.co", "first_name": "Zoë"}'
-    done = import_text(bom + rows.encode("cp1252"), name=name)
+    done = import_text(bom + rows.encode("cp1252"), "--encoding", "utf-8", name=name)
     assert done.counts == (1, 1)
     rejects = Path(name.replace(".", ".rejects."))
     data = rejects.read_bytes()

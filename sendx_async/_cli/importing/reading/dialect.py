@@ -5,6 +5,9 @@ import attrs
 DELIMITERS = (",", ";", "\t", "|")
 """What may stand between cells, most likely first."""
 
+NULL = r"\N"
+"""What databases write where there is no value; nobody means it as text."""
+
 
 @attrs.frozen(kw_only=True)
 class Dialect:
@@ -23,6 +26,6 @@ class Dialect:
     name: str = "csv"
     delimiter: str = ","
     escape: str | None = None
-    nulls: frozenset[str] = frozenset()
+    nulls: frozenset[str] = frozenset({NULL})
     skipped: int = 0
     has_header: bool = True

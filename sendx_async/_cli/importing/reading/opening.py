@@ -1,27 +1,38 @@
 """One file of contacts, opened: what it is, its first records, and all of them."""
 
+import re
 from collections.abc import Iterator
 from itertools import islice
 from typing import Self
 
 import attrs
 
+from sendx_async._cli.importing.reading import kinds
+from sendx_async._cli.importing.reading.compression import (
+    Compression,
+    compression_of,
+    names_in_zip,
+    unpacked,
+)
 from sendx_async._cli.importing.reading.csv_table import CsvTable
-from sendx_async._cli.importing.reading.json_table import JsonLines
-from sendx_async._cli.importing.reading.raw_file import STANDARD_INPUT, Head, RawFile
-from sendx_async._cli.importing.reading.records import Format, HeaderScore, Record, Table
-from sendx_async._cli.importing.reading.text import (
+from sendx_async._cli.importing.reading.encoding import (
+    UTF_8,
     Encoding,
     check_encoding,
     encoding_of,
-    lines_of,
-    whole_lines,
 )
+from sendx_async._cli.importing.reading.json_table import JsonLines
+from sendx_async._cli.importing.reading.layout import Layout, layout_of
+from sendx_async._cli.importing.reading.raw_file import Head, RawFile
+from sendx_async._cli.importing.reading.records import Format, HeaderScore, Record, Table
+from sendx_async._cli.importing.reading.text import lines_of, whole_lines
 from sendx_async._core.errors import ConfigurationError
 
 MOST_LOOKED_AT = 1000
 
 _JSON_ENDINGS = (".ndjson", ".jsonl", ".ldjson")
+_ARRAY = re.compile(r"\s*\[\s*[\[{\]]")
+_BYTES_TO_TELL_BY = 1 << 18
 
 
 @attrs.frozen(kw_only=True)
@@ -71,7 +82,7 @@ class Source:
 
     Attributes:
         format: What it is.
-        compression: How it is packed, such as ``gzip``; None if it isn't.
+        compression: How it is packed; None if it isn't.
         encoding: How its text is written.
         size: Its size in bytes, as it is packed, or None if it has none, as a pipe.
         table: Its columns, and how its cells are told apart.
@@ -87,26 +98,42 @@ class Source:
         self._file = file
         self._reading = reading
         self._raw = RawFile(file)
+        self.size = self._raw.size
         try:
-            self.size = self._raw.size
-            self.compression: str | None = None
-            self._head = Head(self._raw.binary, is_pipe=self.size is None)
-            if self._head.data.startswith(b"PK\x03\x04"):
-                raise ConfigurationError(  # noqa: TRY301 - the file is to be closed
-                    "the file is a workbook or an archive: save it as CSV, or unpack it"
-                )
-            self.encoding: Encoding = encoding_of(self._head.data, reading.encoding)
-            self.format: Format = self._told_format()
-            self.table: Table = self._table(lines_of(self._head.whole(), self.encoding))
+            self._open()
         except BaseException:
             self._raw.close()
             raise
+
+    def _open(self) -> None:
+        binary = self._raw.binary
+        first = binary.peek()
+        self.encoding: Encoding = UTF_8
+        self.compression: Compression | None = compression_of(first)
+        if self.compression == "zip" and kinds.is_workbook(names_in_zip(binary)):
+            raise ConfigurationError("the file is a workbook: save it as CSV")
+        if kinds.is_parquet(first):
+            raise ConfigurationError("the file is Parquet: save it as CSV")
+        if self.compression is not None:
+            binary = unpacked(binary, self.compression)
+        self._head = head = Head(binary, is_pipe=self._raw.is_pipe)
+        self.encoding = encoding_of(head.data, self._reading.encoding)
+        if compression_of(head.data) is not None:
+            raise ConfigurationError("the file is packed twice, or a packed workbook: unpack it")
+        if not self.encoding.is_wide:
+            kinds.check_bytes(head.data)
+        lines = list(self._first_lines(_BYTES_TO_TELL_BY))
+        kinds.check_text("".join(lines))
+        self.format: Format = self._told_format("".join(lines))
+        self._layout = self._told_layout(lines) if self.format == "csv" else None
+        self.table: Table = self._table(lines_of(head.whole(), self.encoding))
 
     def __iter__(self) -> Iterator[Record]:
         """Return its records, from the first one; to be asked for once, in any thread.
 
         Raises:
-            ConfigurationError: It can't be read in its encoding, or a line is far too long.
+            ConfigurationError: It can't be read in its encoding, is damaged, or a line is far too
+                long.
             OSError: It can't be read.
         """
         return iter(self.table)
@@ -117,11 +144,10 @@ class Source:
         Of a pipe that are those that have arrived whole. It may be called at any time, and takes
         nothing away from iterating.
         """
-        head = self._head
-        lines = whole_lines(head.data, self.encoding, is_all=head.is_all)
-        table = self._table(lines, is_cut=not head.is_all)
+        is_all = self._head.is_all
+        table = self._table(self._first_lines(), is_cut=not is_all)
         records = list(islice(table, MOST_LOOKED_AT + 1))
-        are_all = head.is_all and len(records) <= MOST_LOOKED_AT
+        are_all = is_all and len(records) <= MOST_LOOKED_AT
         return FirstRecords(records[:MOST_LOOKED_AT], are_all)
 
     @property
@@ -139,21 +165,34 @@ class Source:
         """Close the file; standard input stays open."""
         self._raw.close()
 
-    def _told_format(self) -> Format:
+    def _first_lines(self, size: int | None = None) -> Iterator[str]:
+        data = self._head.data[:size]
+        is_all = self._head.is_all and len(data) == len(self._head.data)
+        return whole_lines(data, self.encoding, is_all=is_all)
+
+    def _told_format(self, text: str) -> Format:
         if self._reading.format is not None:
             return self._reading.format
-        if self._file == STANDARD_INPUT:
-            text = self._head.data.decode(self.encoding.name, "ignore")
-            return "ndjson" if text.lstrip("\ufeff \t\r\n").startswith("{") else "csv"
-        return "ndjson" if self._file.lower().endswith(_JSON_ENDINGS) else "csv"
+        if self._file.lower().endswith(_JSON_ENDINGS):
+            return "ndjson"
+        if _ARRAY.match(text):
+            raise ConfigurationError(
+                "the file is a JSON array: make it one object a line, jq -c '.[]' FILE"
+            )
+        return "ndjson" if text.lstrip().startswith("{") else "csv"
 
-    def _table(self, lines: Iterator[str], *, is_cut: bool = False) -> Table:
-        if self.format == "ndjson":
-            return JsonLines(lines)
+    def _told_layout(self, lines: list[str]) -> Layout:
         reading = self._reading
-        return CsvTable(
+        return layout_of(
             lines,
             delimiter=reading.delimiter,
-            header_score=reading.header_score,
-            is_cut=is_cut,
+            escape=reading.escape,
+            skipped_lines=reading.skipped_lines,
+            names=reading.names,
+            score=reading.header_score,
         )
+
+    def _table(self, lines: Iterator[str], *, is_cut: bool = False) -> Table:
+        if self._layout is None:
+            return JsonLines(lines)
+        return CsvTable(lines, self._layout, is_cut=is_cut)

@@ -49,6 +49,11 @@ class RawFile:
             self.size = path.stat().st_size
 
     @property
+    def is_pipe(self) -> bool:
+        """Whether more of it may be long in coming."""
+        return self.size is None
+
+    @property
     def position(self) -> int:
         """How many bytes were read; 0 for a pipe."""
         return 0 if self.size is None else self.binary.raw.tell()
@@ -85,37 +90,41 @@ class Head:
     Attributes:
         data: The first bytes.
         is_all: Whether the stream has no others.
-
-    Raises:
-        OSError: It can't be read.
     """
 
     def __init__(self, binary: io.BufferedReader, *, is_pipe: bool) -> None:
         self._binary = binary
+        self._error: Exception | None = None
         chunks: list[bytes] = []
         size, self.is_all = 0, False
-        while size < HEAD:
-            chunk = binary.read1(_CHUNK) if is_pipe else binary.read(HEAD - size)
-            if not chunk:
-                self.is_all = True
-                break
-            chunks.append(chunk)
-            size += len(chunk)
-            if is_pipe and not chunk.isspace() and (b"\n" in chunk or b"\r" in chunk):
-                break
+        try:
+            while size < HEAD:
+                chunk = binary.read1(_CHUNK)
+                if not chunk:
+                    self.is_all = True
+                    break
+                chunks.append(chunk)
+                size += len(chunk)
+                if is_pipe and not chunk.isspace() and (b"\n" in chunk or b"\r" in chunk):
+                    break
+        except (ConfigurationError, OSError) as error:
+            self._error = error  # where it was met: what comes before it is of use
         self.data = b"".join(chunks)
+        if self._error is not None and not self.data:
+            raise self._error
 
     def whole(self) -> io.BufferedReader:
         """Return the stream from its first byte; to be asked for once."""
-        return io.BufferedReader(_Whole(self.data, self._binary), _CHUNK)
+        return io.BufferedReader(_Whole(self.data, self._binary, self._error), _CHUNK)
 
 
 class _Whole(io.RawIOBase):
-    """Bytes that were read, and those behind them."""
+    """Bytes that were read, and those behind them, or the error that came instead."""
 
-    def __init__(self, data: bytes, rest: io.BufferedReader) -> None:
+    def __init__(self, data: bytes, rest: io.BufferedReader, error: Exception | None) -> None:
         self._data = memoryview(data)
         self._rest = rest
+        self._error = error
 
     def readable(self) -> bool:
         return True
@@ -127,4 +136,6 @@ class _Whole(io.RawIOBase):
             place[: len(taken)] = taken
             self._data = self._data[len(taken) :]
             return len(taken)
+        if self._error is not None:
+            raise self._error
         return self._rest.readinto1(place)

@@ -14,8 +14,8 @@ from typing import Any, cast
 import attrs
 
 from sendx_async._cli.importing.reading.dialect import DELIMITERS
+from sendx_async._cli.importing.reading.encoding import Encoding
 from sendx_async._cli.importing.reading.records import REJECT_COLUMNS, Record
-from sendx_async._cli.importing.reading.text import Encoding
 from sendx_async._core.errors import ConfigurationError
 
 _CHUNK = 1 << 20

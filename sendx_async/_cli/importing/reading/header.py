@@ -1,0 +1,56 @@
+"""Which row of a table names its columns."""
+
+import re
+import shlex
+from collections.abc import Sequence
+
+from sendx_async._cli.importing.reading.records import HeaderScore
+from sendx_async._core.errors import ConfigurationError
+
+_ADDRESS = re.compile(r"\s*[\"'<]?[^@\s\"'<>]+@[^@\s\"'<>]+\.[^@\s\"'<>]+[\"'>]?\s*")
+_MOST_BEFORE = 30
+
+
+def find_header(rows: Sequence[Sequence[str]], score: HeaderScore) -> int:
+    """Return the index of the row that names the columns; what stands before it is a title.
+
+    It is the one that looks most like a header, if all rows before it have fewer cells that are
+    filled. If none looks like one at all, it is the first with as many filled cells as the table
+    is wide; if there is none of those before the first address, it is the first row.
+
+    Args:
+        rows: The first rows that aren't empty, some 200.
+        score: How much a row looks like a header, from 0.
+    """
+    filled = [sum(1 for cell in row if cell.strip()) for row in rows]
+    best, best_score = 0, 0.0
+    full: int | None = None
+    widest = -1
+    most = max(filled, default=0)
+    for index, row in enumerate(rows[:_MOST_BEFORE]):
+        if has_address(row):
+            break
+        if filled[index] > widest:
+            widest = filled[index]
+            if (its := score([cell.strip() for cell in row])) > best_score:
+                best, best_score = index, its
+            if full is None and widest == most:
+                full = index
+    return best if best_score else full or 0
+
+
+def has_address(row: Sequence[str]) -> bool:
+    """Return whether a cell is an address, as in no header."""
+    return any("@" in cell and _ADDRESS.fullmatch(cell) for cell in row)
+
+
+def no_header(row: Sequence[str]) -> ConfigurationError:
+    """Return the error of a table that begins with addresses, with the option to paste."""
+    names: list[str] = []
+    for position, cell in enumerate(row, 1):
+        is_address = _ADDRESS.fullmatch(cell) and "email" not in names
+        names.append("email" if is_address else f"column_{position}")
+    return ConfigurationError(
+        "the file has no header: its first row has an address. Say what its columns are called, "
+        f"for example --columns {shlex.quote(','.join(names))}"
+    )
