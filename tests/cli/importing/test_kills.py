@@ -72,7 +72,7 @@ def test_a_kill_leaves_in_doubt_no_more_than_could_be_under_way(
 ) -> None:
     lines = [f"a{row}@b.co,++1" for row in range(200)]
     Path("c.csv").write_text("\n".join(["email,Visits", *lines]))
-    options = ("c.csv", "--field", "Visits", "--concurrency", "4")
+    options = ("c.csv", "--field", "Visits", "--increments", "--concurrency", "4")
     # So that it is killed, however long that takes, before all are sent.
     fake_sendx.latency = lambda: 0 if len(fake_sendx.requests) < 20 else 0.5
     with started("import", *options) as process:

@@ -22,7 +22,7 @@ def test_rejected_rows_can_be_mended_and_imported_again(
         "email,first_name,tags\r\n"
         'a@b.co,Ann,"x,y"\r\n'
         "bad,Bob,z\r\n"
-        '"c@d.co",Cid,"has ""quotes"", and\nlines"\r\n'
+        '"c@d.co","Cid ""the quick""","x, and\nlines"\r\n'
         "e@f.co,Eve,t,surplus\r\n"
     )
     assert (done.said.status, done.counts) == (1, (2, 2))
@@ -179,7 +179,7 @@ def test_a_rejected_row_that_may_have_been_applied_says_so(
     import_text: Import, fake_sendx: FakeSendX
 ) -> None:
     fake_sendx.drop(applied=True)
-    done = import_text("email,Visits\na@b.co,++1\n", "--field", "Visits")
+    done = import_text("email,Visits\na@b.co,++1\n", "--field", "Visits", "--increments")
     assert done.counts == (0, 1)
     assert "it may have been applied" in Path("c.rejects.csv").read_text()
     assert fake_sendx.contact("a@b.co").custom_fields == {"Visits": "1"}

@@ -138,7 +138,7 @@ class TestOutage:
             return 0
 
         fake_sendx.latency = refuse_the_others
-        options = ("--field", "Visits", "--concurrency", "1")  # ++1 travels alone
+        options = ("--field", "Visits", "--increments", "--concurrency", "1")  # ++1 travels alone
         done = import_text("email,Visits\na@b.co,++1\nc@d.co,++1\nbad,x\n", *options)
         assert (done.said.status, done.report["delivered"]) == (3, 1)
         fake_sendx.latency = 0

@@ -139,7 +139,7 @@ def test_a_progress_file_that_can_not_be_written_any_more_stops_the_import(
     import_text: Import, fake_sendx: FakeSendX, monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:
     monkeypatch.setattr(sqlite3, "connect", functools.partial(sqlite3.connect, factory=SmallDisk))
-    done = import_text(f"email,Visits\na@b.co,{value}\n", "--field", "Visits")
+    done = import_text(f"email,Visits\na@b.co,{value}\n", "--field", "Visits", "--increments")
     assert done.said.status == 2
     assert done.report["stopped_by"] == "ConfigurationError"
     assert done.report["delivered"] == 0
@@ -201,7 +201,9 @@ def test_what_something_else_answers_at_first_is_not_waited_out(
 ) -> None:
     fake_sendx.respond(status, body="<html>please log in</html>", applied=False, times=None)
     rows = "".join(f"a{n}@b.co,{field}\n" for n in range(100))
-    done = import_text("email,Visits\n" + rows, "--field", "Visits", "--concurrency", "1")
+    done = import_text(
+        "email,Visits\n" + rows, "--field", "Visits", "--increments", "--concurrency", "1"
+    )
     assert done.said.status == 2
     assert done.report["delivered"] == 0
     # A row that must not be sent twice is in doubt when a page answers, and refused by a redirect.

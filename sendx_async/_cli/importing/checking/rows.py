@@ -3,19 +3,24 @@
 import json
 import zlib
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 
 from sendx_async._cli.importing.checking.row_ranges import RowRanges
-from sendx_async._cli.importing.mapping.columns import Plans, listed
+from sendx_async._cli.importing.mapping.doubts import doubts
+from sendx_async._cli.importing.mapping.plans import Plans
+from sendx_async._cli.importing.mapping.problems import Refusal, Skip
 from sendx_async._cli.importing.options import FileOptions
 from sendx_async._cli.importing.reading.opening import Source
 from sendx_async._cli.importing.reading.records import Record
 from sendx_async._cli.importing.reading.text import has_bad_bytes
-from sendx_async._core.errors import ConfigurationError, InvalidRequestError
+from sendx_async._core.errors import ConfigurationError
 from sendx_async._core.models import IdentifyRequest
 from sendx_async._core.operations import IDENTIFY
+
+if TYPE_CHECKING:
+    from sendx_async._cli.importing.cleaning.notes import Note
 
 
 @attrs.frozen
@@ -96,18 +101,20 @@ class SourceRows:
         self._text = text
         self._options = options
         self._begun = Begun() if begun is None else begun
-        self.is_json = text.format == "ndjson"
+        self.is_json = text.format in {"json", "ndjson"}
         columns = options.columns
         table = text.table
         self.header = table.titles
         self.delimiter = "" if table.dialect is None else table.dialect.delimiter
-        self._plans = Plans(columns, is_json=self.is_json)
-        if self.header is not None:
-            if absent := columns.absent(self.header):
-                raise ConfigurationError(
-                    f"the file has no column {absent[0]!r}; its columns are {listed(self.header)}"
-                )
-            self._plans.check(self.header)
+        self._names = table.header
+        self._notes: list[tuple[int, Note]] = []
+        self._plans = Plans(
+            columns,
+            is_json=self.is_json,
+            nulls=frozenset() if table.dialect is None else table.dialect.nulls,
+        )
+        if self._names is not None and (found := doubts(self._plans.of(self._names))):
+            raise ConfigurationError(". ".join(found))
 
     def described(self, base_url: str) -> dict[str, Any]:
         """Return what has to be the same when an import is gone on with, as JSON carries it."""
@@ -151,9 +158,13 @@ class SourceRows:
                 f"has bytes that mean nothing in {self._text.encoding.name}: give the file's "
                 "encoding, for example --encoding cp1252"
             )
+        skipped = None
         if problem is None:
-            try:
-                contact = self._plans.contact(self.header or record.names, record.values)
-            except InvalidRequestError as error:
-                problem = "; ".join(error.problems)
-        return Row(place, record, checksum, self._text.position, contact, problem)
+            made = self._plans.of(self._names or record.names).contact(record.values, self._notes)
+            if isinstance(made, Refusal):
+                problem = made.text(shows_values=False)
+            elif isinstance(made, Skip):
+                skipped = made.reason
+            else:
+                contact = made
+        return Row(place, record, checksum, self._text.position, contact, problem, skipped)

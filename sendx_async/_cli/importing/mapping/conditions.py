@@ -1,10 +1,15 @@
 """Conditions on rows, ``COLUMN=VALUE``: which of them are sent, and which are left out."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias, cast
 
 import attrs
 
 from sendx_async._core.errors import ConfigurationError
+from sendx_async._core.validation import to_scalar_text
+
+Read: TypeAlias = Callable[[str], str | None]
+"""Gives what a cell says, or None if that is nothing."""
 
 
 @attrs.frozen
@@ -22,6 +27,21 @@ class Condition:
     def __str__(self) -> str:
         """Return it as it is written behind the option."""
         return f"{self.column}={self.value}"
+
+
+@attrs.frozen
+class RowRule:
+    """Leaves out rows by one of their columns.
+
+    Attributes:
+        index: The column's place; None if the row has no such column.
+        allows: Tells whether a row with this value is sent; an empty cell is None.
+        reason: What is said of a row that is left out.
+    """
+
+    index: int | None
+    allows: Callable[[Any], bool]
+    reason: str
 
 
 def conditions(option: str, texts: Iterable[str]) -> tuple[Condition, ...]:
@@ -46,3 +66,31 @@ def _condition(option: str, text: str) -> Condition:
             "an empty cell"
         )
     return Condition(text[0] + column, value.strip())
+
+
+def only(index: int | None, wanted: Sequence[Condition], read: Read) -> RowRule:
+    """Return the rule that one of these holds, which are all about the column at the index."""
+    has = _has(wanted, read)
+    return RowRule(index, has, f"not --only {' or '.join(map(str, wanted))}")
+
+
+def skip(index: int | None, unwanted: Condition, read: Read) -> RowRule:
+    """Return the rule that this doesn't hold, which is about the column at the index."""
+    has = _has([unwanted], read)
+    return RowRule(index, lambda value: not has(value), f"--skip {unwanted}")
+
+
+def _has(any_of: Sequence[Condition], read: Read) -> Callable[[Any], bool]:
+    values = frozenset(each.value.casefold() for each in any_of)
+
+    def has(value: Any) -> bool:
+        if value is None:
+            return "" in values
+        if isinstance(value, list):  # of JSON: one of its items
+            return any(map(has, cast("list[object]", value) or [None]))
+        text = str(to_scalar_text(value))
+        # As it stands there, too: who has seen NULL in the file may say so.
+        said = {(read(text) or "").casefold(), text.strip().casefold()}
+        return not said.isdisjoint(values)
+
+    return has

@@ -1,0 +1,134 @@
+"""What the user has to decide about a file's columns before anything is sent, as text to paste."""
+
+import difflib
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+from sendx_async._cli.importing.mapping.decisions import UNDECIDED, UNNAMED, Decision
+from sendx_async._cli.importing.mapping.plan import Plan
+from sendx_async._cli.importing.recognising.column_names import nearest_field
+from sendx_async._cli.importing.recognising.consent import Consent, consent_of
+
+_MOST_SHOWN = 10
+
+Seen = Sequence[Sequence[Any]]
+"""Values that were seen, of each column by its place."""
+
+
+def doubts(plan: Plan, seen: Seen = ()) -> list[str]:
+    """Return a sentence for each thing that nobody has decided about, with what to type.
+
+    Args:
+        plan: What is done with the columns; of JSON, with those of all records that were seen.
+        seen: Values that were seen, of each column by its place; nothing if none was looked at.
+    """
+    names = [each.name for each in plan.decisions]
+    found = [_absent(name, names) for name in plan.decided.absent]
+    if plan.address is None:
+        found.append(_without_addresses(names))
+    found += [twice(*pair) for pair in plan.decided.twice]
+    if names_undecided := undecided_columns(plan, seen):
+        found.append(undecided(names_undecided))
+    found += [
+        f"an export of {plan.columns.preset} has a column {rule.columns[0]!r}, which tells who may "
+        "be mailed, and this file has none: export it again with that, or give --everyone if all "
+        "may be mailed"
+        for rule in plan.decided.missing
+    ]
+    return found + [_consent(each.name, consent) for each, consent in consents(plan, seen)]
+
+
+def undecided_columns(plan: Plan, seen: Seen = ()) -> list[str]:
+    """Return the columns that nobody has decided about; one without name or value isn't counted."""
+    return [
+        each.name
+        for each in plan.decisions
+        if each.becomes == UNDECIDED or (each.becomes == UNNAMED and _has_value(each, seen))
+    ]
+
+
+def consents(plan: Plan, seen: Seen) -> list[tuple[Decision, Consent]]:
+    """Return the columns that tell who may be mailed, and by which no rows are chosen."""
+    fit = plan.decided.fit
+    if plan.columns.takes_everyone or (fit is not None and fit.preset.rules):
+        return []
+    found: list[tuple[Decision, Consent]] = []
+    for each in plan.decisions:
+        values = seen[each.index] if each.index < len(seen) else ()
+        if each.name not in plan.decided.ruled and (consent := consent_of(each.name, values)):
+            found.append((each, consent))
+    return found
+
+
+def quoted(option: str, *parts: str) -> str:
+    """Return an option with its value, fit to be pasted into a shell: ``--field 'First Role'``."""
+    return f"{option} {shlex.quote('='.join(parts))}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return the names of columns for an error's text; not all, if there are many."""
+    more = len(names) - _MOST_SHOWN
+    return ", ".join(map(repr, names[:_MOST_SHOWN])) + (f" and {more} more" if more > 0 else "")
+
+
+def _has_value(decision: Decision, seen: Seen) -> bool:
+    values = seen[decision.index] if decision.index < len(seen) else ()
+    return any(value is not None and str(value).strip() for value in values)
+
+
+def _absent(name: str, names: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"its columns are {listed(names)}"
+    return f"the file has no column {name!r}; {hint}"
+
+
+def _without_addresses(names: Sequence[str]) -> str:
+    return (
+        "there is no column of addresses: name one email, or tell which it is with "
+        f"--column NAME=email; the columns are {listed(names)}"
+    )
+
+
+def twice(first: Decision, second: Decision) -> str:
+    """Return that two columns can't both be what they are to be."""
+    return (
+        f"the columns {first.name!r} and {second.name!r} are the same field, {first.target}: leave "
+        f"one out, such as {quoted('--ignore', second.name)}"
+    )
+
+
+def undecided(names: Sequence[str]) -> str:
+    """Return that nobody has decided about these columns, and how to."""
+    hints = "".join(
+        f"Did you mean {field} by {name!r}? "
+        for name in names[:_MOST_SHOWN]
+        if (field := nearest_field(name))
+    )
+    if len(names) == 1:
+        what, them, all_fields = f"the column {listed(names)} is no field", "it", "a custom field"
+        all_of_them, rest = quoted("--field", names[0]), quoted("--ignore", names[0])
+    else:
+        what, them, all_fields = (
+            f"the columns {listed(names)} are no fields", "them", "custom fields"
+        )  # fmt: skip
+        all_of_them, rest = "--all-fields", "--ignore-rest"
+        if len(names) <= _MOST_SHOWN:
+            each = " ".join(quoted("--field", name) for name in names)
+            all_of_them = f"--all-fields, some of them with {each}"
+    return (
+        f"{what} of a contact. {hints}Send {them} as {all_fields} with {all_of_them}, or leave "
+        f"{them} out with {rest}"
+    )
+
+
+def _consent(name: str, consent: Consent) -> str:
+    proposal = consent.proposal(name)
+    pairs = zip(proposal[::2], proposal[1::2], strict=True)
+    options = " ".join(quoted(option, value) for option, value in pairs)
+    if not options:
+        options = f"{quoted(consent.option, name, 'VALUE')}, where it has {listed(consent.seen)}"
+    return (
+        f"the column {name!r} tells who may be mailed: take only those with {options}, or all with "
+        "--everyone"
+    )

@@ -1,0 +1,183 @@
+"""Plans made of what was decided: one for each header, with a closure for each of its columns."""
+
+import functools
+from collections.abc import Sequence
+
+from sendx_async._cli.importing.cleaning.null_marks import MAYBE_NULLS
+from sendx_async._cli.importing.cleaning.texts import CellReader
+from sendx_async._cli.importing.mapping import conditions, steps
+from sendx_async._cli.importing.mapping.columns import LISTS, Columns
+from sendx_async._cli.importing.mapping.conditions import RowRule
+from sendx_async._cli.importing.mapping.decisions import (
+    CUSTOM_FIELD,
+    CUSTOM_FIELDS,
+    LEFT_OUT,
+    UNDECIDED,
+    UNNAMED,
+    Decided,
+    Decision,
+    decide,
+)
+from sendx_async._cli.importing.mapping.doubts import twice, undecided
+from sendx_async._cli.importing.mapping.header import Header
+from sendx_async._cli.importing.mapping.plan import Plan
+from sendx_async._cli.importing.mapping.problems import Problem, Refusal
+from sendx_async._cli.importing.reading.records import Record
+from sendx_async._cli.importing.recognising.recognition import address_column
+
+_PLANS_KEPT = 256  # of JSON objects with the same names
+
+
+class Plans:
+    """The plans of a file whose rows need not have the same columns, as in JSON.
+
+    Args:
+        columns: What the user has decided.
+        is_json: Whether values come from JSON.
+        nulls: What means that a cell is empty in the file's dialect.
+        sample: The first records: their cells tell which column has the addresses, where no name
+            does.
+        is_look: Whether columns that nobody has decided about are passed over, to show what the
+            others come to; else no row that has one is sent.
+    """
+
+    def __init__(
+        self,
+        columns: Columns,
+        *,
+        is_json: bool,
+        nulls: frozenset[str] = frozenset(),
+        sample: Sequence[Record] = (),
+        is_look: bool = False,
+    ) -> None:
+        self._columns = columns
+        self._is_json = is_json
+        self._sample = sample
+        self._is_look = is_look
+        self._preset = columns.load_preset()
+        nulls |= frozenset(columns.nulls)
+        if self._preset is not None:
+            nulls |= self._preset.nulls
+        self._read = CellReader(nulls=nulls, asks_about_nulls=True)
+        # What may mean nothing can't be an address.
+        self._read_address = CellReader(nulls=nulls | MAYBE_NULLS, asks_about_nulls=False)
+        self._read_rule = CellReader(nulls=nulls, asks_about_nulls=False)
+        self._plans: dict[tuple[str, ...], Plan] = {}
+
+    def of(self, names: tuple[str, ...]) -> Plan:
+        """Return what is done with rows that have these columns."""
+        plan = self._plans.get(names)
+        if plan is None:
+            plan = self._made(names)
+            if len(self._plans) < _PLANS_KEPT:
+                self._plans[names] = plan
+        return plan
+
+    @functools.cached_property
+    def _by_cells(self) -> str | None:
+        """The column that has the addresses, if only its cells tell."""
+        names = tuple(dict.fromkeys(name for each in self._sample for name in each.names))
+        header = Header(names, has_numbers=not self._is_json)
+        decided = decide(self._columns, header, is_json=self._is_json)
+        if any(each.becomes == "email" for each in decided.decisions):
+            return None
+        free = {each.name for each in decided.decisions if each.becomes in {UNDECIDED, UNNAMED}}
+        rows = (dict(zip(each.names, each.values, strict=False)) for each in self._sample)
+        found = address_column(
+            names, ([row.get(name) if name in free else None for name in names] for row in rows)
+        )
+        return None if found is None else names[found]
+
+    def _made(self, names: tuple[str, ...]) -> Plan:
+        header = Header(names, has_numbers=not self._is_json)
+        decided = decide(self._columns, header, is_json=self._is_json, by_cells=self._by_cells)
+        return Plan(
+            columns=self._columns,
+            decided=decided,
+            is_json=self._is_json,
+            width=len(names),
+            rules=(*self._rules_of_options(header), *self._rules_of_preset(header, decided)),
+            steps=tuple(
+                (each.index, step)
+                for each in sorted(decided.decisions, key=lambda each: each.rank)
+                if (step := self._step(each)) is not None
+            ),
+            adds_more=bool(self._columns.tags or self._columns.lists or self._columns.splits_names),
+            refusal=None if self._is_look else _refusal(decided),
+        )
+
+    def _rules_of_options(self, header: Header) -> list[RowRule]:
+        columns = self._columns
+        wanted: dict[str | None, list[conditions.Condition]] = {}
+        for each in columns.only:
+            wanted.setdefault(header.find(each.column) or each.column, []).append(each)
+        rules = [
+            conditions.only(_index(header, each[0].column), each, self._said)
+            for each in wanted.values()
+        ]
+        return rules + [
+            conditions.skip(_index(header, each.column), each, self._said) for each in columns.skip
+        ]
+
+    def _rules_of_preset(self, header: Header, decided: Decided) -> list[RowRule]:
+        if decided.fit is None or self._columns.takes_everyone:
+            return []
+        # Whoever says what a column must have knows better than the preset.
+        named = {header.find(each.column) for each in self._columns.only}
+        rules = [
+            RowRule(header.index(each.column), each.rule.allows, each.rule.reason)
+            for each in decided.fit.rules
+            if each.column not in named
+        ]
+        return rules + [RowRule(None, each.allows, each.reason) for each in decided.fit.missing]
+
+    def _said(self, text: str) -> str | None:
+        return self._read_rule(text, [])
+
+    def _step(self, decision: Decision) -> steps.Step | None:
+        becomes, prefix, columns = decision.becomes, decision.prefix, self._columns
+        if becomes in {LEFT_OUT, UNDECIDED}:
+            return None
+        if becomes == UNNAMED:
+            return None if self._is_look else steps.must_be_empty(decision.name)
+        if becomes in LISTS:
+            preset = self._preset
+            separator = columns.separator or ("," if preset is None else preset.separator)
+            return steps.list_step(
+                becomes,
+                self._read,
+                separator=separator,
+                is_given=preset is not None or columns.separator is not None,
+                prefix=columns.tag_prefix if becomes == "tags" else "",
+            )
+        if becomes == CUSTOM_FIELDS:
+            return steps.object_step(self._read, allows_increments=columns.allows_increments)
+        if becomes == CUSTOM_FIELD:
+            return steps.custom_step(
+                str(decision.title),
+                self._read,
+                prefix=prefix,
+                allows_increments=columns.allows_increments,
+            )
+        if becomes in {"email", "new_email"}:
+            separator_of = None if self._preset is None else self._preset.address_separator
+            return steps.address_step(
+                becomes,
+                self._read_address,
+                prefix=prefix,
+                separator=separator_of if becomes == "email" else None,
+            )
+        return steps.text_step(becomes, self._read, prefix=prefix)
+
+
+def _index(header: Header, name: str) -> int | None:
+    found = header.find(name)
+    return None if found is None else header.index(found)
+
+
+def _refusal(decided: Decided) -> Refusal | None:
+    """Return why rows with such columns can't be sent before somebody decides about them."""
+    said = [twice(*pair) for pair in decided.twice]
+    if names := [each.name for each in decided.decisions if each.becomes == UNDECIDED]:
+        said.append(undecided(names))
+    return Refusal(tuple(Problem(None, None, each) for each in said)) if said else None
