@@ -287,7 +287,7 @@ class TestOlderProcess:
 
 
 emails = st.sampled_from(["jane@example.com", "JÄNE@example.com", "a--b@example.com", "ß@x.de"])
-texts = st.sampled_from(["", "x", "++1", " --2", "a++", "newEmail", "é"])
+texts = st.sampled_from(["", "x", "++1", " --2", "a++", "-- none --", "newEmail", "é"])
 fields = st.dictionaries(st.sampled_from(["x", "++y", "é"]), texts, max_size=2)
 requests: st.SearchStrategy[Any] = st.one_of(
     st.builds(IdentifyRequest, emails, first_name=texts, custom_fields=fields, extra=fields),

@@ -11,6 +11,7 @@ _NAMED: Final = re.compile(r"[^<>]*<([^<>]+)>")
 _MARKDOWN: Final = re.compile(r"\[[^\[\]]*\]\(([^()]+)\)")
 _ADDRESS: Final = re.compile(rf"[^\s@<>()\[\]:,;|/&{_QUOTES}]+@[^\s@<>()\[\]:,;|/&{_QUOTES}]+")
 _LEFTOVER: Final = re.compile(rf"^[{_QUOTES}]|[()\[\]:;,\\\"]")
+_LONGEST: Final = 1000  # whatever stands around an address, this is none
 _SCHEME: Final = "mailto:"
 
 
@@ -33,7 +34,7 @@ def read_address(text: str, notes: list[Note], *, separator: str | None = None) 
         text = several[0]
         if len(several) > 1:
             notes.append(Note.FIRST_ADDRESS)
-    if _ORDINARY.fullmatch(text):
+    if len(text) > _LONGEST or _ORDINARY.fullmatch(text):
         return text
     if len({each.rstrip(".").casefold() for each in _ADDRESS.findall(text)}) > 1:
         raise CellError(_TWO)

@@ -6,11 +6,14 @@ from typing import Any, Final, cast
 
 from sendx_async._cli.importing.cleaning.notes import CellError, Note
 
-_POSTGRESQL: Final = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|([^",{}\\]*?))\s*(?:,|$)', re.DOTALL)
-_OTHER_SEPARATORS: Final = (";", "|")
+# Each gives nothing back that it has taken, or a long cell would take very long.
+_POSTGRESQL: Final = re.compile(r'(?:\s*"((?:[^"\\]|\\.)*+)"\s*|([^",{}\\]*+))(?:,|$)', re.DOTALL)
+_QUOTED: Final = r'(?:\s*"((?:[^"]|"")*+)"\s*|((?:(?!{0})[^"])*+))(?:{0}|$)'
+_OTHER_SEPARATOR: Final = re.compile(r"[;|]")
 _BRACKETS: Final = {"(": ")", "[": "]", "{": "}"}
 _QUOTES: Final = {"'": "'", "\u201c": "\u201d", "\u201e": "\u201c", "\u00ab": "\u00bb"}
 _PAIRS: Final = _BRACKETS | _QUOTES
+_MARK: Final = re.compile('["' + re.escape("".join((*_PAIRS, *_PAIRS.values()))) + "]")
 _LIST_ID: Final = re.compile(r"list_\w+", re.ASCII)
 
 
@@ -30,21 +33,29 @@ def split_list(text: str, notes: list[Note], *, separator: str, is_given: bool) 
     Raises:
         CellError: Quotes or brackets are left over.
     """
-    if text[0] == "[" and text[-1] == "]":
-        items = _from_json(text)
+    if _MARK.search(text) is None:  # as nearly always
+        items = _split(text, separator)
+    elif text[0] == "[" and text[-1] == "]":
+        return _unique(_from_json(text))
     elif text[0] == "{" and text[-1] == "}":
-        items = _from_postgresql(text[1:-1])
+        return _unique(_from_postgresql(text[1:-1]))
     elif '"' in text:
-        items = _from_quoted(text, separator)
+        return _unique(_from_quoted(text, separator))
     else:
-        items = [item for each in text.split(separator) if (item := each.strip())]
+        items = _split(text, separator)
         for item in items:
             _check_plain(item)
-        if not is_given and (
-            Note.LINE_BREAK in notes or any(each in text for each in _OTHER_SEPARATORS)
-        ):
-            notes.append(Note.MAYBE_LIST)
-    return list(dict.fromkeys(items))
+    if not is_given and (Note.LINE_BREAK in notes or _OTHER_SEPARATOR.search(text)):
+        notes.append(Note.MAYBE_LIST)
+    return _unique(items)
+
+
+def _split(text: str, separator: str) -> list[str]:
+    return [item for each in text.split(separator) if (item := each.strip())]
+
+
+def _unique(items: list[str]) -> list[str]:
+    return list(dict.fromkeys(items)) if len(items) > 1 else items
 
 
 def check_list_ids(items: list[str]) -> None:
@@ -64,7 +75,7 @@ def _from_json(text: str) -> list[str]:
     try:
         # Numbers as they are written.
         values: list[Any] = json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise CellError(_LEFT_OVER) from None
     if not all(value is None or isinstance(value, str) for value in values):
         raise CellError("is a JSON array of something else than texts: make it a list of texts")
@@ -78,20 +89,21 @@ def _from_postgresql(inside: str) -> list[str]:
         found = _POSTGRESQL.match(inside, end)
         if found is None:
             raise CellError(_LEFT_OVER)
+        end = found.end()
         quoted, plain = found.groups()
         if quoted is not None:
-            plain = re.sub(r"\\(.)", r"\1", quoted, flags=re.DOTALL).strip()
-        elif plain == "NULL":
-            plain = ""
-        if plain:
-            items.append(plain)
-        end = found.end()
+            item = re.sub(r"\\(.)", r"\1", quoted, flags=re.DOTALL).strip()
+        else:
+            item = plain.strip()
+            if item == "NULL":
+                continue
+        if item:
+            items.append(item)
     return items
 
 
 def _from_quoted(text: str, separator: str) -> list[str]:
-    between = re.escape(separator)
-    one = re.compile(rf'\s*(?:"((?:[^"]|"")*)"|((?:(?!{between})[^"])*))\s*(?:{between}|$)')
+    one = re.compile(_QUOTED.format(re.escape(separator)), re.DOTALL)
     items: list[str] = []
     end = 0
     while end < len(text):

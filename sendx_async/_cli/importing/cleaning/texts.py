@@ -14,7 +14,8 @@ _INVISIBLE: Final = re.compile(
     "\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e00ff\U000e01f0-\U000e0fff]+"
 )
-_LINE_BREAK: Final = re.compile("\\s*[\t\n\v\f\r\x85\u2028\u2029]\\s*")
+_LINE_BREAK: Final = re.compile("[\t\n\v\f\r\x85\u2028\u2029]")
+_GUARDS: Final = ("'", "=")
 _FORMULA: Final = re.compile(r'="((?:[^"]|"")*)"')
 _APOSTROPHE: Final = re.compile(r"'(?=[=+\-@0-9])(?!.*'$)")
 _SHORT_NUMBER: Final = re.compile(r"[+-]?[0-9](?:[.,][0-9]+)?E\+[0-9]{2,3}")
@@ -68,36 +69,43 @@ class CellReader:
             notes.append(Note.MOJIBAKE)
         if "\ufffd" in text:
             notes.append(Note.LOST_LETTER)
-        value = text.strip()
-        visible = _INVISIBLE.sub("", value)
-        if visible != value:
-            notes.append(Note.INVISIBLE)
-        value = visible.strip()
-        line = _LINE_BREAK.sub(" ", value)
-        if line != value:
-            notes.append(Note.LINE_BREAK)
-        value = line
-        while value not in self._nulls and (inner := _unguarded(value)) is not None:
-            if Note.GUARD not in notes:
-                notes.append(Note.GUARD)
-            value = inner
+        written = _visible(text, notes)
+        # A null mark may look like a guard.
+        value = written if written in self._nulls else _unguarded(written)
+        if value != written:
+            notes.append(Note.GUARD)
         if value in self._nulls:
             notes.append(Note.NULL)
             return None
         if value in self._maybe:
             notes.append(Note.MAYBE_NULL)
-        elif _SHORT_NUMBER.fullmatch(value):
+        elif "E+" in value and _SHORT_NUMBER.fullmatch(value):
             notes.append(Note.SHORT_NUMBER)
         return value or None
 
 
-def _unguarded(text: str) -> str | None:
-    """Return what stands behind a guard against formulas; None if there is none."""
-    if formula := _FORMULA.fullmatch(text):
-        return formula[1].replace('""', '"').strip()
-    if _APOSTROPHE.match(text):
-        return text[1:].strip()
-    return None
+def _visible(text: str, notes: list[Note]) -> str:
+    """Return a text in one line, without white space around it and what can't be seen in it."""
+    text = text.strip()
+    if _INVISIBLE.search(text):
+        notes.append(Note.INVISIBLE)
+        text = _INVISIBLE.sub("", text).strip()
+    if _LINE_BREAK.search(text):
+        notes.append(Note.LINE_BREAK)
+        text = " ".join(part for each in _LINE_BREAK.split(text) if (part := each.strip()))
+    return text
+
+
+def _unguarded(text: str) -> str:
+    """Return what stands behind guards against formulas; the text itself if there are none."""
+    while text[:1] in _GUARDS:
+        if formula := _FORMULA.fullmatch(text):
+            text = formula[1].replace('""', '"').strip()
+        elif _APOSTROPHE.match(text):
+            text = text[1:].strip()
+        else:
+            break
+    return text
 
 
 def check_quotes(text: str) -> None:

@@ -62,6 +62,7 @@ def test_what_becomes_of_tags_as_they_are_found_in_tables(row: dict[str, str]) -
         ("[1, 2.50, 1e400]", ["1", "2.50", "1e400"]),
         ('["\\u00e9\\n"]', ["é"]),
         ("{}", []),
+        ('{a,"",,NULL}', ["a"]),
         ('{a,"b c",NULL,"NULL","say \\"hi\\"","x\\\\y"}', ["a", "b c", "NULL", 'say "hi"', "x\\y"]),
         ('{Blog monthly , "x, y"}', ["Blog monthly", "x, y"]),
     ],
@@ -81,6 +82,11 @@ def test_the_cell_tells_how_its_items_are_written(text: str, items: list[str]) -
 def test_quotes_or_brackets_that_are_left_over_are_refused(text: str) -> None:
     with pytest.raises(CellError, match="quotes or brackets left"):
         split(text)
+
+
+def test_brackets_without_end_are_refused() -> None:
+    with pytest.raises(CellError, match="quotes or brackets left"):
+        split("[" * 200_000 + "]" * 200_000)
 
 
 @pytest.mark.parametrize("text", ['[["a"]]', '[{"name":"a"}]', "[true]"])
@@ -104,6 +110,7 @@ def test_items_are_told_apart_by_what_was_given(separator: str) -> None:
 def test_another_separator_is_in_doubt_unless_one_was_given() -> None:
     assert split("a;b", is_given=True) == (["a;b"], [])
     assert split("a; b,c") == (["a; b", "c"], [Note.MAYBE_LIST])
+    assert split("a (x)|b") == (["a (x)|b"], [Note.MAYBE_LIST])
     assert split('"a;b",c') == (["a;b", "c"], [])
 
 

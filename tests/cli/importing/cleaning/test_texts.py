@@ -44,7 +44,9 @@ def test_a_cell_of_white_space_says_nothing(text: str) -> None:
     [
         ("  Ada\xa0", "Ada", None),
         ("Ada\u2003\n", "Ada", None),
+        ("Ada ", "Ada", None),
         ("Ada\0\0", "Ada", Note.INVISIBLE),
+        ("A\u034fda", "Ada", Note.INVISIBLE),
         ("\ufeffAda", "Ada", Note.INVISIBLE),
         ("\u200b \ufeffAda\u2060", "Ada", Note.INVISIBLE),
         ("A\u00add\u200ba", "Ada", Note.INVISIBLE),
@@ -172,6 +174,13 @@ def test_a_cell_of_several_lines_may_be_meant(text: str) -> None:
 def test_a_quote_that_was_not_closed_is_noticed() -> None:
     with pytest.raises(CellError, match="is a quote not closed"):
         check_quotes("Ada\nb@c.co,Bob\n")
+
+
+def test_what_is_put_right_is_no_doubt() -> None:
+    assert {note for note in Note if not note.is_doubt} == {
+        Note.GUARD, Note.INVISIBLE, Note.LINE_BREAK, Note.WRAPPED_ADDRESS, Note.FIRST_ADDRESS,
+        Note.NULL,
+    }  # fmt: skip
 
 
 NUMBERS = {  # what is sent (as it is, or what else), left out (None), in doubt, or refused
