@@ -185,7 +185,7 @@ def _of_preset(
     for field, names in fit.fields.items():
         becomes, title = field, None
         if field == "full_name" and not columns.splits_names:
-            becomes, title = CUSTOM_FIELD, _last_part(names[0])
+            becomes, title = CUSTOM_FIELD, fit.title_of(names[0])
         if field not in taken:
             wanted |= {name: (becomes, title, rank) for rank, name in enumerate(names)}
     wanted |= {
@@ -222,11 +222,6 @@ def _decision(
     if becomes == CUSTOM_FIELD and title is None:
         title = name
     return Decision(index=header.index(name), name=name, becomes=becomes, title=title, why=why)
-
-
-def _last_part(name: str) -> str:
-    """Return the last part of a dotted name of JSON: name, of ``traits.name``."""
-    return name if " " in name else name.rpartition(".")[2] or name
 
 
 def _twice(decisions: Sequence[Decision]) -> tuple[tuple[Decision, Decision], ...]:

@@ -149,6 +149,7 @@ class Plans:
                 separator=separator,
                 is_given=preset is not None or columns.separator is not None,
                 prefix=columns.tag_prefix if becomes == "tags" else "",
+                own="" if preset is None else preset.own_tags,
             )
         if becomes == CUSTOM_FIELDS:
             return steps.object_step(self._read, allows_increments=columns.allows_increments)

@@ -102,7 +102,9 @@ def object_step(read: Read, *, allows_increments: bool) -> Step:
     return put
 
 
-def list_step(field: str, read: Read, *, separator: str, is_given: bool, prefix: str = "") -> Step:
+def list_step(
+    field: str, read: Read, *, separator: str, is_given: bool, prefix: str = "", own: str = ""
+) -> Step:
     """Add tags, or ids of lists, to those that are there.
 
     Args:
@@ -111,6 +113,7 @@ def list_step(field: str, read: Read, *, separator: str, is_given: bool, prefix:
         separator: What stands between them.
         is_given: Whether somebody has said so.
         prefix: What is put in front of each.
+        own: What one begins with that a service has made for itself, and that is left out.
     """
     known: dict[str, tuple[str, ...]] = {}
 
@@ -122,7 +125,7 @@ def list_step(field: str, read: Read, *, separator: str, is_given: bool, prefix:
         )
         if field == "lists":
             check_list_ids(items)
-        return tuple(prefix + item for item in items)
+        return tuple(prefix + item for item in items if not (own and item.startswith(own)))
 
     def put(given: dict[str, Any], _: dict[str, Any], value: Any, notes: list[Note]) -> None:
         if type(value) is not str:
