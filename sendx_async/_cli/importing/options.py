@@ -95,7 +95,7 @@ class FileOptions:
             skipped_lines=self.skipped_lines,
             names=self.names,
             sheet=self.sheet,
-            header_score=self.columns.has_address,
+            header_score=self.columns.header_score,
         )
 
 

@@ -7,7 +7,6 @@ import attrs
 from sendx_async._cli.importing.mapping.conditions import Condition
 from sendx_async._cli.importing.mapping.header import Header
 from sendx_async._cli.importing.recognising import presets
-from sendx_async._cli.importing.recognising.column_names import fields_of
 from sendx_async._cli.importing.recognising.preset import Preset
 from sendx_async._cli.importing.recognising.recognition import looks_like_header
 from sendx_async._core.errors import ConfigurationError
@@ -116,9 +115,3 @@ class Columns:
         header = Header(names, has_numbers=False)
         asked = sum(1 for name in self.named if header.find(name) is not None)
         return asked + looks_like_header(names, [] if preset is None else [preset])
-
-    def has_address(self, names: Sequence[str]) -> bool:
-        """Return whether one of these columns holds the addresses."""
-        header = Header(names, has_numbers=True)
-        asked = (name for name, field in self.renamed.items() if field == "email")
-        return any(map(header.find, asked)) or "email" in fields_of(names)

@@ -16,6 +16,7 @@ CUSTOM_FIELDS = "custom fields"
 LEFT_OUT = "left out"
 UNDECIDED = "undecided"
 UNNAMED = "unnamed"
+BY_NAME = "its name"
 BY_CELLS = "its cells"
 
 _OBJECT = "customfields"
@@ -126,7 +127,8 @@ def _of_options(columns: Columns, header: Header) -> dict[str, Decision]:
     for asked in columns.ignored:
         add(asked, LEFT_OUT, "--ignore")
     for asked, field in columns.renamed.items():
-        add(asked, field, "--column")
+        is_custom = field == "full_name" and not columns.splits_names
+        add(asked, CUSTOM_FIELD if is_custom else field, "--column")
     for asked, title in columns.custom.items():
         # Case doesn't matter, so the title isn't what was asked for, but what stands there.
         add(asked, CUSTOM_FIELD, "--field", None if title == asked else title)
@@ -157,11 +159,11 @@ def _of_names(
         if name in made or (field in taken and field not in LISTS):
             continue
         if is_json and folded(name) == _OBJECT:
-            found[name] = _decision(header, name, CUSTOM_FIELDS, "its name")
+            found[name] = _decision(header, name, CUSTOM_FIELDS, BY_NAME)
         elif field == "full_name" and not columns.splits_names:
-            found[name] = _decision(header, name, CUSTOM_FIELD, "its name")
+            found[name] = _decision(header, name, CUSTOM_FIELD, BY_NAME)
         elif field is not None:
-            found[name] = _decision(header, name, field, "its name")
+            found[name] = _decision(header, name, field, BY_NAME)
     return found
 
 

@@ -16,6 +16,8 @@ from typing import Any, TypeAlias, cast, get_args
 
 from sendx_async._cli.importing.mapping.columns import LISTS, Columns
 from sendx_async._cli.importing.mapping.conditions import conditions
+from sendx_async._cli.importing.mapping.decisions import BY_CELLS, BY_NAME, CUSTOM_FIELDS
+from sendx_async._cli.importing.mapping.plan import Plan
 from sendx_async._cli.importing.reading.records import Format
 from sendx_async._core.errors import ConfigurationError
 
@@ -127,6 +129,38 @@ def merged(saved: Document, given: Document) -> Document:
             value = both.get(key, {}) | value  # noqa: PLW2901 - likewise
         both[key] = value
     return document(both)
+
+
+def saved(given: Document, plan: Plan, *, encoding: str | None = None) -> Document:
+    """Return what was decided about a file, so that others like it need no decision any more.
+
+    What a preset says is kept by its name, and what the user said as it was said. What the names of
+    columns told, or their cells, is written out.
+
+    Args:
+        given: What the user said.
+        plan: What is done with the file's columns.
+        encoding: The file's encoding, if nobody would find it by the first bytes; else None.
+    """
+    told: dict[str, dict[str, str]] = {"column": {}, "field": {}}
+    for each in plan.decisions:
+        if each.why in {BY_NAME, BY_CELLS} and each.becomes != CUSTOM_FIELDS:
+            key, value = ("column", each.becomes) if each.title is None else ("field", each.title)
+            told[key][each.name] = value
+    return merged(document({**told, "encoding": encoding}), given)
+
+
+def to_toml(document: Document, about: str) -> str:
+    """Return a document as `read` takes it.
+
+    Args:
+        document: What to write.
+        about: The file that it was made for, in one line.
+    """
+    import tomli_w  # noqa: PLC0415 - it is seldom needed
+
+    in_order = {key: document[key] for key in _KINDS if key in document}
+    return f"# What was decided about {about}. Use it with --mapping.\n{tomli_w.dumps(in_order)}"
 
 
 def _conditions_left(key: str, texts: list[str], given: Document) -> list[str]:
