@@ -91,14 +91,14 @@ def test_a_refusal_that_says_no_lets_a_row_pass(value: object) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["yes", "true", True, 1, "2024-01-01 00:00:00", "HARD_BOUNCE", "10.00", ["spam"], "nein"],
+    ["yes", "true", True, 1, "2024-01-01 00:00:00", "HARD_BOUNCE", "10.00", ["spam"], "keineswegs"],
 )
 def test_a_refusal_that_says_anything_else_does_not(value: object) -> None:
     assert not _refusal().allows(value)
 
 
 def test_a_preset_says_what_else_means_no() -> None:
-    assert _refusal("Nein").allows("NEIN ")
+    assert _refusal("Keineswegs").allows("KEINESWEGS ")
 
 
 @pytest.mark.parametrize("value", ["subscribed", " Subscribed", "SUBSCRIBED"])

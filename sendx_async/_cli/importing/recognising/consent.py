@@ -8,6 +8,7 @@ import attrs
 from sendx_async._cli.importing.recognising import consent_words as words
 from sendx_async._cli.importing.recognising.column_names import folded, without_accents
 from sendx_async._cli.importing.recognising.consent_words import Kind
+from sendx_async._cli.importing.recognising.refusals import lets_mail
 
 _MOST_SEEN = 5
 _MOST_KEPT = 1_000  # of a column's different values
@@ -82,11 +83,11 @@ def _is_of_mail(spoken: str, filled: set[str]) -> bool:
 
 
 def _refusal(kind: Kind, seen: list[str]) -> Consent:
-    refusals = [value for value in seen if value and _word(value) not in words.NO]
+    refusals = [value for value in seen if not lets_mail(value)]
     if refusals and {*map(_word, refusals)} <= words.YES:
         return _found(kind, seen, "--skip", refusals)
     # Dates, reasons and counts are too many to name, and others may follow.
-    return _found(kind, seen, "--only", ["", *(v for v in seen if v and _word(v) in words.NO)])
+    return _found(kind, seen, "--only", ["", *(v for v in seen if v and lets_mail(v))])
 
 
 def _consent(seen: list[str]) -> Consent | None:

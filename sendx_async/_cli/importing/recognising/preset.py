@@ -7,8 +7,7 @@ from pathlib import PurePath
 
 import attrs
 
-_NOTHING = frozenset({"", "no", "false", "n", "f", "none", "null", "-"})
-_ZERO = re.compile(r"[^\w]*0+(?:[.,]0+)?[^\w]*")  # "0", "0.00", "$0,00"
+from sendx_async._cli.importing.recognising.refusals import lets_mail
 
 
 @attrs.frozen(kw_only=True)
@@ -19,7 +18,7 @@ class Rule:
         columns: The column; the first of these that a file has.
         is_refusal: Whether the column says no (unsubscribed, bounced ...), and not yes.
         values: What a column that says yes must hold; of one that says no, what means nothing,
-            besides an empty cell, "no", "false" and zero. Case doesn't matter; a ``*`` stands for
+            besides what `lets_mail` takes for that. Case doesn't matter; a ``*`` stands for
             any characters.
         refused: What alone says no, if anything else may be sent; written as values are.
         reason: What is said of a row that is left out, such as "unsubscribed".
@@ -51,7 +50,7 @@ class Rule:
             return self._refused.fullmatch(text) is None
         if self._allowed.fullmatch(text):
             return True
-        return self.is_refusal and (text in _NOTHING or _ZERO.fullmatch(text) is not None)
+        return self.is_refusal and lets_mail(text)
 
 
 def _any_of(texts: frozenset[str]) -> re.Pattern[str]:
