@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sendx_async._cli.importing.options import ImportOptions, MostRejects
     from sendx_async._cli.importing.reporting.summary import ImportReport
 
+_LOG_OF_AN_IMPORT: "Document" = {"format": "ndjson", "encoding": "utf-8"}
 _MOST_REJECTS = re.compile(r"([0-9]{1,12})|([0-9]{1,2}(?:\.[0-9]{1,6})?)%", re.ASCII)
 
 
@@ -86,8 +87,6 @@ def import_file(
     from sendx_async._core.options import make_base_url  # noqa: PLC0415 - likewise
 
     with errors_as_json(as_json):
-        if undo_tags is not None:
-            return _undo(undo_tags, others=files or ())
         decided = mapping_file.document(
             {
                 "from": from_,
@@ -121,11 +120,15 @@ def import_file(
             decided = mapping_file.merged(_read(mapping), decided)
         if save_mapping is not None and not dry_run:
             raise ConfigurationError("--save-mapping goes with --dry-run, which sends nothing")
+        if undo_tags is not None:
+            _check_undoing(files, {**decided, "log": log, "save-mapping": save_mapping})
+            files, decided = [str(undo_tags)], _LOG_OF_AN_IMPORT
         asked = [
             ImportOptions(
                 source=FileOptions.of(file, decided),
                 base_url=make_base_url(base_url),
                 is_dry_run=dry_run,
+                undoes_tags=undo_tags is not None,
                 is_agreed=yes,
                 shows_values=show_values,
                 resumes=resume,
@@ -186,11 +189,14 @@ def _tell_result(options: "ImportOptions", report: "ImportReport", *, as_json: b
         complain(stopped)
 
 
-def _undo(log: Path, *, others: Sequence[object]) -> int:
-    """Take back the tags that an import has given, as its log tells."""
-    if any(others):
+def _check_undoing(files: Sequence[str] | None, others: Mapping[str, object]) -> None:
+    if files:
         raise ConfigurationError("--undo-tags FILE takes no other files: its log says which")
-    raise ConfigurationError(f"--undo-tags {log}: not possible yet")
+    for option, value in others.items():
+        if value is not None:
+            raise ConfigurationError(
+                f"--{option} can't go with --undo-tags, which takes back what a log tells"
+            )
 
 
 def _different(files: Sequence[str]) -> Sequence[str]:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from sendx_async._cli._exit_codes import run_in_loop
 from sendx_async._cli._options import make_client
-from sendx_async._cli.importing.checking.rows import OtherFileError, SourceRows
+from sendx_async._cli.importing.checking.rows import OtherFileError
 from sendx_async._cli.importing.options import EarlyEnd, ImportOptions
 from sendx_async._cli.importing.reading.opening import Source
 from sendx_async._cli.importing.reporting.bar import progress_bar
 from sendx_async._cli.importing.reporting.summary import ImportReport
 from sendx_async._cli.importing.sending.import_log import ImportLog
-from sendx_async._cli.importing.sending.opening import opened
+from sendx_async._cli.importing.sending.opening import Rows, opened
 from sendx_async._core.errors import SendXError
 from sendx_async._runtime.real_time import monotonic
 
@@ -68,7 +68,7 @@ def _what_stopped(
 async def _send(
     options: ImportOptions,
     client: "AsyncTrackingClient",
-    rows: SourceRows,
+    rows: Rows,
     log: ImportLog,
     bar: "ProgressBar | None",
 ) -> tuple["Sender", Exception | None]:

@@ -131,6 +131,7 @@ class ImportOptions:
         source: The file.
         base_url: Where the API is.
         is_dry_run: Whether the file is only looked at.
+        undoes_tags: Whether the file is the log of an import whose tags are to be taken back.
         is_agreed: Whether what would be shown is to be sent without a question.
         shows_values: Whether errors show values as they are, addresses included.
         resumes: Whether to go on where an earlier import stopped.
@@ -155,6 +156,7 @@ class ImportOptions:
     source: FileOptions
     base_url: str
     is_dry_run: bool
+    undoes_tags: bool = False
     is_agreed: bool = False
     shows_values: bool = False
     resumes: bool

@@ -11,6 +11,7 @@ from sendx_async._cli.importing.reporting.bar import progress_bar
 from sendx_async._cli.importing.reporting.summary import ImportReport
 from sendx_async._cli.importing.sending.opening import rows_file
 from sendx_async._cli.importing.sending.rows_file import REJECTED
+from sendx_async._cli.importing.undoing import undo
 from sendx_async._runtime.real_time import monotonic
 
 _PROBLEMS_TOLD = 20
@@ -27,6 +28,8 @@ def run(options: ImportOptions, remark: Callable[[str], None]) -> ImportReport:
         ConfigurationError: It can't be begun, or gone on with.
         OSError: The file can't be read.
     """
+    if options.undoes_tags:
+        return undo(options)
     with Source(options.source.file, options.source.reading) as text:
         return _check(options, text, remark) if options.is_dry_run else deliver(options, text)
 
@@ -38,7 +41,7 @@ def _check(options: ImportOptions, text: Source, remark: Callable[[str], None]) 
     with contextlib.ExitStack() as later:
         rows = SourceRows(text, options.source)
         path = options.rejects
-        rejects = None if path is None else rows_file(path, REJECTED, text, rows)
+        rejects = None if path is None else rows_file(path, REJECTED, text)
         bar = later.enter_context(progress_bar(options, text, "good"))
         if rejects is not None:
             rejects.open()

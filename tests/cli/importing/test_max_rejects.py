@@ -59,7 +59,7 @@ def test_a_person_is_told_why(run: Run, fake_sendx: FakeSendX) -> None:
         "More rows were rejected than --max-rejects allows.",
         (
             "The rejected rows so far are in c.rejects.csv, with the reasons: leave that file "
-            "alone until all rows are imported."
+            "alone until all rows are finished."
         ),
         "When you have looked at the reasons, --resume goes on, and counts anew.",
     ]

@@ -16,7 +16,7 @@ from sendx_async._cli.importing.reading.opening import Source
 from sendx_async._cli.importing.reading.records import Record
 from sendx_async._cli.importing.reading.text import has_bad_bytes
 from sendx_async._core.errors import ConfigurationError
-from sendx_async._core.models import IdentifyRequest
+from sendx_async._core.models import IdentifyRequest, TrackRequest
 from sendx_async._core.operations import IDENTIFY
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Row:
         record: It as it stands in the file.
         checksum: Of the file up to its end.
         position: How many bytes of the file were read by then.
-        contact: What is to be sent; None if there is a problem, or it is skipped.
+        contact: What is to be sent about a contact; None if there is a problem, or it is skipped.
         problem: Why it can't be sent.
         skipped: Why it is left out, by a rule; then it is neither sent nor rejected.
     """
@@ -41,14 +41,15 @@ class Row:
     record: Record
     checksum: int
     position: int
-    contact: IdentifyRequest | None = None
+    contact: IdentifyRequest | TrackRequest | None = None
     problem: str | None = None
     skipped: str | None = None
 
     @property
     def is_replay_safe(self) -> bool:
         """Whether sending it twice does what sending it once does."""
-        return self.contact is None or IDENTIFY.is_replay_safe(self.contact)
+        contact = self.contact
+        return not isinstance(contact, IdentifyRequest) or IDENTIFY.is_replay_safe(contact)
 
 
 @attrs.frozen
@@ -149,6 +150,9 @@ class SourceRows:
                 yield from held
         if place < known - 1:
             raise OtherFileError(f"it has only {place + 1} rows, and {known} were imported")
+
+    def close(self) -> None:
+        """Forget what was kept of them, which is nothing."""
 
     def _row(self, place: int, record: Record, checksum: int) -> Row:
         contact = None

@@ -48,6 +48,36 @@ class ImportReport:
         return sum(self.skipped.values())
 
 
+@attrs.frozen(kw_only=True)
+class _Words:
+    """What is said of an import, or of taking one's tags back."""
+
+    row: str
+    do: str
+    did: str
+    done: str
+    can_be_done: str
+
+    def rows(self, count: int) -> str:
+        return f"1 {self.row}" if count == 1 else f"{count:,} {self.row}s"
+
+
+_IMPORTING = _Words(
+    row="row", do="import", did="Imported", done="delivered", can_be_done="can be sent"
+)
+_UNDOING = _Words(
+    row="line",
+    do="take back",
+    did="Took back the tags of",
+    done="done",
+    can_be_done="can be taken back",
+)
+_NOT_UNDONE = (
+    "Contacts, fields and lists stay as they are: SendX has no call that takes them back. A tag "
+    "that a contact had before the import is gone as well."
+)
+
+
 def in_sentences(options: ImportOptions, report: ImportReport) -> str:
     """Return what a person is told of it.
 
@@ -55,34 +85,34 @@ def in_sentences(options: ImportOptions, report: ImportReport) -> str:
         options: What was to be done.
         report: What came of it.
     """
+    words = _UNDOING if options.undoes_tags else _IMPORTING
     if options.is_dry_run:
-        verb, good, rejected = "Looked at", "can be sent", "can't"
-    elif report.stopped_at is not None:
-        verb, good, rejected = f"Stopped at row {report.stopped_at} of", "delivered", "rejected"
+        verb, good, rejected = "Looked at", words.can_be_done, "can't"
     else:
-        verb, good, rejected = "Imported", "delivered", "rejected"
-    counts = f"{_rows(report.good)} {good}, {report.rejected:,} {rejected}{_skipped(report)}"
-    lines = [f"{verb} {_output.printable(options.name)}: {counts} ({_effort(report)})."]
+        verb, good, rejected = words.did, words.done, "rejected"
+    if report.stopped_at is not None:
+        verb = f"Stopped at {words.row} {report.stopped_at} of"
+    counts = f"{words.rows(report.good)} {good}, {report.rejected:,} {rejected}{_skipped(report)}"
+    effort = _effort(words, report)
+    lines = [f"{verb} {_output.printable(options.name)}: {counts} ({effort})."]
     if report.stopped_by == "max_rejects":
         lines.append("More rows were rejected than --max-rejects allows.")
     if report.rejects is not None and report.can_resume:
         lines.append(
-            f"The rejected rows so far are in {report.rejects}, with the reasons: leave that file "
-            "alone until all rows are imported."
+            f"The rejected {words.row}s so far are in {report.rejects}, with the reasons: leave "
+            f"that file alone until all {words.row}s are finished."
         )
     elif report.rejects is not None:
         lines.append(
-            f"The rejected rows are in {report.rejects}, with the reasons: mend them, and import "
-            "that file."
+            f"The rejected {words.row}s are in {report.rejects}, with the reasons: mend them, and "
+            f"{words.do} that file."
         )
     if report.skips is not None:
         lines.append(f"The skipped rows are in {report.skips}, with the reasons.")
     lines += _way_on(options, report)
+    if options.undoes_tags:
+        lines.append(_NOT_UNDONE)
     return "\n".join(lines)
-
-
-def _rows(count: int) -> str:
-    return "1 row" if count == 1 else f"{count:,} rows"
 
 
 def _skipped(report: ImportReport) -> str:
@@ -111,13 +141,13 @@ def _way_on(options: ImportOptions, report: ImportReport) -> list[str]:
     return [way]
 
 
-def _effort(report: ImportReport) -> str:
+def _effort(words: _Words, report: ImportReport) -> str:
     """Return what this process has done, which may not be all."""
     parts = [f"{report.seconds:,.1f} s"]
     if report.rows < report.good + report.rejected + report.all_skipped:
-        parts.insert(0, f"{_rows(report.rows)} of them now")
+        parts.insert(0, f"{words.rows(report.rows)} of them now")
     if report.seconds >= 1:
-        parts.append(f"{report.rows / report.seconds:,.0f} rows/s")
+        parts.append(f"{report.rows / report.seconds:,.0f} {words.row}s/s")
     return ", ".join(parts)
 
 
@@ -126,6 +156,7 @@ def as_json(options: ImportOptions, report: ImportReport) -> str:
     summary = {
         "file": options.source.file,
         "dry_run": options.is_dry_run,
+        "undoes_tags": options.undoes_tags,
         ("good" if options.is_dry_run else "delivered"): report.good,
         "rejected": report.rejected,
         "rejects": report.rejects,

@@ -11,7 +11,7 @@ from sendx_async._cli.importing.sending.delivery_log import DeliveryLog
 from sendx_async._cli.importing.sending.earlier_run import RowsSoFar, Share
 from sendx_async._cli.importing.sending.rows_file import RowsFile
 from sendx_async._core.errors import ConfigurationError
-from sendx_async._core.models import IdentifyRequest
+from sendx_async._core.models import IdentifyRequest, TrackRequest
 
 _INTERRUPTED = (
     "may have been applied: the import ended while this row was under way, and sending it twice "
@@ -144,7 +144,7 @@ class ImportLog:
             self._disown()
             raise
 
-    def begin(self, row: Row) -> IdentifyRequest | None:
+    def begin(self, row: Row) -> IdentifyRequest | TrackRequest | None:
         """Note that a row is about to be sent, and return what; None if it must not be.
 
         Raises:
@@ -186,6 +186,11 @@ class ImportLog:
             self._list(row)
         self._set_aside(row, reason)
 
+    def pass_over(self, row: Row, reason: str) -> None:
+        """Note that a row was sent, and that there was nothing to do."""
+        self._tried += 1
+        self._skip(row, reason)
+
     def give_up(self, row: Row) -> None:
         """Note that a row was certainly not applied, and is still to be sent."""
         self._in_doubt.discard(row.place)
@@ -202,7 +207,7 @@ class ImportLog:
         self._finish(row)
 
     def _list(self, row: Row) -> None:
-        if self._deliveries is not None and row.contact is not None:
+        if self._deliveries is not None and isinstance(row.contact, IdentifyRequest):
             self._deliveries.add(row.contact, row.record.number)
 
     def _finish(self, row: Row) -> None:

@@ -1,16 +1,18 @@
 """What an import has open: its rows, checkpoint and files; made anew, or to go on with."""
 
 import contextlib
-from collections.abc import Generator
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
+from typing import Any, Protocol
 
-from sendx_async._cli.importing.checking.rows import SourceRows
+from sendx_async._cli.importing.checking.rows import Begun, Row, SourceRows
 from sendx_async._cli.importing.options import ImportOptions
 from sendx_async._cli.importing.reading.opening import Source
 from sendx_async._cli.importing.sending.checkpoint import Checkpoint
 from sendx_async._cli.importing.sending.delivery_log import DeliveryLog
 from sendx_async._cli.importing.sending.earlier_run import EarlierFile, EarlierRun, RowsSoFar
 from sendx_async._cli.importing.sending.import_log import ImportLog
+from sendx_async._cli.importing.sending.logged_rows import LoggedRows
 from sendx_async._cli.importing.sending.rows_file import (
     REJECTED,
     SKIPPED,
@@ -21,9 +23,25 @@ from sendx_async._cli.importing.sending.rows_file import (
 )
 from sendx_async._core.errors import ConfigurationError
 
+_NOTHING = Begun()
+
+
+class Rows(Protocol):
+    """Rows that are still to be sent."""
+
+    def described(self, base_url: str) -> Mapping[str, Any]:
+        """Return what has to be the same when they are gone on with, as JSON carries it."""
+        ...
+
+    def __iter__(self) -> Iterator[Row]: ...
+
+    def close(self) -> None:
+        """Forget what was kept of them."""
+        ...
+
 
 @contextlib.contextmanager
-def opened(options: ImportOptions, source: Source) -> Generator[tuple[SourceRows, ImportLog]]:
+def opened(options: ImportOptions, source: Source) -> Generator[tuple[Rows, ImportLog]]:
     """Open what an import needs, for its first time or to go on; closes all of it.
 
     Args:
@@ -38,14 +56,19 @@ def opened(options: ImportOptions, source: Source) -> Generator[tuple[SourceRows
     """
     path = _checkpoint_path(options, source)
     checkpoint = None if path is None else Checkpoint(path)
+    rows: Rows | None = None
     try:
         earlier = _earlier_run(options, checkpoint)
         if earlier is None or earlier.is_untouched:
-            rows, log = _fresh(options, source, checkpoint, earlier)
+            rows = rows_of(options, source)
+            log = _fresh(options, source, checkpoint, rows, earlier)
         else:
-            rows, log = _resumed(options, source, checkpoint, earlier)
+            rows = rows_of(options, source, earlier.rows.begun)
+            log = _resumed(options, source, checkpoint, rows, earlier)
         log.take_files()
     except BaseException:
+        if rows is not None:
+            rows.close()
         if checkpoint is not None:
             checkpoint.close(remove=checkpoint.document is None)
         raise
@@ -53,6 +76,7 @@ def opened(options: ImportOptions, source: Source) -> Generator[tuple[SourceRows
         yield rows, log
     finally:
         log.close()
+        rows.close()
 
 
 def _checkpoint_path(options: ImportOptions, source: Source) -> Path | None:
@@ -116,14 +140,14 @@ def _fresh(
     options: ImportOptions,
     source: Source,
     checkpoint: Checkpoint | None,
+    rows: Rows,
     untouched: EarlierRun | None,
-) -> tuple[SourceRows, ImportLog]:
+) -> ImportLog:
     """Begin with the first row; an untouched run has left no more than its file of rejects."""
-    rows = SourceRows(source, options.source)
     if options.rejects is not None:
         path = options.rejects
     elif source.size is None:
-        path = Path("stdin.rejects.ndjson" if rows.is_json else "stdin.rejects.csv")
+        path = Path("stdin.rejects.csv" if source.table.titles else "stdin.rejects.ndjson")
     else:
         file = Path(options.source.file)
         path = file.with_name(f"{file.stem}.rejects{file.suffix}")
@@ -132,10 +156,10 @@ def _fresh(
     if options.skipped is not None:
         earlier = None if untouched is None else untouched.skipped
         known = None if earlier is None else earlier.written_in(options.skipped)
-        skipped = rows_file(options.skipped, SKIPPED, source, rows, known)
-    return rows, ImportLog(
+        skipped = rows_file(options.skipped, SKIPPED, source, known)
+    return ImportLog(
         checkpoint,
-        rejects=rows_file(path, REJECTED, source, rows, written),
+        rejects=rows_file(path, REJECTED, source, written),
         skipped=skipped,
         deliveries=_delivery_log(options),
         options=rows.described(options.base_url),
@@ -145,17 +169,20 @@ def _fresh(
 
 
 def _resumed(
-    options: ImportOptions, source: Source, checkpoint: Checkpoint | None, earlier: EarlierRun
-) -> tuple[SourceRows, ImportLog]:
+    options: ImportOptions,
+    source: Source,
+    checkpoint: Checkpoint | None,
+    rows: Rows,
+    earlier: EarlierRun,
+) -> ImportLog:
     """Go on with an earlier run: with the same options, and its own files of rows."""
-    rows = SourceRows(source, options.source, earlier.rows.begun)
     described = rows.described(options.base_url)
     earlier.check(described, rejects=options.rejects, skipped=options.skipped)
     skipped = earlier.skipped
-    return rows, ImportLog(
+    return ImportLog(
         checkpoint,
-        rejects=_gone_on_with(earlier.rejects, REJECTED, source, rows),
-        skipped=None if skipped is None else _gone_on_with(skipped, SKIPPED, source, rows),
+        rejects=_gone_on_with(earlier.rejects, REJECTED, source),
+        skipped=None if skipped is None else _gone_on_with(skipped, SKIPPED, source),
         deliveries=_delivery_log(options),
         options=described,
         rows=earlier.rows,
@@ -163,8 +190,24 @@ def _resumed(
     )
 
 
-def _gone_on_with(file: EarlierFile, kind: Kind, source: Source, rows: SourceRows) -> RowsFile:
-    return rows_file(file.path, kind, source, rows, file.written_in(file.path))
+def rows_of(options: ImportOptions, source: Source, begun: Begun = _NOTHING) -> Rows:
+    """Return the rows of a file that are still to be sent.
+
+    Args:
+        options: What was asked for.
+        source: The opened file.
+        begun: How far an earlier import came.
+
+    Raises:
+        ConfigurationError: The file can't be used.
+    """
+    if options.undoes_tags:
+        return LoggedRows(source, begun)
+    return SourceRows(source, options.source, begun)
+
+
+def _gone_on_with(file: EarlierFile, kind: Kind, source: Source) -> RowsFile:
+    return rows_file(file.path, kind, source, file.written_in(file.path))
 
 
 def _delivery_log(options: ImportOptions) -> DeliveryLog | None:
@@ -174,9 +217,12 @@ def _delivery_log(options: ImportOptions) -> DeliveryLog | None:
     return DeliveryLog(options.log, source=options.source.file, goes_on=goes_on)
 
 
-def rows_file(
-    path: Path, kind: Kind, source: Source, rows: SourceRows, written: Written | None = None
-) -> RowsFile:
+def rows_file(path: Path, kind: Kind, source: Source, written: Written | None = None) -> RowsFile:
     """Return a file of rows in the form of the file that they come from."""
-    form = Form(encoding=source.encoding, header=rows.header, delimiter=rows.delimiter)
+    dialect = source.table.dialect
+    form = Form(
+        encoding=source.encoding,
+        header=source.table.titles,
+        delimiter="" if dialect is None else dialect.delimiter,
+    )
     return RowsFile(path, kind, form, written)

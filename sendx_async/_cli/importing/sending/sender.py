@@ -15,11 +15,12 @@ from sendx_async._core.errors import (
     BadRequestError,
     ConfigurationError,
     ConflictError,
+    NotFoundError,
     SendXError,
     UnprocessableEntityError,
 )
 from sendx_async._core.events import Event
-from sendx_async._core.models import IdentifyRequest
+from sendx_async._core.models import IdentifyRequest, TrackRequest
 from sendx_async._core.operations import MOST_IN_BULK
 from sendx_async._streams.outcomes import Outcome
 from sendx_async._streams.source import ThreadedSource
@@ -28,6 +29,7 @@ _READ_AHEAD = 500
 _SECONDS_TO_FINISH = 5.0
 _TELLING = 100
 _OF_A_ROW = (BadRequestError, ConflictError, UnprocessableEntityError)
+_UNKNOWN = "SendX doesn't know the contact"
 
 
 class Sender:
@@ -124,7 +126,9 @@ class Sender:
         if self._log.is_complete:
             self.ended_early = None  # it came too late
 
-    async def _contacts(self, source: ThreadedSource) -> AsyncIterator[IdentifyRequest]:
+    async def _contacts(
+        self, source: ThreadedSource
+    ) -> AsyncIterator[IdentifyRequest | TrackRequest]:
         most = self._concurrency * MOST_IN_BULK
         row: Row
         async for row in source:
@@ -151,14 +155,15 @@ class Sender:
 
     def _note(self, outcome: Outcome) -> None:
         row = self._sent.pop(outcome.index)
-        if outcome.error is None:
+        error = outcome.error
+        if error is None:
             self._log.deliver(row)
+        elif _is_unknown(row, error):
+            self._log.pass_over(row, _UNKNOWN)
         else:
-            self._log.reject(
-                row, _reason(outcome.error), maybe_delivered=outcome.error.maybe_delivered
-            )
+            self._log.reject(row, _reason(error), maybe_delivered=error.maybe_delivered)
         self._look_for_too_many_rejects()
-        self._look_for_something_general(outcome.error)
+        self._look_for_something_general(row, error)
         self._write_soon()
 
     def _look_for_too_many_rejects(self) -> None:
@@ -167,7 +172,7 @@ class Sender:
         if most is not None and most.is_passed(self._log.rejected_now, self._log.rows_now):
             self.ended_early = "max_rejects"
 
-    def _look_for_something_general(self, error: SendXError | None) -> None:
+    def _look_for_something_general(self, row: Row, error: SendXError | None) -> None:
         """Stop if many rows in a row are refused alike, and not because of what they hold."""
         kind = None if error is None else (type(error), getattr(error, "status_code", None))
         self._alike = self._alike + 1 if kind == self._last_refusal else 1
@@ -175,11 +180,17 @@ class Sender:
         if error is None or self._alike < _TELLING or self._failure is not None:
             return
         # What a row holds is at fault with some errors, but hardly if no row was ever delivered.
-        if not isinstance(error, _OF_A_ROW) or not self._log.delivered:
+        is_unknown = _is_unknown(row, error)
+        if not (is_unknown or isinstance(error, _OF_A_ROW)) or not self._log.delivered:
+            way_on = (
+                "To take all tags back, delete the progress file and begin anew"
+                if is_unknown
+                else "These rows are among the rejected ones, and can be imported from there as "
+                "they are"
+            )
             self._failure = ConfigurationError(
                 f"SendX has refused {_TELLING} rows after each other in the same way: "
-                f"{str(error).rstrip('.?')}. Are the base URL and the file right? These rows are "
-                "among the rejected ones, and can be imported from there as they are"
+                f"{str(error).rstrip('.?')}. Are the base URL and the file right? {way_on}"
             )
             self._scope.cancel()
 
@@ -228,6 +239,11 @@ class Sender:
         else:
             asyncio.get_running_loop().call_later(_SECONDS_TO_FINISH, self._scope.cancel)
         self.stopped_by = number
+
+
+def _is_unknown(row: Row, error: SendXError) -> bool:
+    """Return whether tags were to be taken from a contact that isn't there any more."""
+    return isinstance(error, NotFoundError) and isinstance(row.contact, TrackRequest)
 
 
 def _reason(error: SendXError) -> str:
