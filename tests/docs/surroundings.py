@@ -1,8 +1,11 @@
 """What a page's blocks find without showing it: names, a database; and what is seen in the end."""
 
+import json
 import os
+import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 
 import psycopg
 
@@ -11,7 +14,10 @@ from sendx_async.outbox import Outbox
 from sendx_async.testing import FakeSendX
 from tests.postgresql import postgresql
 
+from .pages import CHECKOUT, DOCS, name_of
 from .reader import Reader
+
+_EXPORTS = CHECKOUT / "tests" / "cli" / "importing" / "exports"
 
 Surroundings = Callable[[Reader, FakeSendX], AbstractAsyncContextManager[None]]
 
@@ -164,6 +170,25 @@ async def visitors(reader: Reader, fake: FakeSendX) -> AsyncIterator[None]:
     assert {f"{name}@example.com" for name in people} == set(fake.contacts)
 
 
+def exports_of(page: Path) -> Surroundings:
+    """Return surroundings in which the exports lie that a page names; all of them must arrive."""
+    text = page.read_text("utf-8")
+    wanted = [
+        expected
+        for path in sorted(_EXPORTS.glob("*.expected.json"))
+        if (expected := json.loads(path.read_text("utf-8")))["file"] in text
+    ]
+
+    @asynccontextmanager
+    async def exports(reader: Reader, fake: FakeSendX) -> AsyncIterator[None]:
+        for expected in wanted:
+            shutil.copy(_EXPORTS / expected["file"], reader.directory)
+        yield
+        assert set(fake.contacts) == {who for expected in wanted for who in expected["contacts"]}
+
+    return exports
+
+
 OF_PAGES: dict[str, Surroundings] = {
     "README.md": a_client_and_requests,
     "docs/howto/data-frames.md": tables,
@@ -173,4 +198,4 @@ OF_PAGES: dict[str, Surroundings] = {
     "docs/howto/postgresql.md": a_database,
     "docs/howto/web-handlers.md": visitors,
     "docs/migrating.md": a_key_and_an_address,
-}
+} | {name_of(page): exports_of(page) for page in sorted((DOCS / "coming-from").glob("*.md"))}
