@@ -34,7 +34,7 @@ class LeadingZeros:
         digits = sum(map(str.isdecimal, text))
         if digits > _LONGEST:
             return
-        is_plain, begins_with_zero = digits == len(text), text[0] == "0"
+        is_plain, begins_with_zero = digits == len(text), text[:1] == "0"
         if is_plain:
             self._plain[digits] += 1
             self._keeps_zeros = begins_with_zero

@@ -28,6 +28,7 @@ class Note(StrEnum):
         "are numbers that a spreadsheet has shortened (1.23457E+12): export the column as text"
     )
     LOST_ZERO = "seem to have lost a leading zero in a spreadsheet: export the column as text"
+    DECIMAL_CODE = "are codes with .0 behind, as data frames write them: export the column as text"
     DAY_NUMBER = "seem to be a spreadsheet's numbers for days (45352): export the column as dates"
 
     @property
@@ -44,6 +45,7 @@ _DOUBTS = frozenset(
         Note.LOST_LETTER,
         Note.SHORT_NUMBER,
         Note.LOST_ZERO,
+        Note.DECIMAL_CODE,
         Note.DAY_NUMBER,
     }
 )

@@ -1,27 +1,32 @@
-"""What spreadsheets have made of a column's values."""
+"""What spreadsheets and data frames have made of a column's values."""
 
 from collections.abc import Iterable
 
 import pytest
 
 from sendx_async._cli.importing.cleaning.day_numbers import DayNumbers
+from sendx_async._cli.importing.cleaning.decimal_codes import DecimalCodes
 from sendx_async._cli.importing.cleaning.leading_zeros import LeadingZeros
 
 from .samples import rows_of
 
 
-def lost_zeros(name: str, values: Iterable[str]) -> int:
-    column = LeadingZeros(name)
+def counted(column: LeadingZeros | DayNumbers | DecimalCodes, values: Iterable[str]) -> int:
     for value in values:
         column.add(value)
     return column.count
+
+
+def lost_zeros(name: str, values: Iterable[str]) -> int:
+    return counted(LeadingZeros(name), values)
 
 
 def day_numbers(name: str, values: Iterable[str]) -> int:
-    column = DayNumbers(name)
-    for value in values:
-        column.add(value)
-    return column.count
+    return counted(DayNumbers(name), values)
+
+
+def decimal_codes(name: str, values: Iterable[str]) -> int:
+    return counted(DecimalCodes(name), values)
 
 
 ZIPS = ["97477", "10001", "60601", "2139", "501"]
@@ -46,6 +51,7 @@ def test_nothing_is_said_of_other_columns(name: str) -> None:
     "values",
     [
         [],
+        [""],
         ["97477", "10001"],
         ["2139", "7001"],  # nothing says that they should be longer
         ["97477", "2139"],
@@ -88,6 +94,12 @@ def test_other_numbers_are_no_days() -> None:
     assert day_numbers("Serial", ["45352", "45352.5"]) == 0
     assert day_numbers("Zip", ["45352", "97477"]) == 0
     assert day_numbers("Date", ["1", "19999", "80000", "345352"]) == 0
+
+
+@pytest.mark.parametrize("name", ["Zip", "Phone", "EAN"])
+def test_codes_that_a_data_frame_has_taken_for_numbers(name: str) -> None:
+    assert decimal_codes(name, ["10115.0", "4915112345678.0", "10115", "1.5", "v1.0", ""]) == 2
+    assert decimal_codes("Age", ["31.0", "32.0"]) == 0
 
 
 def test_nothing_is_found_in_the_samples_that_kept_what_they_had() -> None:
