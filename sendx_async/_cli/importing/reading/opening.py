@@ -1,5 +1,6 @@
 """One file of contacts, opened: what it is, its first records, and all of them."""
 
+import io
 import re
 from collections.abc import Iterator
 from itertools import islice
@@ -21,11 +22,11 @@ from sendx_async._cli.importing.reading.encoding import (
     check_encoding,
     encoding_of,
 )
-from sendx_async._cli.importing.reading.json_table import JsonLines
+from sendx_async._cli.importing.reading.json_table import JsonLines, JsonObjects, are_lines
 from sendx_async._cli.importing.reading.layout import Layout, layout_of
 from sendx_async._cli.importing.reading.raw_file import Head, RawFile
 from sendx_async._cli.importing.reading.records import Format, HeaderScore, Record, Table
-from sendx_async._cli.importing.reading.text import lines_of, whole_lines
+from sendx_async._cli.importing.reading.text import lines_of, pieces_of, whole_lines
 from sendx_async._core.errors import ConfigurationError
 
 MOST_LOOKED_AT = 1000
@@ -126,7 +127,7 @@ class Source:
         kinds.check_text("".join(lines))
         self.format: Format = self._told_format("".join(lines))
         self._layout = self._told_layout(lines) if self.format == "csv" else None
-        self.table: Table = self._table(lines_of(head.whole(), self.encoding))
+        self.table: Table = self._whole_table()
 
     def __iter__(self) -> Iterator[Record]:
         """Return its records, from the first one; to be asked for once, in any thread.
@@ -145,8 +146,7 @@ class Source:
         nothing away from iterating.
         """
         is_all = self._head.is_all
-        table = self._table(self._first_lines(), is_cut=not is_all)
-        records = list(islice(table, MOST_LOOKED_AT + 1))
+        records = list(islice(self._first_table(), MOST_LOOKED_AT + 1))
         are_all = is_all and len(records) <= MOST_LOOKED_AT
         return FirstRecords(records[:MOST_LOOKED_AT], are_all)
 
@@ -176,10 +176,10 @@ class Source:
         if self._file.lower().endswith(_JSON_ENDINGS):
             return "ndjson"
         if _ARRAY.match(text):
-            raise ConfigurationError(
-                "the file is a JSON array: make it one object a line, jq -c '.[]' FILE"
-            )
-        return "ndjson" if text.lstrip().startswith("{") else "csv"
+            return "json"
+        if not text.lstrip().startswith("{"):
+            return "csv"
+        return "ndjson" if are_lines(text) else "json"
 
     def _told_layout(self, lines: list[str]) -> Layout:
         reading = self._reading
@@ -191,6 +191,20 @@ class Source:
             names=reading.names,
             score=reading.header_score,
         )
+
+    def _whole_table(self) -> Table:
+        whole = self._head.whole()
+        if self.format == "json":
+            return JsonObjects(pieces_of(whole, self.encoding))
+        return self._table(lines_of(whole, self.encoding))
+
+    def _first_table(self) -> Table:
+        head = self._head
+        is_cut = not head.is_all
+        if self.format == "json":
+            pieces = pieces_of(io.BytesIO(head.data), self.encoding, is_cut=is_cut)
+            return JsonObjects(pieces, is_cut=is_cut)
+        return self._table(self._first_lines(), is_cut=is_cut)
 
     def _table(self, lines: Iterator[str], *, is_cut: bool = False) -> Table:
         if self._layout is None:

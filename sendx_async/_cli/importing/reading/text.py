@@ -10,6 +10,7 @@ from sendx_async._core.errors import ConfigurationError
 
 _BAD_BYTES = range(0xDC80, 0xDD00)  # what bytes become that mean nothing in an encoding
 _LONGEST_LINE = 1_000_000
+_PIECE = 1 << 16
 
 
 def lines_of(binary: BinaryIO, encoding: Encoding) -> Iterator[str]:
@@ -33,6 +34,30 @@ def lines_of(binary: BinaryIO, encoding: Encoding) -> Iterator[str]:
                     "of contacts?"
                 )
             yield line
+    except UnicodeError as error:
+        raise _unreadable(encoding, error) from None
+
+
+def pieces_of(
+    binary: io.BufferedIOBase, encoding: Encoding, *, is_cut: bool = False
+) -> Iterator[str]:
+    """Return a text in pieces of any length, as they arrive.
+
+    Args:
+        binary: Its bytes.
+        encoding: How it is written.
+        is_cut: Whether they end somewhere in the file, maybe in a character, which isn't given.
+
+    Raises:
+        ConfigurationError: It can't be read in its encoding.
+        OSError: It can't be read.
+    """
+    decoder = codecs.getincrementaldecoder(_codec(encoding))(encoding.errors)
+    try:
+        while data := binary.read1(_PIECE):
+            if piece := decoder.decode(data):
+                yield piece
+        yield decoder.decode(b"", final=not is_cut)
     except UnicodeError as error:
         raise _unreadable(encoding, error) from None
 
