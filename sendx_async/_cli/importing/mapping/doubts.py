@@ -1,14 +1,16 @@
 """What the user has to decide about a file's columns before anything is sent, as text to paste."""
 
 import difflib
+import itertools
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sendx_async._cli.importing.mapping.decisions import UNDECIDED, UNNAMED, Decision
 from sendx_async._cli.importing.mapping.plan import Plan
-from sendx_async._cli.importing.recognising.column_names import nearest_field
+from sendx_async._cli.importing.recognising.column_names import fits, nearest_field
 from sendx_async._cli.importing.recognising.consent import Consent, consent_of
+from sendx_async._cli.importing.recognising.preset import Preset
 
 _MOST_SHOWN = 10
 
@@ -49,16 +51,33 @@ def undecided_columns(plan: Plan, seen: Seen = ()) -> list[str]:
 
 
 def consents(plan: Plan, seen: Seen) -> list[tuple[Decision, Consent]]:
-    """Return the columns that tell who may be mailed, and by which no rows are chosen."""
-    fit = plan.decided.fit
-    if plan.columns.takes_everyone or (fit is not None and fit.preset.rules):
+    """Return the columns that tell who may be mailed, and by which no rows are chosen.
+
+    A preset decides about the columns that it knows.
+    """
+    if plan.columns.takes_everyone:
         return []
+    fit = plan.decided.fit
+    known = () if fit is None else tuple(_known(fit.preset))
     found: list[tuple[Decision, Consent]] = []
     for each in plan.decisions:
+        if each.name in plan.decided.ruled or any(fits(name, each.name) for name in known):
+            continue
         values = seen[each.index] if each.index < len(seen) else ()
-        if each.name not in plan.decided.ruled and (consent := consent_of(each.name, values)):
+        if consent := consent_of(each.name, values):
             found.append((each, consent))
     return found
+
+
+def _known(preset: Preset) -> Iterator[str]:
+    """Return what a preset calls the columns that it knows; a ``*`` alone means none of them."""
+    names = itertools.chain(
+        preset.keep,
+        preset.leave,
+        *preset.columns.values(),
+        *(rule.columns for rule in preset.rules),
+    )
+    return (name for name in names if name.strip("*"))
 
 
 def quoted(option: str, *parts: str) -> str:

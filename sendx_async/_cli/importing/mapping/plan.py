@@ -3,7 +3,7 @@
 import itertools
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import attrs
 
@@ -162,10 +162,7 @@ class Plan:
 
     def _problem(self, text: str, values: Sequence[Any]) -> Problem:
         """Return what a contact's own check has found, in the words of the file."""
-        found = _OF_FIELD.fullmatch(text)
-        if found is None:
-            return Problem(None, None, text)
-        field, title, reason = found.groups()
+        field, title, reason = cast("re.Match[str]", _OF_FIELD.fullmatch(text)).groups()
         reason = _IN_OTHER_WORDS.get(reason, reason)
         for each in sorted(self.decisions, key=lambda each: each.rank):
             is_it = (
