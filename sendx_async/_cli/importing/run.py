@@ -41,7 +41,7 @@ def _check(options: ImportOptions, text: Source, remark: Callable[[str], None]) 
     with contextlib.ExitStack() as later:
         rows = SourceRows(text, options.source)
         path = options.rejects
-        rejects = None if path is None else rows_file(path, REJECTED, text)
+        rejects = None if path is None else rows_file(path, REJECTED, options, text)
         bar = later.enter_context(progress_bar(options, text, "good"))
         if rejects is not None:
             rejects.open()

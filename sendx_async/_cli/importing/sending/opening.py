@@ -11,12 +11,12 @@ from sendx_async._cli.importing.reading.opening import Source
 from sendx_async._cli.importing.sending.checkpoint import Checkpoint
 from sendx_async._cli.importing.sending.delivery_log import DeliveryLog
 from sendx_async._cli.importing.sending.earlier_run import EarlierFile, EarlierRun, RowsSoFar
+from sendx_async._cli.importing.sending.forms import form_of, rejects_path
 from sendx_async._cli.importing.sending.import_log import ImportLog
 from sendx_async._cli.importing.sending.logged_rows import LoggedRows
 from sendx_async._cli.importing.sending.rows_file import (
     REJECTED,
     SKIPPED,
-    Form,
     Kind,
     RowsFile,
     Written,
@@ -144,22 +144,18 @@ def _fresh(
     untouched: EarlierRun | None,
 ) -> ImportLog:
     """Begin with the first row; an untouched run has left no more than its file of rejects."""
-    if options.rejects is not None:
-        path = options.rejects
-    elif source.size is None:
-        path = Path("stdin.rejects.csv" if source.table.titles else "stdin.rejects.ndjson")
-    else:
-        file = Path(options.source.file)
-        path = file.with_name(f"{file.stem}.rejects{file.suffix}")
+    path = options.rejects
+    if path is None:
+        path = rejects_path(source, options.source.file)
     written = None if untouched is None else untouched.rejects.written_in(path)
     skipped = None
     if options.skipped is not None:
         earlier = None if untouched is None else untouched.skipped
         known = None if earlier is None else earlier.written_in(options.skipped)
-        skipped = rows_file(options.skipped, SKIPPED, source, known)
+        skipped = rows_file(options.skipped, SKIPPED, options, source, known)
     return ImportLog(
         checkpoint,
-        rejects=rows_file(path, REJECTED, source, written),
+        rejects=rows_file(path, REJECTED, options, source, written),
         skipped=skipped,
         deliveries=_delivery_log(options),
         options=rows.described(options.base_url),
@@ -181,8 +177,8 @@ def _resumed(
     skipped = earlier.skipped
     return ImportLog(
         checkpoint,
-        rejects=_gone_on_with(earlier.rejects, REJECTED, source),
-        skipped=None if skipped is None else _gone_on_with(skipped, SKIPPED, source),
+        rejects=_gone_on_with(earlier.rejects, REJECTED, options, source),
+        skipped=None if skipped is None else _gone_on_with(skipped, SKIPPED, options, source),
         deliveries=_delivery_log(options),
         options=described,
         rows=earlier.rows,
@@ -206,8 +202,10 @@ def rows_of(options: ImportOptions, source: Source, begun: Begun = _NOTHING) -> 
     return SourceRows(source, options.source, begun)
 
 
-def _gone_on_with(file: EarlierFile, kind: Kind, source: Source) -> RowsFile:
-    return rows_file(file.path, kind, source, file.written_in(file.path))
+def _gone_on_with(
+    file: EarlierFile, kind: Kind, options: ImportOptions, source: Source
+) -> RowsFile:
+    return rows_file(file.path, kind, options, source, file.written_in(file.path))
 
 
 def _delivery_log(options: ImportOptions) -> DeliveryLog | None:
@@ -217,12 +215,20 @@ def _delivery_log(options: ImportOptions) -> DeliveryLog | None:
     return DeliveryLog(options.log, source=options.source.file, goes_on=goes_on)
 
 
-def rows_file(path: Path, kind: Kind, source: Source, written: Written | None = None) -> RowsFile:
-    """Return a file of rows in the form of the file that they come from."""
-    dialect = source.table.dialect
-    form = Form(
-        encoding=source.encoding,
-        header=source.table.titles,
-        delimiter="" if dialect is None else dialect.delimiter,
-    )
-    return RowsFile(path, kind, form, written)
+def rows_file(
+    path: Path,
+    kind: Kind,
+    options: ImportOptions,
+    source: Source,
+    written: Written | None = None,
+) -> RowsFile:
+    """Return a file of rows in a form that is read as the file that they come from.
+
+    Args:
+        path: Where.
+        kind: Which rows.
+        options: What was asked for.
+        source: The file that they come from.
+        written: How much of it an earlier import has written.
+    """
+    return RowsFile(path, kind, form_of(source, options.source), written)

@@ -13,9 +13,9 @@ from typing import Any, cast
 
 import attrs
 
-from sendx_async._cli.importing.reading.dialect import DELIMITERS
-from sendx_async._cli.importing.reading.encoding import Encoding
+from sendx_async._cli.importing.reading.dialect import DELIMITERS, NULL
 from sendx_async._cli.importing.reading.records import REJECT_COLUMNS, Record
+from sendx_async._cli.importing.sending.forms import Form
 from sendx_async._core.errors import ConfigurationError
 
 _CHUNK = 1 << 20
@@ -79,21 +79,6 @@ SKIPPED = Kind(
 )
 
 
-@attrs.frozen(kw_only=True)
-class Form:
-    """How rows are written, so that they are read as those of their own file.
-
-    Attributes:
-        encoding: How the text of their own file is written.
-        header: The names of its columns as they stand there; None for JSON.
-        delimiter: What stands between cells.
-    """
-
-    encoding: Encoding
-    header: tuple[str, ...] | None
-    delimiter: str
-
-
 class RowsFile:
     """Rows with reasons, in a file that can be mended and imported.
 
@@ -119,12 +104,9 @@ class RowsFile:
     def __init__(self, path: Path, kind: Kind, form: Form, written: Written | None) -> None:
         self.path = path
         self.kind = kind
-        # One that is wide needs a mark at the beginning that each addition would repeat.
-        self._encoding = (
-            Encoding("utf-8", bom=True, is_wide=False) if form.encoding.is_wide else form.encoding
-        )
+        self._form = form
+        self._encoding = form.encoding
         self._header = form.header
-        self._delimiter = form.delimiter
         self._lines: list[str] = []
         self.written = written or Written()
         self._is_owned = written is not None
@@ -181,7 +163,8 @@ class RowsFile:
             self._lines.append(self._as_json(record, reason))
         else:
             # What can't be read as cells is kept as it is, in one.
-            cells = self._own(record.values) or [record.text.rstrip("\r\n")]
+            cells = self._own(list(map(self._cell, record.values)))
+            cells = cells or [record.text.rstrip("\r\n")]
             self._lines.append(self._as_csv([str(record.number), reason, *cells]))
 
     def write(self) -> None:
@@ -195,8 +178,8 @@ class RowsFile:
             text = "".join(self._lines)
             if not self.written.size and self._header is not None:
                 text = self._as_csv([*REJECT_COLUMNS, *self._own(self._header)]) + text
-                if self._delimiter not in DELIMITERS:
-                    text = f"sep={self._delimiter}\r\n{text}"  # nobody would guess it
+                if self._form.delimiter not in DELIMITERS:
+                    text = f"sep={self._form.delimiter}\r\n{text}"  # nobody would guess it
             data = self._bytes(text)
             if not self.written.size and self._encoding.bom:
                 data = "\ufeff".encode(self._encoding.name) + data
@@ -242,9 +225,26 @@ class RowsFile:
             if name not in REJECT_COLUMNS
         ]  # fmt: skip
 
+    def _cell(self, value: object) -> str:
+        """Return a value as it stands in a cell."""
+        if isinstance(value, str):
+            return NULL if value in self._form.nulls else value
+        if value is None:
+            return ""
+        if isinstance(value, bool | list | tuple | dict):
+            return json.dumps(value, ensure_ascii=False, default=str)
+        return str(value)
+
     def _as_csv(self, cells: list[str]) -> str:
         line = io.StringIO(newline="")
-        csv.writer(line, delimiter=self._delimiter, lineterminator="\r\n").writerow(cells)
+        form = self._form
+        csv.writer(
+            line,
+            delimiter=form.delimiter,
+            escapechar=form.escape,
+            quoting=csv.QUOTE_ALL if form.quotes_all else csv.QUOTE_MINIMAL,
+            lineterminator="\r\n",
+        ).writerow(cells)
         return line.getvalue()
 
     def _as_json(self, record: Record, reason: str) -> str:
