@@ -98,7 +98,10 @@ def test_other_numbers_are_no_days() -> None:
 
 @pytest.mark.parametrize("name", ["Zip", "Phone", "EAN"])
 def test_codes_that_a_data_frame_has_taken_for_numbers(name: str) -> None:
-    assert decimal_codes(name, ["10115.0", "4915112345678.0", "10115", "1.5", "v1.0", ""]) == 2
+    assert (
+        decimal_codes(name, ["10115.0", "4915112345678.0", "10115", "1.5", "1.0.0", "1.05", ""])
+        == 2
+    )
     assert decimal_codes("Age", ["31.0", "32.0"]) == 0
 
 
