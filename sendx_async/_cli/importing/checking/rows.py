@@ -113,6 +113,7 @@ class SourceRows:
             columns,
             is_json=self.is_json,
             nulls=frozenset() if table.dialect is None else table.dialect.nulls,
+            file=options.file,
         )
         if self._names is not None and (found := doubts(self._plans.of(self._names))):
             raise ConfigurationError(". ".join(found))
