@@ -9,6 +9,7 @@ from sendx_async._cli.importing.mapping import conditions, steps
 from sendx_async._cli.importing.mapping.columns import LISTS, Columns
 from sendx_async._cli.importing.mapping.conditions import RowRule
 from sendx_async._cli.importing.mapping.decisions import (
+    BY_NAME,
     CUSTOM_FIELD,
     CUSTOM_FIELDS,
     LEFT_OUT,
@@ -25,6 +26,7 @@ from sendx_async._cli.importing.mapping.problems import Problem, Refusal
 from sendx_async._cli.importing.reading.records import Record
 from sendx_async._cli.importing.recognising.recognition import address_column
 
+_DECIDED = {"--column", "--field", "--ignore", BY_NAME}
 _PLANS_KEPT = 256  # of JSON objects with the same names
 
 
@@ -84,7 +86,7 @@ class Plans:
         decided = decide(self._columns, header, is_json=self._is_json)
         if any(each.becomes == "email" for each in decided.decisions):
             return None
-        free = {each.name for each in decided.decisions if each.becomes in {UNDECIDED, UNNAMED}}
+        free = {each.name for each in decided.decisions if each.why not in _DECIDED}
         rows = (dict(zip(each.names, each.values, strict=False)) for each in self._sample)
         found = address_column(
             names, ([row.get(name) if name in free else None for name in names] for row in rows)

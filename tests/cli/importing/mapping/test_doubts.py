@@ -116,8 +116,11 @@ class TestAddressByCells:
         sample = [Record(2, "", self.NAMES, ("x", EMAIL)), Record(3, "", self.NAMES, ("x",))]
         return Plans(columns, is_json=is_json, sample=sample)
 
-    def test_the_column_that_has_addresses_is_taken_and_said(self) -> None:
-        its = self.its_plans(Columns(ignored=("A",))).of(self.NAMES)
+    @pytest.mark.parametrize(
+        "columns", [Columns(ignored=("A",)), Columns(all_custom=True), Columns(ignores_rest=True)]
+    )
+    def test_the_column_that_has_addresses_is_taken_and_said(self, columns: Columns) -> None:
+        its = self.its_plans(columns).of(self.NAMES)
         assert its.address_by_cells == "Kontakt"
         assert its.address is not None
         assert its.address.why == "its cells"
@@ -128,7 +131,7 @@ class TestAddressByCells:
         [
             Columns(ignored=("Kontakt",)),
             Columns(renamed={"A": "email"}),
-            Columns(all_custom=True),
+            Columns(custom={"Kontakt": "Kontakt"}),
         ],
     )
     def test_not_if_somebody_has_said_what_it_is(self, columns: Columns) -> None:
