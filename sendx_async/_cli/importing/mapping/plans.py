@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Sequence
 
+from sendx_async._cli.importing.cleaning.addresses import read_address
 from sendx_async._cli.importing.cleaning.null_marks import MAYBE_NULLS
 from sendx_async._cli.importing.cleaning.texts import CellReader
 from sendx_async._cli.importing.mapping import conditions, steps
@@ -168,13 +169,11 @@ class Plans:
                 allows_increments=columns.allows_increments,
             )
         if becomes in {"email", "new_email"}:
-            separator_of = None if self._preset is None else self._preset.address_separator
-            return steps.address_step(
-                becomes,
-                self._read_address,
-                prefix=prefix,
-                separator=separator_of if becomes == "email" else None,
+            several = None if self._preset is None else self._preset.address_separator
+            finish = functools.partial(
+                read_address, separator=several if becomes == "email" else None
             )
+            return steps.text_step(becomes, self._read_address, prefix=prefix, finish=finish)
         return steps.text_step(becomes, self._read, prefix=prefix)
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, cast
 
-from sendx_async._cli.importing.cleaning.addresses import read_address
 from sendx_async._cli.importing.cleaning.lists import check_list_ids, split_list
 from sendx_async._cli.importing.cleaning.notes import CellError, Note
 from sendx_async._cli.importing.cleaning.texts import check_quotes
@@ -11,6 +10,9 @@ from sendx_async._core.increments import is_increment
 
 Read: TypeAlias = Callable[[str, list[Note]], str | None]
 """Gives what a cell says; see `CellReader`."""
+
+Finish: TypeAlias = Callable[[str, list[Note]], str]
+"""Makes what is sent of a text that isn't empty."""
 
 Step: TypeAlias = Callable[[dict[str, Any], dict[str, Any], Any, list[Note]], None]
 """Puts a value among the arguments of a contact, or among its custom fields.
@@ -22,8 +24,15 @@ gets what there is to say about the cell. It raises a `CellError` if the value c
 _MOST_KEPT = 500  # lists that were split already: files have few different ones
 
 
-def text_step(field: str, read: Read, *, prefix: str = "") -> Step:
-    """Put a text into a field that has no value yet."""
+def text_step(field: str, read: Read, *, prefix: str = "", finish: Finish | None = None) -> Step:
+    """Put a text into a field that has no value yet.
+
+    Args:
+        field: The field.
+        read: Reads the cell.
+        prefix: What is taken off in front of it.
+        finish: Makes what is sent of the text; None if it is the text.
+    """
 
     def put(given: dict[str, Any], _: dict[str, Any], value: Any, notes: list[Note]) -> None:
         if field in given:
@@ -36,28 +45,7 @@ def text_step(field: str, read: Read, *, prefix: str = "") -> Step:
         if text is not None and prefix:
             text = text.removeprefix(prefix).strip() or None
         if text is not None:
-            given[field] = text
-
-    return put
-
-
-def address_step(field: str, read: Read, *, prefix: str = "", separator: str | None) -> Step:
-    """Put an address into a field that has no value yet.
-
-    Args:
-        field: The field.
-        read: Reads the cell.
-        prefix: What is taken off in front of it.
-        separator: What stands between several addresses of a cell, of which the first counts.
-    """
-    put_text = text_step(field, read, prefix=prefix)
-
-    def put(given: dict[str, Any], fields: dict[str, Any], value: Any, notes: list[Note]) -> None:
-        if field in given:
-            return
-        put_text(given, fields, value, notes)
-        if field in given:
-            given[field] = read_address(given[field], notes, separator=separator)
+            given[field] = text if finish is None else finish(text, notes)
 
     return put
 
