@@ -42,11 +42,17 @@ def doubts(plan: Plan, seen: Seen = ()) -> list[str]:
 
 
 def undecided_columns(plan: Plan, seen: Seen = ()) -> list[str]:
-    """Return the columns that nobody has decided about; one without name or value isn't counted."""
+    """Return the columns that nobody has decided about.
+
+    One without a name and a value isn't counted, nor is one that tells who may be mailed: whoever
+    chooses rows by it has decided.
+    """
+    of_consent = {each.name for each, _ in consents(plan, seen)}
     return [
         each.name
         for each in plan.decisions
-        if each.becomes == UNDECIDED or (each.becomes == UNNAMED and _has_value(each, seen))
+        if each.name not in of_consent
+        and (each.becomes == UNDECIDED or (each.becomes == UNNAMED and _has_value(each, seen)))
     ]
 
 
