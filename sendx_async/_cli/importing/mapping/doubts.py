@@ -38,7 +38,7 @@ def doubts(plan: Plan, seen: Seen = ()) -> list[str]:
         "may be mailed"
         for rule in plan.decided.missing
     ]
-    return found + [_consent(each.name, consent) for each, consent in consents(plan, seen)]
+    return found + [consent_undecided(each.name, consent) for each, consent in consents(plan, seen)]
 
 
 def undecided_columns(plan: Plan, seen: Seen = ()) -> list[str]:
@@ -147,7 +147,8 @@ def undecided(names: Sequence[str]) -> str:
     )
 
 
-def _consent(name: str, consent: Consent) -> str:
+def consent_undecided(name: str, consent: Consent) -> str:
+    """Return that nobody has decided about a column that tells who may be mailed, and how to."""
     proposal = consent.proposal(name)
     pairs = zip(proposal[::2], proposal[1::2], strict=True)
     options = " ".join(quoted(option, value) for option, value in pairs)

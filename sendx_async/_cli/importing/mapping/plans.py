@@ -3,6 +3,8 @@
 import functools
 from collections.abc import Sequence
 
+import attrs
+
 from sendx_async._cli.importing.cleaning.addresses import read_address
 from sendx_async._cli.importing.cleaning.null_marks import MAYBE_NULLS
 from sendx_async._cli.importing.cleaning.texts import CellReader
@@ -20,7 +22,12 @@ from sendx_async._cli.importing.mapping.decisions import (
     Decision,
     decide,
 )
-from sendx_async._cli.importing.mapping.doubts import twice, undecided
+from sendx_async._cli.importing.mapping.doubts import (
+    consent_undecided,
+    consents,
+    twice,
+    undecided,
+)
 from sendx_async._cli.importing.mapping.header import Header
 from sendx_async._cli.importing.mapping.plan import Plan
 from sendx_async._cli.importing.mapping.problems import Problem, Refusal
@@ -80,9 +87,14 @@ class Plans:
         return plan
 
     @functools.cached_property
+    def _seen(self) -> Sequence[str]:
+        """The columns of the first records."""
+        return tuple(dict.fromkeys(name for each in self._sample for name in each.names))
+
+    @functools.cached_property
     def _by_cells(self) -> str | None:
         """The column that has the addresses, if only its cells tell."""
-        names = tuple(dict.fromkeys(name for each in self._sample for name in each.names))
+        names = self._seen
         header = Header(names, has_numbers=not self._is_json)
         decided = decide(self._columns, header, is_json=self._is_json)
         if any(each.becomes == "email" for each in decided.decisions):
@@ -97,7 +109,7 @@ class Plans:
     def _made(self, names: tuple[str, ...]) -> Plan:
         header = Header(names, has_numbers=not self._is_json)
         decided = decide(self._columns, header, is_json=self._is_json, by_cells=self._by_cells)
-        return Plan(
+        plan = Plan(
             columns=self._columns,
             decided=decided,
             is_json=self._is_json,
@@ -109,8 +121,22 @@ class Plans:
                 if (step := self._step(each)) is not None
             ),
             adds_more=bool(self._columns.tags or self._columns.lists or self._columns.splits_names),
-            refusal=None if self._is_look else _refusal(decided),
+            refusal=None,
         )
+        return plan if self._is_look else attrs.evolve(plan, refusal=self._refusal(plan))
+
+    def _refusal(self, plan: Plan) -> Refusal | None:
+        """Return why rows with such columns can't be sent before somebody decides about them."""
+        said = [twice(*pair) for pair in plan.decided.twice]
+        if names := [each.name for each in plan.decisions if each.becomes == UNDECIDED]:
+            said.append(undecided(names))
+        if self._is_json and self._sample:  # else all columns were asked about before
+            said += [
+                consent_undecided(each.name, consent)
+                for each, consent in consents(plan, ())
+                if each.name not in self._seen
+            ]
+        return Refusal(tuple(Problem(None, None, each) for each in said)) if said else None
 
     def _rules_of_options(self, header: Header) -> list[RowRule]:
         columns = self._columns
@@ -184,11 +210,3 @@ def _refuse(_: object) -> bool:
 def _index(header: Header, name: str) -> int | None:
     found = header.find(name)
     return None if found is None else header.index(found)
-
-
-def _refusal(decided: Decided) -> Refusal | None:
-    """Return why rows with such columns can't be sent before somebody decides about them."""
-    said = [twice(*pair) for pair in decided.twice]
-    if names := [each.name for each in decided.decisions if each.becomes == UNDECIDED]:
-        said.append(undecided(names))
-    return Refusal(tuple(Problem(None, None, each) for each in said)) if said else None

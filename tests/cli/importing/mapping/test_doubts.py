@@ -7,6 +7,7 @@ import pytest
 from sendx_async._cli.importing.mapping.columns import Columns
 from sendx_async._cli.importing.mapping.doubts import consents, doubts, quoted, undecided_columns
 from sendx_async._cli.importing.mapping.plans import Plans
+from sendx_async._cli.importing.mapping.problems import Refusal
 from sendx_async._cli.importing.reading.records import Record
 
 from .rows import EMAIL, plan
@@ -110,6 +111,17 @@ class TestConsent:
         mailchimp = plan(names, from_="mailchimp")
         seen = [[EMAIL], ["", "x"], ["", "SPAM"], [""], ["yes", "no"]]
         assert [each.name for each, _ in consents(mailchimp, seen)] == ["Newsletter consent"]
+
+    def test_a_row_of_json_may_be_the_first_that_has_such_a_column(self) -> None:
+        sample = [Record(1, "", ("email", "optin_at"), (EMAIL, "2026-01-01"))]
+        plans = Plans(Columns(all_custom=True), is_json=True, sample=sample)
+        refused = plans.of(("email", "unsubscribed")).contact((EMAIL, True), [])
+        assert isinstance(refused, Refusal)
+        assert "the column 'unsubscribed' tells who may be mailed" in str(refused)
+        assert plans.of(("email", "optin_at")).refusal is None
+        everyone = Columns(all_custom=True, takes_everyone=True)
+        plans = Plans(everyone, is_json=True, sample=sample)
+        assert plans.of(("email", "unsubscribed")).refusal is None
 
 
 class TestAddressByCells:
