@@ -41,6 +41,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         return _app.run(arguments)
     except SendXError as error:
         _output.complain(_output.error_in_words(error))
+        _output.propose(error)
         return _exit_codes.code_of_error(error)
     except BrokenPipeError:
         return _output.give_up_stdout()

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 
 from sendx_async._cli import _import_options as given
 from sendx_async._cli._options import BaseUrl, Json
-from sendx_async._cli._output import complain, errors_as_json, is_terminal, say, tell
+from sendx_async._cli._output import (
+    agrees,
+    can_answer,
+    complain,
+    errors_as_json,
+    is_terminal,
+    propose,
+    say,
+    tell,
+)
 from sendx_async._core.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -123,6 +132,7 @@ def import_file(
         if undo_tags is not None:
             _check_undoing(files, {**decided, "log": log, "save-mapping": save_mapping})
             files, decided = [str(undo_tags)], _LOG_OF_AN_IMPORT
+        is_watched = is_terminal() and not as_json
         asked = [
             ImportOptions(
                 source=FileOptions.of(file, decided),
@@ -144,7 +154,8 @@ def import_file(
                 rate=rate,
                 concurrency=concurrency,
                 patience=patience,
-                is_watched=is_terminal() and not as_json,
+                is_watched=is_watched,
+                is_asked=is_watched and can_answer() and not (yes or resume or dry_run),
             )
             for place, file in enumerate(_different(files or ()))
         ]
@@ -166,12 +177,9 @@ def _import_all(asked: "Sequence[ImportOptions]", *, as_json: bool) -> int:
     from sendx_async._cli.importing.reporting import summary  # noqa: PLC0415 - likewise
 
     status = 0
-    for options in asked:
-        report = run.run(options, tell)
+    for options, report in run.run(asked, tell, agrees):
         _tell_result(options, report, as_json=as_json)
         status = max(status, summary.exit_code(report))
-        if report.stopped_by is not None:
-            break
     return status
 
 
@@ -185,8 +193,11 @@ def _tell_result(options: "ImportOptions", report: "ImportReport", *, as_json: b
         # What became of the rows matters more: whoever reads the code may do it all again.
         reason = error.strerror if isinstance(error, OSError) else "nobody reads it"
         complain(f"the result can't be written: {reason}")
+    for problem in report.problems:
+        tell(problem)
     if stopped := summary.error_in_words(report):
         complain(stopped)
+        propose(report.stopped_by)
 
 
 def _check_undoing(files: Sequence[str] | None, others: Mapping[str, object]) -> None:

@@ -69,6 +69,41 @@ def is_terminal() -> bool:
     return sys.stderr is not None and not sys.stderr.closed and sys.stderr.isatty()
 
 
+def can_answer() -> bool:
+    """Return whether a person can type an answer, since standard input is a terminal."""
+    return sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()
+
+
+def agrees(question: str) -> bool:
+    """Ask a person on stderr, and return whether the answer is yes.
+
+    Args:
+        question: It, with the blank behind it.
+
+    Returns:
+        False after Ctrl-C, at the end of the input, and for anything but ``y`` or ``yes``.
+    """
+    with contextlib.suppress(OSError):
+        _write(sys.stderr, question, end="")
+    try:
+        answer = sys.stdin.readline()
+    except (KeyboardInterrupt, OSError):
+        answer = ""
+    if not answer.endswith("\n"):
+        tell("")
+    return answer.strip().casefold() in {"y", "yes"}
+
+
+def propose(error: object) -> None:
+    """Write the commands that an error proposes to stderr, each on a line, to be copied.
+
+    Args:
+        error: What went wrong; most errors propose none.
+    """
+    for command in getattr(error, "commands", ()):
+        tell(printable(command))
+
+
 def give_up_stdout() -> int:
     """Let stdout lead nowhere, since Python would complain when it flushes it at the end.
 
@@ -109,7 +144,7 @@ def file_error_in_words(error: OSError) -> str:
 
 
 def _as_json(error: SendXError) -> dict[str, Any]:
-    """Return what a program is told about an error.
+    """Return what a program is told about an error, with the details that it may have.
 
     Args:
         error: What ended the command.
@@ -127,6 +162,7 @@ def _as_json(error: SendXError) -> dict[str, Any]:
         "call_id": error.call_id,
         "attempts": error.attempts,
         "elapsed": error.elapsed,
+        **getattr(error, "details", {}),
     }
 
 
@@ -153,12 +189,12 @@ def errors_as_json(wanted: bool) -> Generator[None]:  # noqa: FBT001 - it is the
         raise
 
 
-def _write(stream: TextIO | None, text: str) -> None:
+def _write(stream: TextIO | None, text: str, *, end: str = "\n") -> None:
     # There is none if it was closed before the start. An encoding may lack some characters.
     if stream is not None:
         encoding = stream.encoding or "utf-8"
         fit = text.encode(encoding, "backslashreplace").decode(encoding)
-        print(fit, file=stream, flush=True)
+        print(fit, end=end, file=stream, flush=True)
 
 
 def _lead_nowhere(stream: TextIO) -> None:

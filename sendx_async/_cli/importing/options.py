@@ -1,7 +1,7 @@
 """What is asked of an import: all options of the command together, checked."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import attrs
 
@@ -35,6 +35,7 @@ class FileOptions:
         names: The columns' names, of a file without a header.
         sheet: The sheet of a workbook; None for the only one.
         columns: What is to be done with its columns.
+        document: What the options were made of.
 
     Raises:
         ConfigurationError: They make no sense; it names the option.
@@ -49,6 +50,7 @@ class FileOptions:
     names: tuple[str, ...] | None = None
     sheet: str | None = None
     columns: Columns
+    document: Document = attrs.field(factory=dict[str, Any])
 
     def __attrs_post_init__(self) -> None:
         for option, text in (("--delimiter", self.delimiter), ("--escape", self.escape)):
@@ -82,6 +84,7 @@ class FileOptions:
             names=None if names is None else tuple(names),
             sheet=document.get("sheet"),
             columns=columns_of(document),
+            document=document,
         )
 
     @property
@@ -147,7 +150,8 @@ class ImportOptions:
         rate: Requests that may begin in a second; None for no limit.
         concurrency: How many requests may be under way at once.
         patience: Seconds that an outage may last.
-        is_watched: Whether a person watches, and can be asked.
+        is_watched: Whether a person watches.
+        is_asked: Whether that person is shown what would be sent, and asked about it.
 
     Raises:
         ConfigurationError: They make no sense; it names the option.
@@ -173,6 +177,7 @@ class ImportOptions:
     concurrency: int
     patience: float
     is_watched: bool
+    is_asked: bool = False
 
     def __attrs_post_init__(self) -> None:
         if self.is_dry_run and self.resumes:

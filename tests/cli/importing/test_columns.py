@@ -121,5 +121,5 @@ def test_of_many_columns_not_all_are_listed(import_text: Import) -> None:
 
 def test_an_error_is_json_for_programs(import_text: Import) -> None:
     done = import_text("name\nx\n")
-    assert done.report["error"] == "ConfigurationError"
+    assert done.report["error"] == "DoubtfulFileError"
     assert "no column of addresses" in done.report["message"]

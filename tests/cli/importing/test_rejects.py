@@ -22,7 +22,7 @@ def test_rejected_rows_can_be_mended_and_imported_again(
         "email,first_name,tags\r\n"
         'a@b.co,Ann,"x,y"\r\n'
         "bad,Bob,z\r\n"
-        '"c@d.co","Cid ""the quick""","x, and\nlines"\r\n'
+        '"c@d.co","Cid ""the\nquick""","x, and"\r\n'
         "e@f.co,Eve,t,surplus\r\n"
     )
     assert (done.said.status, done.counts) == (1, (2, 2))
@@ -255,7 +255,7 @@ class TestDryRun:
         Path("c.csv").write_text("email\n" + "a@b.co\n" * 3 + "bad\n" * 25)
         said = run("import", "c.csv", "--dry-run")
         assert said.status == 1
-        assert said.out.startswith("Looked at c.csv: 3 rows can be sent, 25 can't (")
+        assert "\nLooked at c.csv: 3 rows can be sent, 25 can't (" in said.out
         problems = said.err.splitlines()
         assert len(problems) == 20
         assert problems[0].startswith("row 5: email must be one e-mail address")

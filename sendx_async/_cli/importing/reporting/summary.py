@@ -3,10 +3,12 @@
 import json
 import signal
 from collections.abc import Mapping
+from typing import Any
 
 import attrs
 
 from sendx_async._cli import _exit_codes, _output
+from sendx_async._cli.importing.checking.doubts import DoubtfulFileError
 from sendx_async._cli.importing.options import EarlyEnd, ImportOptions
 from sendx_async._core.errors import OutageError, SendXError
 from sendx_async._policy.failures import retry_after_of
@@ -28,6 +30,10 @@ class ImportReport:
         stopped_at: The first row that isn't finished, as a spreadsheet counts; None if all are.
         stopped_by: What stopped it: a signal, an error, or an option; None if nothing did.
         can_resume: Whether there is something to go on with.
+        people: How many different addresses the good rows have; None if nobody has counted.
+        preview: What a look at the file has found, for people; empty if it isn't told at the end.
+        facts: The same for programs.
+        problems: Why the first rows can't be sent that can't be, likewise.
     """
 
     good: int
@@ -41,6 +47,10 @@ class ImportReport:
     stopped_at: int | None = None
     stopped_by: signal.Signals | Exception | EarlyEnd | None = None
     can_resume: bool = False
+    people: int | None = None
+    preview: str = ""
+    facts: Mapping[str, Any] | None = None
+    problems: tuple[str, ...] = ()
 
     @property
     def all_skipped(self) -> int:
@@ -94,7 +104,8 @@ def in_sentences(options: ImportOptions, report: ImportReport) -> str:
         verb = f"Stopped at {words.row} {report.stopped_at} of"
     counts = f"{words.rows(report.good)} {good}, {report.rejected:,} {rejected}{_skipped(report)}"
     effort = _effort(words, report)
-    lines = [f"{verb} {_output.printable(options.name)}: {counts} ({effort})."]
+    lines = [report.preview, ""] if report.preview else []
+    lines += [f"{verb} {_output.printable(options.name)}: {counts} ({effort})."]
     if report.stopped_by == "max_rejects":
         lines.append("More rows were rejected than --max-rejects allows.")
     if report.rejects is not None and report.can_resume:
@@ -153,7 +164,8 @@ def _effort(words: _Words, report: ImportReport) -> str:
 
 def as_json(options: ImportOptions, report: ImportReport) -> str:
     """Return what came of it for a program; the arguments are those of `in_sentences`."""
-    summary = {
+    stopped_by = report.stopped_by
+    summary: dict[str, Any] = {
         "file": options.source.file,
         "dry_run": options.is_dry_run,
         "undoes_tags": options.undoes_tags,
@@ -165,12 +177,17 @@ def as_json(options: ImportOptions, report: ImportReport) -> str:
         "log": report.log,
         "complete": report.stopped_at is None,
         "stopped_at_row": report.stopped_at,
-        "stopped_by": _named(report.stopped_by),
+        "stopped_by": _named(stopped_by),
         "message": error_in_words(report),
         "can_resume": report.can_resume,
         "rows": report.rows,
+        "people": report.people,
         "seconds": round(report.seconds, 3),
     }
+    if report.facts is not None:
+        summary["preview"] = report.facts
+        details = stopped_by.details if isinstance(stopped_by, DoubtfulFileError) else {}
+        summary["proposal"] = details.get("proposal")
     return json.dumps(summary)
 
 

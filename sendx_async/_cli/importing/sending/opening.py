@@ -5,7 +5,10 @@ from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from sendx_async._cli.importing.checking.rows import Begun, Row, SourceRows
+import attrs
+
+from sendx_async._cli.importing.checking.rows import Begun, Row
+from sendx_async._cli.importing.checking.source_rows import SourceRows
 from sendx_async._cli.importing.options import ImportOptions
 from sendx_async._cli.importing.reading.opening import Source
 from sendx_async._cli.importing.sending.checkpoint import Checkpoint
@@ -63,7 +66,9 @@ def opened(options: ImportOptions, source: Source) -> Generator[tuple[Rows, Impo
             rows = rows_of(options, source)
             log = _fresh(options, source, checkpoint, rows, earlier)
         else:
-            rows = rows_of(options, source, earlier.rows.begun)
+            # As it was agreed to then: nobody is asked again.
+            agreed = attrs.evolve(options, is_agreed=bool(earlier.options.get("agreed")))
+            rows = rows_of(agreed, source, earlier.rows.begun)
             log = _resumed(options, source, checkpoint, rows, earlier)
         log.take_files()
     except BaseException:
@@ -199,7 +204,7 @@ def rows_of(options: ImportOptions, source: Source, begun: Begun = _NOTHING) -> 
     """
     if options.undoes_tags:
         return LoggedRows(source, begun)
-    return SourceRows(source, options.source, begun)
+    return SourceRows(source, options, begun, sends_doubtful=options.is_agreed)
 
 
 def _gone_on_with(

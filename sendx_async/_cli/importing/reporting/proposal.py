@@ -1,0 +1,57 @@
+"""The command that imports a file which isn't imported as it was asked for, to be pasted."""
+
+import csv
+import io
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+from typing import cast
+
+from sendx_async._cli.importing.checking.doubts import Doubt
+from sendx_async._cli.importing.mapping.mapping_file import Document
+from sendx_async._cli.importing.options import FileOptions
+
+_OF_NAMES = "columns"  # one option with all of them
+
+
+def proposed(options: FileOptions, doubts: Sequence[Doubt]) -> tuple[str, ...] | None:
+    """Return the arguments of ``sendx`` that import a file; None if nobody can tell all of them.
+
+    Args:
+        options: What was asked for.
+        doubts: What keeps the file from being sent so.
+    """
+    if not all(each.options for each in doubts):
+        return None
+    given = [argument for each in doubts for argument in each.options]
+    return ("import", options.file, *_arguments(options.document), *given)
+
+
+def in_words(arguments: Iterable[str]) -> str:
+    """Return a command as a shell takes it."""
+    return shlex.join(("sendx", *arguments))
+
+
+def _arguments(document: Document) -> Iterator[str]:
+    for name, value in document.items():
+        if value is True:
+            yield f"--{name}"
+        elif name == _OF_NAMES:
+            yield from _argument(name, _row(value))
+        elif isinstance(value, dict):
+            for key, each in cast("dict[str, str]", value).items():
+                yield from _argument(name, f"{key}={each}")
+        else:
+            texts = cast("list[str]", value) if isinstance(value, list) else [str(value)]
+            for each in texts:
+                yield from _argument(name, each)
+
+
+def _argument(name: str, value: str) -> tuple[str, ...]:
+    # Else it may be taken for an option.
+    return (f"--{name}={value}",) if value.startswith("-") else (f"--{name}", value)
+
+
+def _row(names: Sequence[str]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(names)
+    return line.getvalue()
