@@ -213,11 +213,16 @@ def _columns(found: object) -> dict[str, Any]:
         return members
     columns: dict[str, Any] = {}
     for name, value in members.items():
-        if _PLAIN.sub("", name.casefold()) == _CUSTOM_FIELDS:
+        if is_custom_fields(name):
             _put(columns, name, value)
         else:
             _flatten(columns, name, value)
     return columns
+
+
+def is_custom_fields(name: str) -> bool:
+    """Return whether a column holds an object of custom fields, and stays one value."""
+    return _PLAIN.sub("", name.casefold()) == _CUSTOM_FIELDS
 
 
 def _flatten(columns: dict[str, Any], name: str, value: Any) -> None:

@@ -89,7 +89,7 @@ class JsonText:
     """
 
     def __init__(self, pieces: Iterable[str], *, is_cut: bool = False) -> None:
-        self._pieces = iter(pieces)
+        self._pieces = filter(None, pieces)
         self._is_cut = is_cut
         self._text = ""
         self._at = 0

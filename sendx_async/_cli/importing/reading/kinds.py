@@ -17,6 +17,7 @@ _BY_BYTES: tuple[tuple[bytes, str], ...] = (
     (b"PGDMP", "a dump of PostgreSQL: restore it, and export the table with psql and \\copy"),
     (b"{\\rtf", "a document (RTF): save it as CSV"),
     (b"ARROW1", "an Arrow file: write it as Parquet or CSV"),
+    (b"FEA1", "a Feather file: write it as Parquet or CSV"),
     (b"ORC", "an ORC file: write it as Parquet or CSV"),
     (b"Obj\x01", "an Avro file: write it as Parquet or CSV"),
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive: unpack it"),
@@ -26,6 +27,7 @@ _BY_BYTES: tuple[tuple[bytes, str], ...] = (
     (b"\xff\xd8\xff", "an image: a table of contacts is needed, as CSV"),
     (b"GIF8", "an image: a table of contacts is needed, as CSV"),
 )
+_ENCRYPTED = "EncryptedPackage".encode("utf-16-le")  # in what else would be an old workbook
 _SQL = (
     "a dump of SQL: load it into a database, and export the table as CSV, for example with psql "
     "and \\copy, or mysql --batch"
@@ -80,6 +82,10 @@ def check_bytes(head: bytes) -> None:
     Raises:
         ConfigurationError: It is of a kind that can't be imported; it says what to do.
     """
+    if head.startswith(_BY_BYTES[0][0]) and _ENCRYPTED in head:
+        raise _can_not_be(
+            "a workbook with a password: open it in a spreadsheet, and save it without one"
+        )
     for start, what in _BY_BYTES:
         if head.startswith(start):
             raise _can_not_be(what)

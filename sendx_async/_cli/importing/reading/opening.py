@@ -24,9 +24,11 @@ from sendx_async._cli.importing.reading.encoding import (
 )
 from sendx_async._cli.importing.reading.json_table import JsonLines, JsonObjects, are_lines
 from sendx_async._cli.importing.reading.layout import Layout, layout_of
+from sendx_async._cli.importing.reading.parquet import ParquetTable
 from sendx_async._cli.importing.reading.raw_file import Head, RawFile
 from sendx_async._cli.importing.reading.records import Format, HeaderScore, Record, Table
 from sendx_async._cli.importing.reading.text import lines_of, pieces_of, whole_lines
+from sendx_async._cli.importing.reading.workbook import WorkbookTable
 from sendx_async._core.errors import ConfigurationError
 
 MOST_LOOKED_AT = 1000
@@ -110,11 +112,12 @@ class Source:
         binary = self._raw.binary
         first = binary.peek()
         self.encoding: Encoding = UTF_8
+        self.format: Format
         self.compression: Compression | None = compression_of(first)
-        if self.compression == "zip" and kinds.is_workbook(names_in_zip(binary)):
-            raise ConfigurationError("the file is a workbook: save it as CSV")
-        if kinds.is_parquet(first):
-            raise ConfigurationError("the file is Parquet: save it as CSV")
+        self._sized_table = self._told_table(first)
+        if self._sized_table is not None:
+            self.table: Table = self._sized_table
+            return
         if self.compression is not None:
             binary = unpacked(binary, self.compression)
         self._head = head = Head(binary, is_pipe=self._raw.is_pipe)
@@ -125,9 +128,38 @@ class Source:
             kinds.check_bytes(head.data)
         lines = list(self._first_lines(_BYTES_TO_TELL_BY))
         kinds.check_text("".join(lines))
-        self.format: Format = self._told_format("".join(lines))
+        self.format = self._told_format("".join(lines))
         self._layout = self._told_layout(lines) if self.format == "csv" else None
-        self.table: Table = self._whole_table()
+        self.table = self._whole_table()
+
+    def _told_table(self, first: bytes) -> WorkbookTable | ParquetTable | None:
+        """Return the table of a file that isn't text."""
+        binary, reading = self._raw.binary, self._reading
+        if self.compression == "zip" and kinds.is_workbook(names_in_zip(binary)):
+            self.compression, self.format = None, "xlsx"
+            return WorkbookTable(
+                binary,
+                sheet=reading.sheet,
+                names=reading.names,
+                skipped_lines=reading.skipped_lines,
+                header_score=reading.header_score,
+            )
+        if reading.sheet is not None or reading.format == "xlsx":
+            raise ConfigurationError("the file is no workbook (.xlsx): leave out --sheet, --format")
+        if kinds.is_parquet(first):
+            if self._raw.is_pipe:
+                raise ConfigurationError(
+                    "Parquet can't be read from a pipe: save it as a file, and give its name"
+                )
+            if reading.names is not None or reading.skipped_lines is not None:
+                raise ConfigurationError(
+                    "a Parquet file names its columns: leave out --columns and --skip-lines"
+                )
+            self.format = "parquet"
+            return ParquetTable(binary)
+        if reading.format == "parquet":
+            raise ConfigurationError("the file is no Parquet: leave out --format")
+        return None
 
     def __iter__(self) -> Iterator[Record]:
         """Return its records, from the first one; to be asked for once, in any thread.
@@ -145,15 +177,19 @@ class Source:
         Of a pipe that are those that have arrived whole. It may be called at any time, and takes
         nothing away from iterating.
         """
-        is_all = self._head.is_all
+        is_all = self._sized_table is not None or self._head.is_all
         records = list(islice(self._first_table(), MOST_LOOKED_AT + 1))
         are_all = is_all and len(records) <= MOST_LOOKED_AT
         return FirstRecords(records[:MOST_LOOKED_AT], are_all)
 
     @property
     def position(self) -> int:
-        """How many of its bytes were read, as it is packed; 0 for a pipe."""
-        return self._raw.position
+        """How many of its bytes were read, as it is packed; 0 for a pipe.
+
+        Of a workbook or Parquet, which aren't read from front to back, it goes by the rows.
+        """
+        share = None if self._sized_table is None else self._sized_table.share
+        return self._raw.position if share is None else round(share * (self.size or 0))
 
     def __enter__(self) -> Self:
         return self
@@ -199,6 +235,8 @@ class Source:
         return self._table(lines_of(whole, self.encoding))
 
     def _first_table(self) -> Table:
+        if self._sized_table is not None:
+            return self._sized_table
         head = self._head
         is_cut = not head.is_all
         if self.format == "json":

@@ -55,8 +55,7 @@ def pieces_of(
     decoder = codecs.getincrementaldecoder(_codec(encoding))(encoding.errors)
     try:
         while data := binary.read1(_PIECE):
-            if piece := decoder.decode(data):
-                yield piece
+            yield decoder.decode(data)
         yield decoder.decode(b"", final=not is_cut)
     except UnicodeError as error:
         raise _unreadable(encoding, error) from None
