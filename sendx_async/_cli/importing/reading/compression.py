@@ -98,7 +98,7 @@ class _Checked(io.RawIOBase):
             raise ConfigurationError(
                 f"the file is cut off: its {self._compression} data end too early. Get it anew"
             ) from None
-        except (gzip.BadGzipFile, zlib.error, lzma.LZMAError, zipfile.BadZipFile, ValueError):
+        except (gzip.BadGzipFile, zlib.error, lzma.LZMAError, zipfile.BadZipFile):
             raise self._damaged() from None
         except OSError as error:
             if error.errno is None:  # from bzip2
@@ -121,7 +121,11 @@ def _zip(binary: io.BufferedReader) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(binary)
     except zipfile.BadZipFile:
-        raise ConfigurationError("the zip is cut off or damaged: get it anew") from None
+        raise _damaged_zip() from None
+
+
+def _damaged_zip() -> ConfigurationError:
+    return ConfigurationError("the zip is cut off or damaged: get it anew")
 
 
 def _files_in(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
@@ -149,6 +153,8 @@ def _only_file_in(binary: io.BufferedReader) -> object:
         raise ConfigurationError("the zip is encrypted: unpack it with its password")
     try:
         return archive.open(files[0])
+    except zipfile.BadZipFile:
+        raise _damaged_zip() from None
     except NotImplementedError:
         raise ConfigurationError(
             "the zip is packed in a way that can't be read here: unpack it"

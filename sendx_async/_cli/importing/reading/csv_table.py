@@ -1,7 +1,7 @@
 """The records of a text with a row a line, and something between its cells: CSV and its kin."""
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 
 from sendx_async._cli.importing.reading.layout import Layout
@@ -13,13 +13,13 @@ class CsvTable:
     """A text of rows and cells.
 
     Args:
-        lines: The text; lines keep their ends.
+        lines: The text, as an iterator; lines keep their ends.
         layout: Where its rows begin, and what they are made of.
         is_cut: Whether the text ends somewhere in the file; its last record may be half of one,
             and isn't given then.
     """
 
-    def __init__(self, lines: Iterable[str], layout: Layout, *, is_cut: bool = False) -> None:
+    def __init__(self, lines: Iterator[str], layout: Layout, *, is_cut: bool = False) -> None:
         self._lines = lines
         self._layout = layout
         self._is_cut = is_cut
@@ -30,28 +30,30 @@ class CsvTable:
 
     def __iter__(self) -> Iterator[Record]:
         names, number = self.header, self._layout.rows
-        lines = Lines(islice(self._lines, self._layout.lines, None))
+        for _ in islice(self._lines, self._layout.lines):
+            pass
+        lines = Lines(self._lines)
         reader = rows_of_cells(lines, self.dialect)
         while True:
-            problem = None
-            cells: list[str] = []
+            number += 1
             try:
                 cells = next(reader)
-                text = lines.taken()
             except StopIteration:
                 return
             except csv.Error as error:
                 if self._is_cut and lines.are_over:
                     return
-                problem = f"can't be read as CSV: {error}; are its quotes closed, and doubled?"
                 # A quote that is never closed would take all the rows behind it along.
                 text = lines.first_taken()
-            number += 1
-            if problem is None and (not any(cells) or text.isspace() or _is_padding(text)):
+                reader = rows_of_cells(lines, self.dialect)
+                problem = f"can't be read as CSV: {error}; are its quotes closed, and doubled?"
+                yield Record(number, text, names, (), problem)
                 continue
-            yield Record(number, text, names, cells, problem)
+            text = lines.taken()
+            if any(cells) and not text.isspace() and not ("\0" in text and _is_padding(text)):
+                yield Record(number, text, names, cells)
 
 
 def _is_padding(text: str) -> bool:
     """Return whether nothing but NULs stands there, as where a disk was full."""
-    return "\0" in text and not text.strip("\0 \r\n\t")
+    return not text.strip("\0 \r\n\t")

@@ -24,6 +24,7 @@ _GUESSES = (
     "cp1257", "cp850",
 )  # fmt: skip
 _GUESSED_FROM = 1 << 18  # bytes, of those lines that aren't plain ASCII
+_WIDE_BY = 4096  # bytes
 _LIKELY_WIDE = 0.3  # of the bytes are zero
 
 Known = Literal["given", "marked", "plain", "guessed"]
@@ -99,6 +100,7 @@ def encoding_of(head: bytes, given: str | None) -> Encoding:
 
 def _wide(head: bytes) -> str | None:
     """Return which UTF-16 a text is that has no mark: of every letter of English a byte is zero."""
+    head = head[:_WIDE_BY]
     size = len(head) // 2 or 1
     low, high = (head[start::2].count(0) / size for start in (0, 1))
     if high > _LIKELY_WIDE > low:

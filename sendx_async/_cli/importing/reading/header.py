@@ -14,29 +14,29 @@ _MOST_BEFORE = 30
 def find_header(rows: Sequence[Sequence[str]], score: HeaderScore) -> int:
     """Return the index of the row that names the columns; what stands before it is a title.
 
-    It is the one that looks most like a header, if all rows before it have fewer cells that are
-    filled. If none looks like one at all, it is the first with as many filled cells as the table
-    is wide; if there is none of those before the first address, it is the first row.
+    A title fills at most half as many cells as the header, and there is no address above the
+    header. Of the rows that are left it is the one that looks most like a header. If none looks
+    like one at all, it is the first that fills as many cells as the table is wide, or row 0.
 
     Args:
         rows: The first rows that aren't empty, some 200.
         score: How much a row looks like a header, from 0.
     """
-    filled = [sum(1 for cell in row if cell.strip()) for row in rows]
-    best, best_score = 0, 0.0
-    full: int | None = None
-    widest = -1
-    most = max(filled, default=0)
+    width = max(map(len, rows), key=[len(row) for row in rows].count, default=0)
+    best, best_score, full, widest = 0, 0.0, 0, 0
     for index, row in enumerate(rows[:_MOST_BEFORE]):
         if has_address(row):
             break
-        if filled[index] > widest:
-            widest = filled[index]
-            if (its := score([cell.strip() for cell in row])) > best_score:
-                best, best_score = index, its
-            if full is None and widest == most:
-                full = index
-    return best if best_score else full or 0
+        cells = [cell.strip() for cell in row]
+        filled = sum(map(bool, cells))
+        if filled < 2 * widest:
+            continue
+        if (its := score(cells)) > best_score:
+            best, best_score = index, its
+        if widest < width <= filled:
+            full = index
+        widest = max(widest, filled)
+    return best if best_score else full
 
 
 def has_address(row: Sequence[str]) -> bool:

@@ -2,9 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal, Protocol
-
-import attrs
+from typing import Any, Literal, NamedTuple, Protocol
 
 from sendx_async._cli.importing.reading.dialect import Dialect
 
@@ -14,9 +12,8 @@ REJECT_COLUMNS = ("sendx_row", "sendx_reason")
 """What a file of rejected rows has in front; passed over when it is imported."""
 
 
-@attrs.frozen
-class Record:
-    """One row as it stands in the file.
+class Record(NamedTuple):
+    """One row as it stands in the file; a tuple, since there are as many of them as rows.
 
     Attributes:
         number: Its row as a spreadsheet counts, where the header is row 1; in JSON its line.

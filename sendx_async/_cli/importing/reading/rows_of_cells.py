@@ -23,7 +23,6 @@ class Lines:
         lines: What to give.
 
     Attributes:
-        number: How many were given since their text was taken.
         are_over: Whether the last one was given.
     """
 
@@ -33,42 +32,47 @@ class Lines:
         self._again: deque[str] = deque()
         self.are_over = False
 
-    def __iter__(self) -> "Lines":
-        return self
-
-    def __next__(self) -> str:
-        try:
-            line = self._again.popleft() if self._again else next(self._lines)
-        except StopIteration:
-            self.are_over = True
-            raise
-        self._taken.append(line)
-        return line
+    def __iter__(self) -> Iterator[str]:
+        """Return the lines that weren't given, or come again; to be asked for anew after these."""
+        again, add = self._again, self._taken.append
+        while True:
+            while again:
+                line = again.popleft()
+                add(line)
+                yield line
+            for line in self._lines:
+                add(line)
+                yield line
+                if again:
+                    break
+            else:
+                self.are_over = True
+                return
 
     @property
     def number(self) -> int:
+        """How many lines were given since their text was taken."""
         return len(self._taken)
 
     def taken(self) -> str:
         """Return the text since the last time."""
-        lines = self._taken
-        if len(lines) == 1:
-            text = lines[0]
-            lines.clear()
-            return text
-        self._taken = []
-        return "".join(lines)
+        taken = self._taken
+        text = taken[0] if len(taken) == 1 else "".join(taken)
+        taken.clear()
+        return text
 
     def first_taken(self) -> str:
         """Return the first line since the last time; the others come again."""
-        lines, self._taken = self._taken, []
-        self._again.extendleft(reversed(lines[1:]))
+        taken = self._taken
+        text = taken[0]
+        self._again.extendleft(reversed(taken[1:]))
+        taken.clear()
         self.are_over = False
-        return lines[0]
+        return text
 
 
 def rows_of_cells(lines: Iterable[str], dialect: Dialect) -> Iterator[list[str]]:
-    """Return the rows of a text; after an error it goes on with the next line.
+    """Return the rows of a text; after an error they must be asked for anew.
 
     Raises:
         csv.Error: A row can't be read.

@@ -70,6 +70,7 @@ def first_rows(lines: Sequence[str], dialect: Dialect) -> list[SniffedRow]:
             break
         except csv.Error as error:
             rows.append(SniffedRow([], taken.first_taken(), 1, error))
+            reader = rows_of_cells(taken, dialect)
         else:
             number = taken.number
             rows.append(SniffedRow(cells, taken.taken(), number))
