@@ -73,12 +73,6 @@ class _Arriving:
     def __init__(self, binary: io.BufferedReader) -> None:
         self.read = binary.read1
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return False
-
 
 class _Checked(io.RawIOBase):
     """An unpacked file, whose errors say what to do."""

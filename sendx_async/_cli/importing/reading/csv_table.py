@@ -47,7 +47,8 @@ class CsvTable:
                 text = lines.first_taken()
                 reader = rows_of_cells(lines, self.dialect)
                 problem = f"can't be read as CSV: {error}; are its quotes closed, and doubled?"
-                yield Record(number, text, names, (), problem)
+                if not _is_padding(text):
+                    yield Record(number, text, names, (), problem)
                 continue
             text = lines.taken()
             if any(cells) and not text.isspace() and not ("\0" in text and _is_padding(text)):

@@ -33,8 +33,9 @@ _SQL = (
     "and \\copy, or mysql --batch"
 )
 _SQL_WORDS = (
-    r"-- (POSTGRESQL|MYSQL|MARIADB|PHPMYADMIN) |/\*!\d|(INSERT (IGNORE )?INTO|CREATE TABLE|"
-    r"DROP TABLE|BEGIN TRANSACTION|PRAGMA FOREIGN_KEYS|LOCK TABLES|SET |START TRANSACTION)\b"
+    r"-- (POSTGRESQL|MYSQL|MARIADB|PHPMYADMIN) |/\*!\d|SET (\w+ ?=|NAMES )|"
+    r"(INSERT (IGNORE )?INTO|CREATE TABLE|DROP TABLE|BEGIN TRANSACTION|PRAGMA FOREIGN_KEYS|"
+    r"LOCK TABLES|START TRANSACTION)\b"
 )
 _BY_WORDS: tuple[tuple[str, str], ...] = (
     ("BEGIN:VCARD", "a file of vCards: export the contacts as CSV instead"),
@@ -76,8 +77,12 @@ def is_workbook(names: Sequence[str]) -> bool:
     return _WORKBOOK in names
 
 
-def check_bytes(head: bytes) -> None:
+def check_bytes(head: bytes, *, is_wide: bool) -> None:
     """Check that a file may be a text.
+
+    Args:
+        head: Its first bytes.
+        is_wide: Whether it is in an encoding in which one byte alone means nothing.
 
     Raises:
         ConfigurationError: It is of a kind that can't be imported; it says what to do.
@@ -93,7 +98,8 @@ def check_bytes(head: bytes) -> None:
     if head[place : place + len(mark)] == mark:
         raise _can_not_be("an archive (tar): unpack it, and import the file that you mean")
     looked_at = head[:_LOOKED_AT]
-    if len(looked_at) - len(looked_at.translate(None, _CONTROLS)) > len(looked_at) * _FEW:
+    controls = len(looked_at) - len(looked_at.translate(None, _CONTROLS))
+    if not is_wide and controls > len(looked_at) * _FEW:
         raise _can_not_be("no text, nor any other table that is known: save it as CSV")
 
 

@@ -124,8 +124,7 @@ class Source:
         self.encoding = encoding_of(head.data, self._reading.encoding)
         if compression_of(head.data) is not None:
             raise ConfigurationError("the file is packed twice, or a packed workbook: unpack it")
-        if not self.encoding.is_wide:
-            kinds.check_bytes(head.data)
+        kinds.check_bytes(head.data, is_wide=self.encoding.is_wide)
         lines = list(self._first_lines(_BYTES_TO_TELL_BY))
         kinds.check_text("".join(lines))
         self.format = self._told_format("".join(lines))

@@ -3,7 +3,7 @@
 import io
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from sendx_async._core.errors import ConfigurationError
 
@@ -19,7 +19,7 @@ _CHUNK = 1 << 16
 
 
 class RawFile:
-    """An opened file; a context manager that closes it.
+    """An opened file, to be closed.
 
     Args:
         file: Its path, or ``-`` for standard input.
@@ -57,12 +57,6 @@ class RawFile:
     def position(self) -> int:
         """How many bytes were read; 0 for a pipe."""
         return 0 if self.size is None else self.binary.raw.tell()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the file; standard input stays open."""

@@ -34,20 +34,15 @@ class Lines:
 
     def __iter__(self) -> Iterator[str]:
         """Return the lines that weren't given, or come again; to be asked for anew after these."""
-        again, add = self._again, self._taken.append
-        while True:
-            while again:
-                line = again.popleft()
-                add(line)
-                yield line
-            for line in self._lines:
-                add(line)
-                yield line
-                if again:
-                    break
-            else:
-                self.are_over = True
-                return
+        add = self._taken.append
+        while self._again:
+            line = self._again.popleft()
+            add(line)
+            yield line
+        for line in self._lines:
+            add(line)
+            yield line
+        self.are_over = True
 
     @property
     def number(self) -> int:
