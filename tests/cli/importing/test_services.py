@@ -6,6 +6,7 @@ What is right stands beside each file of ``exports``, as ``NAME.expected.json``,
 import csv
 import io
 import json
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from tests.cli.conftest import Run
 
 EXPORTS = Path(__file__).parent / "exports"
 EXPECTATIONS = sorted(EXPORTS.glob("*.expected.json"))
+COMMAND = "sendx import "
 
 
 @pytest.fixture(params=EXPECTATIONS, ids=lambda path: path.name.removesuffix(".expected.json"))
@@ -26,6 +28,22 @@ def expected(request: pytest.FixtureRequest, directory: Path) -> dict[str, Any]:
     wanted: dict[str, Any] = json.loads(request.param.read_text("utf-8"))
     shutil.copy(EXPORTS / wanted["file"], directory)
     return wanted
+
+
+def proposed(error: str) -> list[list[str]]:
+    """Return the commands that an error has to paste, each on a line of its own."""
+    lines = (line.strip() for line in error.splitlines())
+    return [shlex.split(line) for line in lines if line.startswith(COMMAND)]
+
+
+def test_the_bare_command_proposes_the_one_that_imports_the_file(
+    expected: dict[str, Any], run: Run, fake_sendx: FakeSendX
+) -> None:
+    bare = run("import", expected["file"])
+    assert bare.status == 2
+    assert presets.load(expected["from"]).title in bare.err
+    assert proposed(bare.err) == [["sendx", *command(expected)]]
+    assert not fake_sendx.requests
 
 
 def command(expected: dict[str, Any]) -> list[str]:
