@@ -14,7 +14,7 @@ from sendx_async.testing import FakeSendX
 from tests.cli.conftest import Run
 from tests.cli.processes import started
 from tests.faults.killed_imports.check import check, doubles_after_kills
-from tests.faults.killed_imports.rows import make_rows
+from tests.faults.killed_imports.rows import WAYS, Way, make_rows
 from tests.faults.killed_imports.run import carry_out, make_plan
 
 from .killing import KILLED, LIMIT, import_until
@@ -25,21 +25,23 @@ BATCH = 25
 REJECTS = Path("c.rejects.csv")
 
 
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
 @pytest.mark.parametrize(
-    "rows,kills",
+    "size",
     [
-        pytest.param(1_000, 6, id="briefly", marks=pytest.mark.timeout(600)),
+        pytest.param((1_000, 6), id="briefly", marks=pytest.mark.timeout(600)),
         pytest.param(
-            10_000, 24, id="long", marks=[pytest.mark.chaos, pytest.mark.timeout(30 * 60)]
+            (10_000, 24), id="long", marks=[pytest.mark.chaos, pytest.mark.timeout(30 * 60)]
         ),
     ],
 )
 def test_an_import_that_is_killed_again_and_again_ends_as_if_it_had_not_been(
-    fake_sendx: FakeSendX, tmp_path: Path, seed: int, rows: int, kills: int
+    fake_sendx: FakeSendX, tmp_path: Path, seed: int, way: Way, size: tuple[int, int]
 ) -> None:
+    rows, kills = size
     random = Random(seed)
-    file = make_rows(random, rows)
-    plan = make_plan(random, kills, rows // BATCH)
+    file = make_rows(random, rows, way)
+    plan = make_plan(random, way, kills, rows // BATCH)
     history = carry_out(file, plan, fake_sendx, tmp_path, random)
     assert [str(violation) for violation in check(history)] == [], plan
     assert len(history.deaths) == kills

@@ -51,6 +51,12 @@ PLAIN = f"{HEADER}\na@b.co,Ann,Free\nbad,Zoë,Pro\n"
 GERMAN = "email;Vorname;Straße\r\n" + "".join(
     f"a{n}@b.co;Jürgen;Größe und Höhe der Tür für Käthe\r\n" for n in range(20)
 ) + "bad;Zoë;Süß\r\n"  # fmt: skip
+ARRAY = """[
+  {"email": "a@b.co", "first_name": "Ann", "Plan": "Free", "Seats": 1},
+  {"email": "bad",
+   "first_name": "Zoë", "Plan": "Pro", "Seats": 1.10}
+]"""
+NESTED = '[{"email": "bad", "traits": {"name": "Zoë", "plan": "Pro"}}]'
 CASES = {
     "gzip": Case("c.csv.gz", gzip.compress(PLAIN.encode()), "c.rejects.csv"),
     "gzip of tabs": Case(
@@ -68,6 +74,22 @@ CASES = {
     "JSON under another name": Case(
         "c.txt", '{"email": "bad", "first_name": "Zoë", "Plan": "Pro"}\n'.encode(),
         "c.rejects.ndjson",
+    ),
+    "an array of JSON": Case(
+        "c.json", ARRAY.encode(), "c.rejects.ndjson", fields={"Plan": "Pro", "Seats": "1.10"},
+        options=("--field", "Plan", "--field", "Seats"),
+    ),
+    "an array of JSON, said so": Case(
+        "c.json", ARRAY.encode(), "c.rejects.ndjson",
+        ("--format", "json", "--field", "Plan", "--ignore", "Seats"),
+    ),
+    "an array of JSON in UTF-16": Case(
+        "c.json", ARRAY.encode("utf-16"), "c.rejects.ndjson",
+        ("--field", "Plan", "--ignore", "Seats"),
+    ),
+    "nested JSON": Case(
+        "c.json", NESTED.encode(), "c.rejects.ndjson",
+        ("--column", "traits.name=first_name", "--field", "traits.plan=Plan"),
     ),
     "a delimiter that is given": Case(
         "c.csv", PLAIN.replace(",", "^").encode(), "c.rejects.csv",

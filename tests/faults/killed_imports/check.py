@@ -54,7 +54,8 @@ def doubles_after_kills(history: History) -> list[int]:
 
 def _lost(evidence: _Evidence) -> Iterator[str]:
     for number, row in evidence.rows.items():
-        if number not in evidence.reasons and not evidence.applied[number]:
+        is_sent = row.kind != "skipped" and number not in evidence.reasons
+        if is_sent and not evidence.applied[number]:
             yield f"row {number}, {row.kind}, of {row.email}"
 
 
@@ -79,10 +80,30 @@ def _tells_why(reason: str) -> bool:
     return "HTTP 422" in reason or _IN_DOUBT in reason
 
 
+def _skipped(evidence: _Evidence) -> Iterator[str]:
+    written = collections.Counter(evidence.history.skipped or ())
+    for number, row in evidence.rows.items():
+        if row.kind == "skipped" and (evidence.applied[number] or number in evidence.reasons):
+            yield f"row {number} is to be skipped, and was not"
+        expected = int(row.kind == "skipped")
+        if evidence.history.skipped is not None and written[number] != expected:
+            yield f"row {number}, {row.kind}, is among the skipped rows {written[number]} times"
+
+
+def _logged(evidence: _Evidence) -> Iterator[str]:
+    if evidence.history.logged is None:
+        return
+    for number, applied in evidence.applied.items():
+        # A row that was refused the second time was applied by a process that was killed.
+        is_delivered = applied and number not in evidence.reasons
+        if is_delivered and number not in evidence.history.logged:
+            yield f"row {number} is not in the log"
+
+
 def _order(evidence: _Evidence) -> Iterator[str]:
     by_contact: dict[str, list[int]] = collections.defaultdict(list)
     for number, row in evidence.rows.items():
-        if row.kind != "bad":
+        if row.kind not in {"bad", "skipped"}:
             by_contact[row.email].append(number)
     for email, numbers in by_contact.items():
         # By process, since the next one may begin with a row that the one before had sent.
@@ -132,16 +153,19 @@ def _repeated(evidence: _Evidence) -> Iterator[str]:
 def _counts(evidence: _Evidence) -> Iterator[str]:
     history, report = evidence.history, evidence.history.report
     rejected = len(history.rejects)
+    skipped = sum(row.kind == "skipped" for row in history.rows)
     expected = {
         "complete": True,
         "rejected": rejected,
-        "delivered": len(history.rows) - rejected,
+        "delivered": len(history.rows) - rejected - skipped,
         "stopped_by": None,
         "can_resume": False,
     }
     for name, value in expected.items():
         if report.get(name) != value:
             yield f"{name} is {report.get(name)!r}, and should be {value!r}"
+    if sum(report["skipped"].values()) != skipped:
+        yield f"skipped is {report['skipped']}, and should be {skipped} in all"
     if history.status != int(rejected > 0):
         yield f"exit status {history.status}"
 
@@ -149,6 +173,8 @@ def _counts(evidence: _Evidence) -> Iterator[str]:
 _CHECKS = {
     "lost": _lost,
     "rejects": _rejects,
+    "skipped": _skipped,
+    "logged": _logged,
     "order": _order,
     "twice": _twice,
     "finished": _finished,

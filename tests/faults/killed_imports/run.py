@@ -17,7 +17,7 @@ import attrs
 
 from sendx_async.testing import Contact, FakeSendX, ReceivedRequest
 
-from .rows import OPTIONS, SourceRow, number_in, write
+from .rows import LOG, SKIPPED, SourceRow, Way, number_in, write
 
 LIMIT = 120.0  # seconds that anything may take, on a very busy machine
 _LONGEST_ANSWER = 0.03
@@ -35,11 +35,13 @@ class Plan:
     Attributes:
         moments: When each is killed; another one then imports to the end.
         faults: What the server does wrong after so many requests of a process, by its number.
+        way: What kind of file it is, and how it is imported.
         concurrency: How many requests each has under way at most.
     """
 
     moments: Sequence[Moment]
     faults: Mapping[int, tuple[int, str]]
+    way: Way
     concurrency: int = 8
 
 
@@ -52,11 +54,12 @@ FAULTS: Mapping[str, Callable[[FakeSendX], object]] = {
 }
 
 
-def make_plan(random: Random, kills: int, requests: int) -> Plan:
+def make_plan(random: Random, way: Way, kills: int, requests: int) -> Plan:
     """Draw when each process is killed, and what goes wrong before.
 
     Args:
         random: Where chance comes from.
+        way: What kind of file it is.
         kills: How many; three in six soon after the start of a process.
         requests: How many the whole file takes at least.
     """
@@ -72,7 +75,7 @@ def make_plan(random: Random, kills: int, requests: int) -> Plan:
         for number, (moment, name) in enumerate(zip([*moments, 10], names, strict=False))
         if isinstance(moment, int)
     }
-    return Plan(moments, faults)
+    return Plan(moments, faults, way)
 
 
 @attrs.frozen
@@ -116,6 +119,8 @@ class History:
         arrivals: What came to the server, in that order.
         deaths: The processes that were killed.
         rejects: The rejected rows, with the reason.
+        skipped: The skipped rows in their file; None if there is to be none.
+        logged: The rows of which the log tells; None if there is to be none.
         report: What the last process said, as JSON.
         status: Its exit status.
         contacts: What the server holds.
@@ -125,21 +130,27 @@ class History:
     arrivals: Sequence[Arrival]
     deaths: Sequence[Death]
     rejects: Sequence[tuple[int, str]]
+    skipped: Sequence[int] | None
+    logged: Sequence[int] | None
     report: Mapping[str, Any]
     status: int
     contacts: Mapping[str, Contact]
 
 
 def carry_out(
-    rows: Sequence[SourceRow], plan: Plan, fake: FakeSendX, directory: Path, random: Random
+    rows: Sequence[SourceRow],
+    plan: Plan,
+    fake: FakeSendX,
+    directory: Path,
+    random: Random,
 ) -> History:
     """Write the file into the directory, and import it.
 
     A request that a killed process had sent is carried out before the next process is started: over
     a real network it may come later than that, and then no client can keep the order.
     """
-    path = directory / "contacts.csv"
-    write(rows, path)
+    way = plan.way
+    path = write(rows, way, directory)
     fake.latency = lambda: random.uniform(0, _LONGEST_ANSWER)
     deaths: list[Death] = []
     ends: list[int] = []  # how many requests had come when each process had ended
@@ -152,7 +163,7 @@ def carry_out(
         unanswered = _rows_in(each for each in fake.requests[begun:] if each.status is None)
         fake.wait_for(lambda: not fake.connections.open, LIMIT)
         ends.append(len(fake.requests))
-        deaths.append(Death(number, _finished(path), unanswered))
+        deaths.append(Death(number, _finished(path, way), unanswered))
     with _started(path, fake, plan, resumes=True) as process:
         if fault := plan.faults.get(len(plan.moments)):
             _wait(fake, fault, fault[0], process)
@@ -163,7 +174,9 @@ def carry_out(
         rows,
         _arrivals(fake.requests, ends),
         deaths,
-        _rejects(path.with_name("contacts.rejects.csv")),
+        _rejects(directory / way.rejects),
+        _skipped(directory / SKIPPED, way) if SKIPPED in way.options else None,
+        _logged(directory / LOG) if LOG in way.options else None,
         json.loads(out),
         process.returncode,
         fake.contacts,
@@ -180,7 +193,7 @@ def _started(path: Path, fake: FakeSendX, plan: Plan, *, resumes: bool) -> "subp
         "import",
         path.name,
         "--json",
-        *OPTIONS,
+        *plan.way.options,
     ]
     command += ["--concurrency", str(plan.concurrency), *["--resume"][: int(resumes)]]
     return subprocess.Popen(
@@ -234,7 +247,7 @@ def _arrivals(requests: Sequence[ReceivedRequest], ends: Sequence[int]) -> list[
     ]
 
 
-def _finished(path: Path) -> frozenset[int]:
+def _finished(path: Path, way: Way) -> frozenset[int]:
     """Give the rows that the files of a killed process say are finished, without touching them."""
     progress = path.with_name(f"{path.name}.sendx-progress")
     with tempfile.TemporaryDirectory() as copies:
@@ -251,11 +264,26 @@ def _finished(path: Path) -> frozenset[int]:
         finally:
             connection.close()
     ranges = json.loads(found[0] or "{}").get("finished", []) if found else []
-    return frozenset(place + 2 for start, end in ranges for place in range(start, end))
+    return frozenset(place + way.first for start, end in ranges for place in range(start, end))
 
 
 def _rejects(path: Path) -> list[tuple[int, str]]:
+    return [(int(row["sendx_row"]), row["sendx_reason"]) for row in _rows_of(path)]
+
+
+def _skipped(path: Path, way: Way) -> list[int]:
+    # It has the form of the file of rejected rows, and not the end of its name.
+    return [int(row["sendx_row"]) for row in _rows_of(path, is_json=way.is_json)]
+
+
+def _rows_of(path: Path, *, is_json: bool | None = None) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     with path.open(newline="") as file:
-        return [(int(row["sendx_row"]), row["sendx_reason"]) for row in csv.DictReader(file)]
+        if is_json or path.suffix == ".ndjson":
+            return list(map(json.loads, file))
+        return list(csv.DictReader(file))
+
+
+def _logged(path: Path) -> list[int]:
+    return [json.loads(line)["row"] for line in path.read_text().splitlines()]
