@@ -175,6 +175,16 @@ def test_a_row_that_sendx_refuses_is_kept_with_its_words(
     assert "SendX answered with HTTP 422: not this one" in Path("c.rejects.csv").read_text()
 
 
+def test_an_address_in_the_words_of_sendx_is_masked(
+    import_text: Import, fake_sendx: FakeSendX
+) -> None:
+    fake_sendx.respond(422, message="jane@example.com is blocked", times=None)
+    assert import_text("email\njane@example.com\n", "--show-values").counts == (0, 1)
+    reason = Path("c.rejects.csv").read_text().splitlines()[1]
+    assert "SendX answered with HTTP 422: j***@example.com is blocked" in reason
+    assert reason.count("jane@example.com") == 1  # the row itself
+
+
 def test_a_rejected_row_that_may_have_been_applied_says_so(
     import_text: Import, fake_sendx: FakeSendX
 ) -> None:
