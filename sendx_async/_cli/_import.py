@@ -129,6 +129,10 @@ def import_file(
             decided = mapping_file.merged(_read(mapping), decided)
         if save_mapping is not None and not dry_run:
             raise ConfigurationError("--save-mapping goes with --dry-run, which sends nothing")
+        if save_mapping is not None and save_mapping.is_file():
+            raise ConfigurationError(
+                f"{save_mapping} exists: delete it, or give --save-mapping another file"
+            )
         if undo_tags is not None:
             _check_undoing(files, {**decided, "log": log, "save-mapping": save_mapping})
             files, decided = [str(undo_tags)], _LOG_OF_AN_IMPORT

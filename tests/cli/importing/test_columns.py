@@ -106,7 +106,9 @@ def test_columns_in_doubt_are_asked_about_before_anything_is_sent(
     said = run("import", "c.csv", *options)
     assert said.status == 2
     assert says in said.err
-    assert said.err.count("\n") == 1
+    error, *commands = said.err.splitlines()
+    assert error.startswith("Error: ")
+    assert all(each.startswith("sendx import c.csv --") for each in commands)
     assert fake_sendx.requests == []
     assert [path.name for path in Path().iterdir()] == ["c.csv"]
 

@@ -89,6 +89,29 @@ def test_a_custom_field_can_have_a_name_of_its_own(
 
 
 class TestMappingFile:
+    def test_what_was_decided_is_saved_and_used_again(
+        self, import_text: Import, run: Run, fake_sendx: FakeSendX
+    ) -> None:
+        Path("old.csv").write_text(f"Adresse;E-Mail;Rolle\nx;{JANE};Chef\n")
+        options = ("--field", "Rolle=Role", "--ignore", "Adresse", "--delimiter", ";")
+        said = run("import", "old.csv", *options, "--dry-run", "--save-mapping", "m.toml")
+        assert said.status == 0
+        assert '[column]\nE-Mail = "email"' in Path("m.toml").read_text()
+        assert fake_sendx.requests == []
+        text = f"Rolle;E-Mail;Adresse\nKoch;{JANE};y\nx;bad;\n"
+        assert import_text(text, "--mapping", "m.toml").counts == (1, 1)
+        assert fake_sendx.contact(JANE).custom_fields == {"Role": "Koch"}
+        # A file of rejected rows is like its own file.
+        mended = Path("c.rejects.csv").read_text().replace(";bad;", ";bob@example.com;")
+        assert import_text(mended, "--mapping", "m.toml", name="r.csv").counts == (1, 0)
+
+    def test_what_somebody_may_have_written_is_not_overwritten(self, run: Run) -> None:
+        Path("c.csv").write_text(f"email\n{JANE}\n")
+        Path("m.toml").write_text("")
+        said = run("import", "c.csv", "--dry-run", "--save-mapping", "m.toml")
+        assert said.status == 2
+        assert "m.toml exists: delete it, or give --save-mapping another file" in said.err
+
     @pytest.mark.parametrize(
         "text, says",
         [

@@ -64,7 +64,10 @@ def doubts_of(look: Look, options: FileOptions, proposed: Preset | None) -> tupl
     values = {column.decision.index: column.values for column in look.columns}
     seen = [values.get(index, ()) for index in range(len(look.names))]
     if look.names:  # else no row of JSON could be read, and each says why
-        found += [Doubt(text=text, is_agreed_by_yes=False) for text in doubts(plan, seen)]
+        found += [
+            Doubt(text=each.text, is_agreed_by_yes=False, options=each.options)
+            for each in doubts(plan, seen)
+        ]
     by_cells = plan.address_by_cells
     if by_cells is not None:
         found.append(

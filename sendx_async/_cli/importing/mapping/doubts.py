@@ -6,6 +6,8 @@ import shlex
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import attrs
+
 from sendx_async._cli.importing.mapping.decisions import UNDECIDED, UNNAMED, Decision
 from sendx_async._cli.importing.mapping.plan import Plan
 from sendx_async._cli.importing.recognising.column_names import fits, nearest_field
@@ -18,27 +20,46 @@ Seen = Sequence[Sequence[Any]]
 """Values that were seen, of each column by its place."""
 
 
-def doubts(plan: Plan, seen: Seen = ()) -> list[str]:
-    """Return a sentence for each thing that nobody has decided about, with what to type.
+@attrs.frozen
+class Undecided:
+    """Something that nobody has decided about.
+
+    Attributes:
+        text: What it is, and what to type.
+        options: The arguments that decide about it the likeliest way; none if nobody can tell.
+    """
+
+    text: str
+    options: tuple[str, ...] = ()
+
+
+def doubts(plan: Plan, seen: Seen = ()) -> list[Undecided]:
+    """Return each thing that nobody has decided about.
 
     Args:
         plan: What is done with the columns; of JSON, with those of all records that were seen.
         seen: Values that were seen, of each column by its place; nothing if none was looked at.
     """
     names = [each.name for each in plan.decisions]
-    found = [_absent(name, names) for name in plan.decided.absent]
+    found = [Undecided(_absent(name, names)) for name in plan.decided.absent]
     if plan.address is None:
-        found.append(_without_addresses(names))
-    found += [twice(*pair) for pair in plan.decided.twice]
+        found.append(Undecided(_without_addresses(names)))
+    found += [Undecided(twice(*pair), ("--ignore", pair[1].name)) for pair in plan.decided.twice]
     if names_undecided := undecided_columns(plan, seen):
-        found.append(undecided(names_undecided))
+        found.append(Undecided(undecided(names_undecided)))
     found += [
-        f"an export of {plan.columns.preset} has a column {rule.columns[0]!r}, which tells who may "
-        "be mailed, and this file has none: export it again with that, or give --everyone if all "
-        "may be mailed"
+        Undecided(
+            f"an export of {plan.columns.preset} has a column {rule.columns[0]!r}, which tells who "
+            "may be mailed, and this file has none: export it again with that, or give --everyone "
+            "if all may be mailed"
+        )
         for rule in plan.decided.missing
     ]
-    return found + [consent_undecided(each.name, consent) for each, consent in consents(plan, seen)]
+    found += [
+        Undecided(consent_undecided(each.name, consent), consent.proposal(each.name))
+        for each, consent in consents(plan, seen)
+    ]
+    return found
 
 
 def undecided_columns(plan: Plan, seen: Seen = ()) -> list[str]:
@@ -155,6 +176,6 @@ def consent_undecided(name: str, consent: Consent) -> str:
     if not options:
         options = f"{quoted(consent.option, name, 'VALUE')}, where it has {listed(consent.seen)}"
     return (
-        f"the column {name!r} tells who may be mailed: take only those with {options}, or all with "
-        "--everyone"
+        f"the column {name!r} tells who may be mailed: choose rows with {options}, or send all "
+        "with --everyone"
     )

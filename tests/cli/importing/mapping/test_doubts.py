@@ -66,7 +66,12 @@ from .rows import EMAIL, plan
     ],
 )
 def test_what_is_undecided(names: list[str], options: dict[str, Any], says: str) -> None:
-    assert doubts(plan(names, **options)) == [says]
+    assert [each.text for each in doubts(plan(names, **options))] == [says]
+
+
+def test_of_two_columns_of_a_field_the_second_is_proposed_to_be_left_out() -> None:
+    (said,) = doubts(plan(["email", "E-Mail"]))
+    assert said.options == ("--ignore", "E-Mail")
 
 
 def test_all_is_said_at_once() -> None:
@@ -90,14 +95,16 @@ class TestConsent:
             plan(self.NAMES, all_fields=True), self.SEEN
         )
         (said,) = doubts(plan(self.NAMES), self.SEEN)
-        assert said == (
-            "the column 'Unsubscribed' tells who may be mailed: take only those with --skip "
-            "Unsubscribed=yes, or all with --everyone"
+        assert said.options == ("--skip", "Unsubscribed=yes")
+        assert said.text == (
+            "the column 'Unsubscribed' tells who may be mailed: choose rows with --skip "
+            "Unsubscribed=yes, or send all with --everyone"
         )
 
     def test_where_no_value_tells_those_that_were_seen_are_named(self) -> None:
         (said,) = doubts(plan(("email", "Consent"), ignore_rest=True), ([EMAIL], ["A", "B"]))
-        assert "with --only Consent=VALUE, where it has 'A', 'B', or all with" in said
+        assert "with --only Consent=VALUE, where it has 'A', 'B', or send all" in said.text
+        assert said.options == ()
 
     @pytest.mark.parametrize(
         "options", [{"only": ["unsubscribed=no"]}, {"skip": ["#2=yes"]}, {"everyone": True}]
