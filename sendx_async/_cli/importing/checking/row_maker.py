@@ -76,15 +76,12 @@ class RowMaker:
         made = plan.contact(record.values, self._notes)
         if self._notes and not self._sends_doubtful and not isinstance(made, (Skip, Refusal)):
             made = _doubtful(record, self._notes) or made
-        notes = tuple(self._notes)
         if isinstance(made, Skip):
-            return Row(place, record, checksum, position, skipped=made.reason, notes=notes)
+            return Row(place, record, checksum, position, skipped=made.reason)
         if isinstance(made, Refusal):
             problem = made.text(shows_values=self._shows_values)
             reason = _reason(made.problems)
-            return Row(
-                place, record, checksum, position, problem=problem, reason=reason, notes=notes
-            )
+            return Row(place, record, checksum, position, problem=problem, reason=reason)
         if self._duplicates is not None:
             duplicate = self._duplicates.of(made.email, record.number)
             if duplicate is not None and duplicate.is_refused:
@@ -97,7 +94,8 @@ class RowMaker:
                 )
             if duplicate is not None:
                 return Row(place, record, checksum, position, skipped=duplicate.reason)
-        return Row(place, record, checksum, position, made, notes=notes)
+        # What is said of the cells of a row that isn't sent is nobody's doubt.
+        return Row(place, record, checksum, position, made, notes=tuple(self._notes))
 
 
 def _doubtful(record: Record, notes: Sequence[tuple[int, Note]]) -> Refusal | None:
