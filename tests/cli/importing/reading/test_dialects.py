@@ -29,6 +29,8 @@ def dialect_of(text: str, delimiter: str | None = None, escape: str | None = Non
         ("A\tB\n1,5\t2,5\n3,5\t4,5\n", "\t"),
         # Rows that end early, or have cells too many, make no other table more regular.
         ("email,first_name\na@b.co\nc@d.co,Cid,,\n", ","),
+        # A header of one column counts against a delimiter, more than ragged rows do.
+        ("Adresse,Tags\n" + "a@b.co,x;y\n" * 6 + "a@b.co,x;y,z\n" * 3, ","),
         # A cell that can't be read as CSV, in one row of many.
         ('A;B\n"x"y;1\n' + "a;b\n" * 20, ";"),
         ("email\na@b.co\n", ","),
