@@ -45,8 +45,17 @@ def doubts(plan: Plan, seen: Seen = ()) -> list[Undecided]:
     if plan.address is None:
         found.append(Undecided(_without_addresses(names)))
     found += [Undecided(twice(*pair), ("--ignore", pair[1].name)) for pair in plan.decided.twice]
-    if names_undecided := undecided_columns(plan, seen):
-        found.append(Undecided(undecided(names_undecided)))
+    of_consent = consents(plan, seen)
+    # Whoever chooses rows by a column has decided about it.
+    asked = {each.name for each, _ in of_consent}
+    left = [each for each in plan.decisions if each.name not in asked]
+    if nobodys := [each.name for each in left if each.becomes == UNDECIDED]:
+        found.append(Undecided(undecided(nobodys)))
+    found += [
+        Undecided(_unnamed(each.name), ("--ignore", each.name))
+        for each in left
+        if each.becomes == UNNAMED and _has_value(each, seen)
+    ]
     found += [
         Undecided(
             f"an export of {plan.columns.preset} has a column {rule.columns[0]!r}, which tells who "
@@ -57,24 +66,9 @@ def doubts(plan: Plan, seen: Seen = ()) -> list[Undecided]:
     ]
     found += [
         Undecided(consent_undecided(each.name, consent), consent.proposal(each.name))
-        for each, consent in consents(plan, seen)
+        for each, consent in of_consent
     ]
     return found
-
-
-def undecided_columns(plan: Plan, seen: Seen = ()) -> list[str]:
-    """Return the columns that nobody has decided about.
-
-    One without a name and a value isn't counted, nor is one that tells who may be mailed: whoever
-    chooses rows by it has decided.
-    """
-    of_consent = {each.name for each, _ in consents(plan, seen)}
-    return [
-        each.name
-        for each in plan.decisions
-        if each.name not in of_consent
-        and (each.becomes == UNDECIDED or (each.becomes == UNNAMED and _has_value(each, seen)))
-    ]
 
 
 def consents(plan: Plan, seen: Seen) -> list[tuple[Decision, Consent]]:
@@ -165,6 +159,13 @@ def undecided(names: Sequence[str]) -> str:
     return (
         f"{what} of a contact. {hints}Send {them} as {all_fields} with {all_of_them}, or leave "
         f"{them} out with {rest}"
+    )
+
+
+def _unnamed(name: str) -> str:
+    return (
+        f"the column {name} has values and no name: leave it out with {quoted('--ignore', name)}, "
+        f"or send it with {quoted('--field', name, 'TITLE')}"
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sendx_async._cli.importing.mapping.columns import Columns
-from sendx_async._cli.importing.mapping.doubts import consents, doubts, quoted, undecided_columns
+from sendx_async._cli.importing.mapping.doubts import consents, doubts, quoted
 from sendx_async._cli.importing.mapping.plans import Plans
 from sendx_async._cli.importing.mapping.problems import Refusal
 from sendx_async._cli.importing.reading.records import Record
@@ -79,11 +79,17 @@ def test_all_is_said_at_once() -> None:
     assert len(found) == 4
 
 
-def test_a_column_without_a_name_is_asked_about_if_it_has_a_value() -> None:
-    its = plan(["email", "#2", "#3"])
-    assert undecided_columns(its) == []
-    assert undecided_columns(its, [[EMAIL], ["", None, " "], [None, 0]]) == ["#3"]
-    assert undecided_columns(its, [[EMAIL], [""]]) == []
+@pytest.mark.parametrize("options", [{}, {"all_fields": True}])
+def test_a_column_without_a_name_is_asked_about_if_it_has_a_value(options: dict[str, Any]) -> None:
+    its = plan(["email", "#2", "#3"], **options)
+    assert doubts(its) == []
+    (said,) = doubts(its, [[EMAIL], ["", None, " "], [None, 0]])
+    assert said.options == ("--ignore", "#3")
+    assert said.text == (
+        "the column #3 has values and no name: leave it out with --ignore '#3', or send it with "
+        "--field '#3=TITLE'"
+    )
+    assert doubts(its, [[EMAIL], [""]]) == []
 
 
 class TestConsent:
