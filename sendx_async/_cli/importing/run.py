@@ -44,20 +44,18 @@ def run(
         return
     with contextlib.ExitStack() as later:
         if asked[0].is_dry_run:
-            for options in asked:
-                first, _ = _looked_at(options, later, is_one=len(asked) == 1)
-                report = _report(first)
-                if options.save_mapping is not None and report.stopped_by is None:
-                    _save_mapping(options.save_mapping, first)
-                yield options, report
+            yield from _dry_run(asked, later)
             return
         to_do: list[tuple[ImportOptions, Source | None]] = []
         looks: list[FirstLook] = []
+        people: dict[str, int] = {}
         for options in _left(asked, tell):
             pipe = None
             if not options.resumes:
                 first, pipe = _looked_at(options, later, is_one=len(asked) == 1)
                 looks.append(first)
+                if first.look.is_whole:
+                    people[options.source.file] = first.look.people
             to_do.append((options, pipe))
         is_agreed = _is_agreed(asked[0], looks, tell, agrees)
         for options, pipe in to_do:
@@ -67,9 +65,21 @@ def run(
             else:
                 with Source(options.source.file, options.source.reading) as source:
                     report = deliver(agreed, source)
-            yield options, report
             if report.stopped_by is not None:
+                yield options, report
                 return
+            yield options, attrs.evolve(report, people=people.get(options.source.file))
+
+
+def _dry_run(
+    asked: Sequence[ImportOptions], later: contextlib.ExitStack
+) -> Iterator[tuple[ImportOptions, ImportReport]]:
+    for options in asked:
+        first, _ = _looked_at(options, later, is_one=len(asked) == 1)
+        report = _report(first)
+        if options.save_mapping is not None and report.stopped_by is None:
+            _save_mapping(options.save_mapping, first)
+        yield options, report
 
 
 def _looked_at(

@@ -174,3 +174,28 @@ def test_rows_of_json_may_name_their_fields_in_different_ways(
     Path("c.ndjson").write_text("".join(json.dumps(line) + "\n" for line in lines))
     assert imported(run, "c.ndjson")["delivered"] == 2
     assert fake_sendx.contact("c@d.co").first_name == "C"
+
+
+def test_a_column_that_only_its_cells_tell_of_is_named(run: Run, fake_sendx: FakeSendX) -> None:
+    Path("c.csv").write_text("who,first_name\na@b.co,A\nc@d.co,C\n")
+    error = refused(run, fake_sendx, "c.csv")
+    assert error["proposal"] == ["import", "c.csv", "--column", "who=email"]
+    assert imported(run, *error["proposal"][1:])["delivered"] == 2
+    assert imported(run, "c.csv", "--yes")["delivered"] == 2
+
+
+def test_many_doubtful_values_are_not_all_remembered(run: Run, fake_sendx: FakeSendX) -> None:
+    rows = "".join(f"a{n}@b.co,t{n};u\n" for n in range(30))
+    Path("c.csv").write_text("email,tags\n" + rows)
+    error = refused(run, fake_sendx, "c.csv")
+    assert "30 cells" in error["message"]
+    assert error["proposal"][-2:] == ["--separator", ";"]
+
+
+def test_what_was_decided_is_saved_only_if_nothing_is_in_doubt(run: Run) -> None:
+    Path("c.csv").write_text("email,Plan\na@b.co,n/a\n")
+    command = ("import", "c.csv", "--all-fields", "--dry-run", "--save-mapping", "m.toml")
+    assert run(*command).status == 2
+    assert not Path("m.toml").exists()
+    assert run(*command, "--null", "n/a").status == 0
+    assert run("import", "c.csv", "--mapping", "m.toml").status == 0

@@ -92,3 +92,20 @@ def test_a_resumed_import_needs_the_same_rule(
     said = run("import", "c.csv", "--resume", "--json", "--duplicates", "last")
     message: dict[str, Any] = json.loads(said.out)
     assert "begun with another duplicates" in message["message"]
+
+
+@pytest.mark.parametrize("rule", ["first", "last"])
+def test_a_dry_run_asks_about_cells_as_an_import_does(run: Run, rule: str) -> None:
+    Path("c.csv").write_text("email,first_name\na@b.co,NULL\na@b.co,NULL\n")
+    command = ("import", "c.csv", "--json", "--duplicates", rule)
+    shown, refused = (json.loads(run(*command, *more).out) for more in (["--dry-run"], []))
+    assert "2 cells" in refused["message"]
+    assert shown["message"] == refused["message"]
+
+
+def test_people_are_counted_apart_from_rows(import_text: Import) -> None:
+    done = import_text("email\na@b.co\nA@b.co\nc@d.co\n")
+    assert (done.report["delivered"], done.report["people"]) == (3, 2)
+    rows = "".join(f"a{n}@b.co\n" for n in range(1_001))
+    assert import_text("email\n" + rows).report["people"] is None
+    assert import_text("email\n" + rows, "--limit", "1").report["people"] is None

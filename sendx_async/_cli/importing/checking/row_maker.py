@@ -82,6 +82,9 @@ class RowMaker:
             problem = made.text(shows_values=self._shows_values)
             reason = _reason(made.problems)
             return Row(place, record, checksum, position, problem=problem, reason=reason)
+        # What is said of the cells of a row that can't be sent is nobody's doubt. What is said of a
+        # duplicate's is: the first look doesn't know which rows are duplicates.
+        notes = tuple(self._notes)
         if self._duplicates is not None:
             duplicate = self._duplicates.of(made.email, record.number)
             if duplicate is not None and duplicate.is_refused:
@@ -90,12 +93,18 @@ class RowMaker:
                     "all but one with --duplicates last or first"
                 )
                 return Row(
-                    place, record, checksum, position, problem=problem, reason=duplicate.reason
+                    place,
+                    record,
+                    checksum,
+                    position,
+                    problem=problem,
+                    reason=duplicate.reason,
+                    notes=notes,
                 )
             if duplicate is not None:
-                return Row(place, record, checksum, position, skipped=duplicate.reason)
-        # What is said of the cells of a row that isn't sent is nobody's doubt.
-        return Row(place, record, checksum, position, made, notes=tuple(self._notes))
+                skipped = duplicate.reason
+                return Row(place, record, checksum, position, skipped=skipped, notes=notes)
+        return Row(place, record, checksum, position, made, notes=notes)
 
 
 def _doubtful(record: Record, notes: Sequence[tuple[int, Note]]) -> Refusal | None:
