@@ -125,6 +125,7 @@ def test_dates_that_mac_excel_counts_from_1904() -> None:
 
 def test_what_takes_part_of_a_format() -> None:
     assert formatted(5, '[Red]"no. "00;-00') == "no. 05"
+    assert formatted(0.1 + 0.2, "General") == "0.3"
     assert cell_text(timedelta(minutes=-90)) == "-1:30:00"
 
 
@@ -266,7 +267,9 @@ def test_formulas_are_their_values() -> None:
     # An empty text is a value.
     empty = ('<c r="C2"><f>2+2</f><v />', '<c r="C2" t="str"><f>2+2</f><v />')
     path = workbook({"S": [*rows, ["b@b.co", "1", "2"]]}, replaced=[FORMULAS[0], empty])
-    assert [record.values for record in records_of(path)] == [[JANE, "2"], ["b@b.co", "1", "2"]]
+    records = records_of(path)
+    assert [record.values for record in records] == [[JANE, "2"], ["b@b.co", "1", "2"]]
+    assert [record.problem for record in records] == [None, None]
 
 
 def test_a_formula_without_its_value_is_a_problem_of_its_row() -> None:
