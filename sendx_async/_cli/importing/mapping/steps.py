@@ -21,7 +21,7 @@ It is called with the arguments, the custom fields, the value, which isn't empty
 gets what there is to say about the cell. It raises a `CellError` if the value can't be sent.
 """
 
-_MOST_KEPT = 500  # lists that were split already: files have few different ones
+_MOST_KEPT = 500  # of a column's values that were read already: many have few different ones
 
 
 def text_step(field: str, read: Read, *, prefix: str = "", finish: Finish | None = None) -> Step:
@@ -54,18 +54,24 @@ def custom_step(
     title: str, read: Read, *, prefix: str = "", allows_increments: bool = False
 ) -> Step:
     """Put a value into a custom field that has none yet."""
+    known = set[str]()
 
     def put(_: dict[str, Any], fields: dict[str, Any], value: Any, notes: list[Note]) -> None:
         if title in fields:
             return
         if type(value) is str:
-            value = read(value, notes)
+            if value in known:
+                fields[title] = value
+                return
+            raw, value = value, read(value, notes)
             if value is None:
                 return
             if prefix:
                 value = value.removeprefix(prefix).strip()
             if not allows_increments and ("++" in value or "--" in value):
                 _refuse_increment(value)
+            if value == raw and not notes and len(known) < _MOST_KEPT:
+                known.add(value)
         else:
             value = _scalar_of(value, notes)
         if value is not None and value != "":

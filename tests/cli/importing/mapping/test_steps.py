@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sendx_async._cli.importing.cleaning.notes import Note
+from sendx_async._cli.importing.cleaning.notes import CellError, Note
 from sendx_async._cli.importing.cleaning.texts import CellReader
 from sendx_async._cli.importing.mapping import steps
 
@@ -31,3 +31,16 @@ def test_a_cell_of_tags_that_comes_again_is_read_alike() -> None:
         step(found, {}, "b;c", notes)
         assert found == {"tags": ("xa", "xb", "xb;c")}
         assert notes == [Note.MAYBE_LIST]
+
+
+def test_a_value_that_comes_again_is_read_alike() -> None:
+    step = steps.custom_step("A", READ)
+    for value, noted in (("Pro", []), ("NULL", [Note.MAYBE_NULL]), ("'01", [Note.GUARD])):
+        for _ in range(2):
+            fields: dict[str, Any] = {}
+            notes: list[Note] = []
+            step({}, fields, value, notes)
+            assert (fields, notes) == ({"A": value.removeprefix("'")}, noted)
+    for _ in range(2):
+        with pytest.raises(CellError):
+            step({}, {}, "++5", [])
