@@ -50,6 +50,7 @@ def deliver(options: ImportOptions, source: Source) -> ImportReport:
             skips=log.skips,
             log=None if options.log is None else str(options.log),
             rows=log.finished - before,
+            people=log.people_now,
             seconds=monotonic() - began,
             stopped_at=None if log.is_complete else log.stopped_at,
             stopped_by=_what_stopped(sender, error),

@@ -4,7 +4,7 @@ import sqlite3
 from hashlib import blake2b
 from typing import cast
 
-_KILOBYTES_IN_MEMORY = 32_768
+_KILOBYTES_IN_MEMORY = 4_096
 _WRITTEN_AT_ONCE = 10_000
 
 

@@ -6,9 +6,12 @@ import io
 import lzma
 import zipfile
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import attrs
+import openpyxl
 import pytest
 
 from sendx_async.testing import FakeSendX
@@ -21,6 +24,17 @@ def packed_in_zip(data: bytes) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("inside.csv", data)
+    return file.getvalue()
+
+
+def workbook(*rows: dict[str, Any]) -> bytes:
+    file = io.BytesIO()
+    book = openpyxl.Workbook()
+    sheet = book.active
+    sheet.title = "People"
+    for cells in (rows[0], *(row.values() for row in rows)):
+        sheet.append(list(cells))
+    book.save(file)
     return file.getvalue()
 
 
@@ -56,6 +70,10 @@ ARRAY = """[
   {"email": "bad",
    "first_name": "Zoë", "Plan": "Pro", "Seats": 1.10}
 ]"""
+ROWS = (
+    {"email": "a@b.co", "First Name": "Ann", "Plan": date(2026, 11, 27)},
+    {"email": "bad", "First Name": "Zoë", "Plan": date(2026, 11, 28)},
+)
 NESTED = '[{"email": "bad", "traits": {"name": "Zoë", "plan": "Pro"}}]'
 CASES = {
     "gzip": Case("c.csv.gz", gzip.compress(PLAIN.encode()), "c.rejects.csv"),
@@ -90,6 +108,14 @@ CASES = {
     "nested JSON": Case(
         "c.json", NESTED.encode(), "c.rejects.ndjson",
         ("--column", "traits.name=first_name", "--field", "traits.plan=Plan"),
+    ),
+    "a workbook": Case(
+        "c.xlsx", workbook(*ROWS), "c.rejects.csv", fields={"Plan": "2026-11-28"},
+    ),
+    "a sheet of a workbook": Case(
+        "c.xlsx", workbook(*ROWS), "c.rejects.csv",
+        ("--sheet", "People", "--format", "xlsx", "--field", "Plan"),
+        fields={"Plan": "2026-11-28"},
     ),
     "a delimiter that is given": Case(
         "c.csv", PLAIN.replace(",", "^").encode(), "c.rejects.csv",
@@ -175,3 +201,14 @@ def test_rejected_rows_are_mended_and_imported_with_the_options_of_their_file(
         contact = fake_sendx.contact("z@b.co")
         assert contact.first_name == case.first_name
         assert contact.custom_fields == case.fields
+
+
+def test_rejected_rows_of_parquet_are_mended_likewise(run: Run, fake_sendx: FakeSendX) -> None:
+    pa = pytest.importorskip("pyarrow", reason="pyarrow has no wheel for this Python")
+    parquet = pytest.importorskip("pyarrow.parquet", reason="likewise")
+    parquet.write_table(pa.Table.from_pylist(list(ROWS)), "c.parquet")
+    case = Case(
+        "c.parquet", Path("c.parquet").read_bytes(), "c.rejects.csv",
+        ("--format", "parquet", "--field", "Plan"), fields={"Plan": "2026-11-28"},
+    )  # fmt: skip
+    test_rejected_rows_are_mended_and_imported_with_the_options_of_their_file(run, fake_sendx, case)

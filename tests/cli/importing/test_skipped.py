@@ -136,3 +136,10 @@ def test_each_skipped_row_is_there_once_however_the_process_ends(
     assert (report["delivered"], list(report["skipped"].values())) == (500, [1000])
     assert [row[0] for row in skipped_rows()[1:]] == [str(n + 2) for n in range(1500) if n % 3]
     assert set(sent(fake_sendx)) == {f"a{n}@b.co" for n in range(1500) if n % 3 == 0}
+
+
+def test_people_are_counted_apart_from_rows(import_text: Import, run: Run) -> None:
+    done = import_text("email\na@b.co\nA@b.co\nbad\nc@d.co\n")
+    assert (done.counts, done.report["people"]) == ((3, 1), 2)
+    Path("d.csv").write_text("email\na@b.co\na@b.co\n")
+    assert "2 rows delivered, 0 rejected (1 address, " in run("import", "d.csv").out

@@ -9,10 +9,12 @@ import attrs
 
 from sendx_async._cli.importing.checking.duplicates import DuplicateRows
 from sendx_async._cli.importing.checking.row_maker import RowMaker
-from sendx_async._cli.importing.checking.rows import Begun, OtherFileError, Row
+from sendx_async._cli.importing.checking.rows import Begun, Row
+from sendx_async._cli.importing.checking.unfinished import unfinished
 from sendx_async._cli.importing.mapping.plans import Plans
 from sendx_async._cli.importing.options import ImportOptions
 from sendx_async._cli.importing.reading.opening import Source
+from sendx_async._cli.importing.recognising.preset import Preset
 from sendx_async._core.errors import ConfigurationError
 from sendx_async._core.models import IdentifyRequest
 
@@ -78,6 +80,7 @@ class SourceRows:
             "base_url": base_url,
             "agreed": self._kind["sends_doubtful"],
             "duplicates": self._options.duplicates,
+            "preset": _checksum(source.columns.load_preset()),
         }
         return cast("dict[str, Any]", json.loads(json.dumps(options | more)))
 
@@ -90,29 +93,9 @@ class SourceRows:
         """
         if self._duplicates is not None and self._duplicates.is_last:
             self._note_addresses(self._duplicates)
-        begun, known = self._begun, self._begun.end
-        held: list[Row] = []  # until it is certain that this is the same file
-        checksum, place = 0, -1
-        for place, record in enumerate(self._source):
-            # Without its end, which the last row may not have had yet.
-            text = record.text.rstrip("\r\n")
-            checksum = zlib.crc32(text.encode("utf-8", "surrogatepass"), checksum)
-            is_known = place < known
-            is_finished = is_known and place in begun.finished
-            # Of a finished row the address may have to be known.
-            if not is_finished or self._duplicates is not None:
-                row = self._make(place, record, checksum)
-                if not is_known:
-                    yield row
-                    continue
-                if not is_finished:
-                    held.append(row)
-            if place == known - 1:
-                if checksum != begun.checksum:
-                    raise OtherFileError("its rows differ from those that were imported")
-                yield from held
-        if place < known - 1:
-            raise OtherFileError(f"it has only {place + 1} rows, and {known} were imported")
+        # Of a finished row the address may have to be known.
+        makes_all = self._duplicates is not None
+        return unfinished(self._source, self._begun, self._make, makes_all=makes_all)
 
     def _note_addresses(self, duplicates: DuplicateRows) -> None:
         """Read the file once to its end, to know the last row of each address."""
@@ -128,3 +111,14 @@ class SourceRows:
         """Forget the addresses that were seen."""
         if self._duplicates is not None:
             self._duplicates.close()
+
+
+def _checksum(preset: Preset | None) -> int | None:
+    """Return what tells one version of what is known of a service from another one."""
+    if preset is None:
+        return None
+    return zlib.crc32(json.dumps(attrs.asdict(preset), default=_written).encode())
+
+
+def _written(value: object) -> object:
+    return sorted(value) if isinstance(value, frozenset) else repr(value)

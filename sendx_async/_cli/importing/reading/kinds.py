@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+from sendx_async._cli.importing.reading.records import REJECT_COLUMNS
 from sendx_async._core.errors import ConfigurationError
 
 _AS_CSV = "open it in a spreadsheet, and save it as CSV or .xlsx"
@@ -56,8 +57,19 @@ _TAR = (257, b"ustar")
 _LOOKED_AT = 4096
 _FEW = 0.04
 _CONTROLS = bytes({*range(1, 9), *range(14, 26), *range(27, 32)})
+_SET_ASIDE = re.compile(
+    rb"(?:\xef\xbb\xbf)?(?:sep=[^\r\n]*[\r\n]+)?(?:\"?|\{\")%s\"?" % REJECT_COLUMNS[0].encode()
+)
 _PARQUET = b"PAR1"
 _WORKBOOK = "xl/workbook.xml"
+
+
+def are_set_aside(head: bytes) -> bool:
+    """Return whether a file begins as those of rejected and skipped rows do.
+
+    It is CSV or NDJSON then, whatever the rows' own file was, and what was said of that.
+    """
+    return bool(_SET_ASIDE.match(head))
 
 
 def is_parquet(head: bytes) -> bool:

@@ -111,6 +111,8 @@ class Source:
     def _open(self) -> None:
         binary = self._raw.binary
         first = binary.peek()
+        if kinds.are_set_aside(first):
+            self._reading = attrs.evolve(self._reading, format=None, sheet=None)
         self.encoding: Encoding = UTF_8
         self.format: Format
         self.compression: Compression | None = compression_of(first)

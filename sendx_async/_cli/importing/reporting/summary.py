@@ -158,9 +158,15 @@ def _effort(words: _Words, report: ImportReport) -> str:
     parts = [f"{report.seconds:,.1f} s"]
     if report.rows < report.good + report.rejected + report.all_skipped:
         parts.insert(0, f"{words.rows(report.rows)} of them now")
+    elif report.people is not None and report.people < report.good:
+        parts.insert(0, _addresses(report.people))
     if report.seconds >= 1:
         parts.append(f"{report.rows / report.seconds:,.0f} {words.row}s/s")
     return ", ".join(parts)
+
+
+def _addresses(count: int) -> str:
+    return "1 address" if count == 1 else f"{count:,} different addresses"
 
 
 def as_json(options: ImportOptions, report: ImportReport) -> str:

@@ -11,7 +11,13 @@ from sendx_async._cli.importing.checking.rows import Begun
 from sendx_async._cli.importing.sending.rows_file import Written, shown
 from sendx_async._core.errors import ConfigurationError
 
-_OPTIONS = {"columns": "set of options for columns, tags or lists", "base_url": "base URL"}
+_OPTIONS = {
+    "columns": "set of options for columns, tags or lists",
+    "base_url": "base URL",
+    "preset": "version of this command, which knew that service otherwise",
+    "skipped_lines": "--skip-lines",
+    "names": "--columns",
+}
 
 
 @attrs.frozen(kw_only=True)

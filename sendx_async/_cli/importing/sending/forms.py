@@ -24,6 +24,7 @@ class Form:
         escape: What stands before a quote within quotes; None if quotes are doubled.
         quotes_all: Whether each cell stands in quotes.
         nulls: Cells that mean in their own file that there is nothing.
+        is_made: Whether the rows' own file is no text, so that cells are made of its values.
     """
 
     encoding: Encoding
@@ -32,6 +33,7 @@ class Form:
     escape: str | None = None
     quotes_all: bool = False
     nulls: frozenset[str] = frozenset()
+    is_made: bool = False
 
 
 def form_of(source: Source, options: FileOptions) -> Form:
@@ -44,16 +46,17 @@ def form_of(source: Source, options: FileOptions) -> Form:
         source: The rows' own file.
         options: How it was to be read.
     """
-    encoding, dialect = source.encoding, source.table.dialect
-    if encoding.is_wide or encoding.is_guessed or (dialect is None and source.table.titles):
+    encoding, dialect, titles = source.encoding, source.table.dialect, source.table.titles
+    is_made = dialect is None and titles is not None
+    if encoding.is_wide or encoding.is_guessed or is_made:
         # One that is wide needs a mark at the beginning that each addition would repeat; one that
-        # was guessed may be guessed otherwise; and a workbook has none.
+        # was guessed may be guessed otherwise; and where there is none, spreadsheets look for it.
         encoding = _MARKED
     if dialect is None:
-        return Form(encoding=encoding, header=source.table.titles)
+        return Form(encoding=encoding, header=titles, is_made=is_made)
     return Form(
         encoding=encoding,
-        header=source.table.titles,
+        header=titles,
         delimiter=dialect.delimiter,
         escape=options.escape,
         # Databases write tabs and no quotes, so nothing in quotes is taken for theirs.

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sendx_async._cli.importing.checking.rows import Row
+from sendx_async._cli.importing.seen_addresses import SeenAddresses
 from sendx_async._cli.importing.sending.checkpoint import Checkpoint
 from sendx_async._cli.importing.sending.delivery_log import DeliveryLog
 from sendx_async._cli.importing.sending.earlier_run import RowsSoFar, Share
@@ -30,6 +31,7 @@ class ImportLog:
         options: What has to be the same when the import is gone on with.
         rows: What is known of the rows already.
         share: The part of the file that is to be sent; None for all of it.
+        people: Where the addresses of those go that are delivered.
 
     Attributes:
         delivered: How many rows SendX has, as far as that is written.
@@ -48,6 +50,7 @@ class ImportLog:
         options: Mapping[str, Any],
         rows: RowsSoFar,
         share: Share | None,
+        people: SeenAddresses,
     ) -> None:
         self._checkpoint = checkpoint
         self._rejects = rejects
@@ -56,6 +59,7 @@ class ImportLog:
         self._files = [each for each in (rejects, skipped, deliveries) if each is not None]
         self._options = options
         self._share = share
+        self._people = people
         self._finished = rows.begun.finished.copy()
         self._end, self._checksum = rows.begun.end, rows.begun.checksum
         self._were_in_doubt = set(rows.in_doubt)  # since an earlier run, until they are rejected
@@ -87,6 +91,11 @@ class ImportLog:
     def rows_now(self) -> int:
         """How many this process has delivered or rejected."""
         return self._delivered + self._rejected - sum(self._before)
+
+    @property
+    def people_now(self) -> int:
+        """How many different addresses this process has delivered."""
+        return len(self._people)
 
     @property
     def under_way(self) -> int:
@@ -176,6 +185,8 @@ class ImportLog:
         """Note that SendX has a row."""
         self._delivered += 1
         self._tried += 1
+        if (contact := row.contact) is not None:
+            self._people.add(contact.email or "", row.place)
         self._list(row)
         self._finish(row)
 

@@ -11,6 +11,7 @@ from sendx_async._cli.importing.checking.rows import Begun, Row
 from sendx_async._cli.importing.checking.source_rows import SourceRows
 from sendx_async._cli.importing.options import ImportOptions
 from sendx_async._cli.importing.reading.opening import Source
+from sendx_async._cli.importing.seen_addresses import SeenAddresses
 from sendx_async._cli.importing.sending.checkpoint import Checkpoint
 from sendx_async._cli.importing.sending.delivery_log import DeliveryLog
 from sendx_async._cli.importing.sending.earlier_run import EarlierFile, EarlierRun, RowsSoFar
@@ -59,29 +60,31 @@ def opened(options: ImportOptions, source: Source) -> Generator[tuple[Rows, Impo
     """
     path = _checkpoint_path(options, source)
     checkpoint = None if path is None else Checkpoint(path)
-    rows: Rows | None = None
-    try:
-        earlier = _earlier_run(options, checkpoint)
-        if earlier is None or earlier.is_untouched:
-            rows = rows_of(options, source)
-            log = _fresh(options, source, checkpoint, rows, earlier)
-        else:
-            # As it was agreed to then: nobody is asked again.
-            agreed = attrs.evolve(options, is_agreed=bool(earlier.options.get("agreed")))
-            rows = rows_of(agreed, source, earlier.rows.begun)
-            log = _resumed(options, source, checkpoint, rows, earlier)
-        log.take_files()
-    except BaseException:
-        if rows is not None:
-            rows.close()
-        if checkpoint is not None:
-            checkpoint.close(remove=checkpoint.document is None)
-        raise
-    try:
+    with contextlib.ExitStack() as later:
+        try:
+            people = later.enter_context(contextlib.closing(SeenAddresses()))
+            earlier = _earlier_run(options, checkpoint)
+            if earlier is None or earlier.is_untouched:
+                rows = rows_of(options, source)
+                later.callback(rows.close)
+                log = _fresh(
+                    options, source, checkpoint, rows=rows, people=people, untouched=earlier
+                )
+            else:
+                # As it was agreed to then: nobody is asked again.
+                agreed = attrs.evolve(options, is_agreed=bool(earlier.options.get("agreed")))
+                rows = rows_of(agreed, source, earlier.rows.begun)
+                later.callback(rows.close)
+                log = _resumed(
+                    options, source, checkpoint, rows=rows, people=people, earlier=earlier
+                )
+            log.take_files()
+        except BaseException:
+            if checkpoint is not None:
+                checkpoint.close(remove=checkpoint.document is None)
+            raise
+        later.callback(log.close)
         yield rows, log
-    finally:
-        log.close()
-        rows.close()
 
 
 def _checkpoint_path(options: ImportOptions, source: Source) -> Path | None:
@@ -145,7 +148,9 @@ def _fresh(
     options: ImportOptions,
     source: Source,
     checkpoint: Checkpoint | None,
+    *,
     rows: Rows,
+    people: SeenAddresses,
     untouched: EarlierRun | None,
 ) -> ImportLog:
     """Begin with the first row; an untouched run has left no more than its file of rejects."""
@@ -166,6 +171,7 @@ def _fresh(
         options=rows.described(options.base_url),
         rows=RowsSoFar(),
         share=RowsSoFar().next_share(options.limit),
+        people=people,
     )
 
 
@@ -173,7 +179,9 @@ def _resumed(
     options: ImportOptions,
     source: Source,
     checkpoint: Checkpoint | None,
+    *,
     rows: Rows,
+    people: SeenAddresses,
     earlier: EarlierRun,
 ) -> ImportLog:
     """Go on with an earlier run: with the same options, and its own files of rows."""
@@ -188,6 +196,7 @@ def _resumed(
         options=described,
         rows=earlier.rows,
         share=earlier.rows.next_share(options.limit),
+        people=people,
     )
 
 

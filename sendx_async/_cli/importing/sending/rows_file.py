@@ -163,8 +163,7 @@ class RowsFile:
             self._lines.append(self._as_json(record, reason))
         else:
             # What can't be read as cells is kept as it is, in one.
-            cells = self._own(list(map(self._cell, record.values)))
-            cells = cells or [record.text.rstrip("\r\n")]
+            cells = self._own(self._cells(record)) or [record.text.rstrip("\r\n")]
             self._lines.append(self._as_csv([str(record.number), reason, *cells]))
 
     def write(self) -> None:
@@ -225,15 +224,12 @@ class RowsFile:
             if name not in REJECT_COLUMNS
         ]  # fmt: skip
 
-    def _cell(self, value: object) -> str:
-        """Return a value as it stands in a cell."""
-        if isinstance(value, str):
-            return NULL if value in self._form.nulls else value
-        if value is None:
-            return ""
-        if isinstance(value, bool | list | tuple | dict):
-            return json.dumps(value, ensure_ascii=False, default=str)
-        return str(value)
+    def _cells(self, record: Record) -> Sequence[str]:
+        """Return what stands in the cells of a row, as it is read again."""
+        if self._form.is_made:
+            return next(csv.reader([record.text]))
+        nulls = self._form.nulls
+        return [NULL if cell in nulls else cell for cell in record.values]
 
     def _as_csv(self, cells: list[str]) -> str:
         line = io.StringIO(newline="")
