@@ -99,7 +99,10 @@ def test_values(array: list[object], value: object) -> None:
     ],
 )
 def test_values_of_types_that_have_to_be_named(kind: str, given: object, value: object) -> None:
-    assert value_of(pa.array([given, None], getattr(pa, kind)())) == value
+    to = getattr(pa, kind)()
+    # Earlier versions of pyarrow make halves of numpy's only.
+    array = pa.array([given, None], pa.float32() if kind == "float16" else to)
+    assert value_of(array.cast(to)) == value
 
 
 def test_values_in_nanoseconds() -> None:
@@ -121,12 +124,14 @@ def test_values_of_other_types() -> None:
 
 
 def test_structs_become_columns_with_dotted_names() -> None:
+    kind = pa.struct([("plan", pa.string()), ("at", pa.struct([("city", pa.string())]))])
     struct = [
         {"plan": "pro", "at": {"city": "Oslo"}},
         None,
         {"plan": None, "at": {"city": "Bergen"}},
     ]
-    table = pa.table({"a": struct, "custom_fields": struct, "b": [1, 2, None]})
+    structs = pa.array(struct, kind)
+    table = pa.table({"a": structs, "custom_fields": structs, "b": [1, 2, None]})
     one, two, three = records_of(written(table))
     assert one.names == ("a.plan", "a.at.city", "custom_fields", "b")
     assert one.values == ("pro", "Oslo", {"plan": "pro", "at": {"city": "Oslo"}}, 1)
