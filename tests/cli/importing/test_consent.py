@@ -19,7 +19,8 @@ def found(name: str, *values: object) -> Consent:
             (
                 "Unsubscribed|UNSUB_TIME|Unsubscribed from all email|Email Opt Out|"
                 "HasOptedOutOfEmail|email_disabled|$unsubscribed|Abgemeldet am|"
-                "Newsletterabmeldung|Désabonné|Désinscrit le|Baja|Descadastrado|Disiscritto|"
+                "Newsletterabmeldung|Désabonné|Désinscrit le|Baja|Canceló la suscripción|"
+                "Cancelou a assinatura|Descadastrado|Disiscritto|"
                 "Uitgeschreven|Afgemeld op"
             ),
         ),
@@ -55,6 +56,24 @@ SAYS_YES = (
     "Consentement|RGPD|Abonné|Consentimiento|Suscrito|Consentimento|Inscrito|Consenso|"
     "Iscritto|Toestemming|Ingeschreven|SMS and email consent"
 )
+
+
+ASKS = (
+    "Would you like to receive our emails?|May we contact you by e-mail?|Can we send you offers?|"
+    "Dürfen wir dich per E-Mail kontaktieren?|Möchten Sie unsere Neuigkeiten erhalten?|"
+    "Acceptez-vous de recevoir nos e-mails ?|¿Quieres recibir nuestras novedades?|"
+    "Deseja receber nossas novidades?|Vuoi ricevere le nostre offerte?|"
+    "Wil je onze nieuwsbrief ontvangen?"
+)
+
+
+def test_a_question_about_mail_says_yes_or_no() -> None:
+    for name in ASKS.split("|"):
+        consent = found(name, "Yes, please", "No", "no, gracias", "")
+        assert consent.proposal(name) == ("--only", f"{name}=Yes, please"), name
+        # What else stands in it is no answer to that.
+        assert consent_of(name, ["On Mondays", "Yes"]) is None, name
+    assert consent_of("Did you receive the parcel?", ["Yes", "No"]) is None
 
 
 def test_a_column_that_says_yes_is_known_by_its_name() -> None:

@@ -142,3 +142,36 @@ def test_a_full_name_beside_both_names_is_left_out() -> None:
     assert (found.left_out, dict(found.custom)) == (("Name",), {"Plan": "Plan"})
     assert "full_name" not in found.fields
     assert fitted(preset, ["Email", "Name", "First"]).fields["full_name"] == ("Name",)
+
+
+def test_a_pattern_takes_no_question_about_mail_for_an_address() -> None:
+    preset = preset_from(
+        "forms",
+        'title = "F"\nsignatures = [["A"]]\nkeep = ["*"]\n[columns]\nemail = ["*mail*"]\n',
+    )
+    found = fitted(preset, ["May we contact you by e-mail?", "Your e-mail"])
+    assert found.fields == {"email": ("Your e-mail",)}
+
+
+def test_a_name_beside_a_first_or_a_last_name_is_the_other_one() -> None:
+    preset = preset_from(
+        "forms",
+        """
+title = "F"
+signatures = [["A"]]
+[columns]
+email = ["Mail"]
+first_name = ["Prénom", "First name"]
+last_name = ["Apellidos"]
+full_name = ["Nom", "Nombre", "Name"]
+""",
+    )
+    assert fitted(preset, ["Prénom", "Nom"]).fields == {
+        "first_name": ("Prénom",), "last_name": ("Nom",),
+    }  # fmt: skip
+    assert fitted(preset, ["Nombre", "Apellidos"]).fields == {
+        "first_name": ("Nombre",), "last_name": ("Apellidos",),
+    }  # fmt: skip
+    assert fitted(preset, ["First name", "Name"]).fields == {
+        "first_name": ("First name",), "full_name": ("Name",),
+    }  # fmt: skip

@@ -91,14 +91,17 @@ def consents(plan: Plan, seen: Seen) -> list[tuple[Decision, Consent]]:
 
 
 def _known(preset: Preset) -> Iterator[str]:
-    """Return what a preset calls the columns that it knows; a ``*`` alone means none of them."""
-    names = itertools.chain(
-        preset.keep,
+    """Return what a preset calls the columns that it knows.
+
+    A pattern of what is kept, or of a field, takes what nobody had in mind as well, such as a
+    question about e-mails for an address.
+    """
+    taken = itertools.chain(preset.keep, *preset.columns.values())
+    return itertools.chain(
+        (name for name in taken if "*" not in name),
         preset.leave,
-        *preset.columns.values(),
         *(rule.columns for rule in preset.rules),
     )
-    return (name for name in names if name.strip("*"))
 
 
 def quoted(option: str, *parts: str) -> str:

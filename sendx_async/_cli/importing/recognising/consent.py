@@ -62,14 +62,26 @@ def consent_of(name: str, values: Iterable[object]) -> Consent | None:
         if _has(spoken, names):
             return _refusal(kind, _distinct(values))
     seen = _distinct(values)
-    filled = {_word(value) for value in seen if value}
+    filled = {_answer(value) for value in seen if value}
     if _has(spoken, words.CONSENTS) or (
-        filled and filled <= words.YES | words.NO and _has(spoken, words.NEWSLETTERS)
+        filled
+        and filled <= words.YES | words.NO
+        and (_has(spoken, words.NEWSLETTERS) or _asks_for_wish(spoken))
     ):
         return _consent(seen)
     if _has(spoken, words.STATUSES) and _is_of_mail(spoken, filled):
         return _found("status", seen, "--only", [v for v in seen if _word(v) in words.MAILED])
     return None
+
+
+def may_be_consent(name: str) -> bool:
+    """Return whether a column of this name may be one of consent, whatever stands in it."""
+    spoken = _spoken(name)
+    return _has(spoken, words.CONSENTS) or _asks_for_wish(spoken)
+
+
+def _asks_for_wish(spoken: str) -> bool:
+    return _has(spoken, words.WISHES) and _has(spoken, (*words.MAIL, *words.NEWS))
 
 
 def _is_of_mail(spoken: str, filled: set[str]) -> bool:
@@ -96,7 +108,7 @@ def _consent(seen: list[str]) -> Consent | None:
         # Who has no time never agreed. Of a full column nothing is to be decided.
         return _found("consent", seen, "--skip", [""]) if "" in seen else None
     agreed = words.YES | words.MAILED
-    return _found("consent", seen, "--only", [v for v in filled if _word(v) in agreed])
+    return _found("consent", seen, "--only", [v for v in filled if _answer(v) in agreed])
 
 
 def _found(kind: Kind, seen: list[str], option: str, values: list[str]) -> Consent:
@@ -123,6 +135,13 @@ def _distinct(values: Iterable[object]) -> list[str]:
 
 def _word(value: str) -> str:
     return _NO_LETTER.sub(" ", without_accents(value)) if len(value) < _LONGEST_WORD else value
+
+
+def _answer(value: str) -> str:
+    """Return the word that tells what an answer means: "yes" of "Yes, please"."""
+    word = _word(value)
+    first = word.strip().partition(" ")[0]
+    return first if first in words.ANSWERS else word
 
 
 def _spoken(name: str) -> str:

@@ -13,8 +13,9 @@ REFUSALS: Mapping[Kind, tuple[str, ...]] = {
         *("*abmeldung*", "*abgemeldet*", "*abbestell*", "ausgetragen", "*austragung*"),
         *("*widerruf*", "*widerspr*"),
         *("*desabonn*", "*desinscri*", "stop email"),
-        *("baja", "bajas", "*desuscri*", "*dado de baja*"),
+        *("baja", "bajas", "*desuscri*", "*dado de baja*", "*cancelo la suscripcion*"),
         *("*descadastr*", "*desinscrit*", "*desinscric*", "cancelou inscricao"),
+        *("*cancelou a assinatura*", "*cancelou a inscricao*", "*annullato l iscrizione*"),
         *("*disiscri*", "*disiscriz*", "*cancellazione iscrizione*"),
         *("*uitgeschreven*", "*uitschrijv*", "*afmeld*", "*afgemeld*"),
     ),
@@ -58,6 +59,23 @@ CONSENTS: tuple[str, ...] = (
 NEWSLETTERS = ("newsletter", "newsletters", "infolettre", "boletin", "nieuwsbrief", "mailing list")
 """Columns that say yes, if nothing but yes and no stands in them."""
 
+WISHES = (
+    *("*receiv*", "contact you", "email you", "write to you", "keep you", "send you", "hear from"),
+    *("stay in touch", "*erhalten*", "*bekommen*", "*zusenden*", "*zuschicken*", "*informier*"),
+    *("*kontaktier*", "*recevoir*", "*contacter*", "*informer*", "*recib*", "*contactar*"),
+    *("*receb*", "*ricever*", "*contattar*", "*ontvang*", "*toesturen*"),
+)
+"""Words of a question whether somebody wants mail, if one of ``MAIL`` or ``NEWS`` is in it too."""
+
+NEWS = (
+    *NEWSLETTERS,
+    *("news", "update", "updates", "offers", "promotions", "neuigkeiten", "angebote", "infos"),
+    *("informationen", "actualites", "offres", "nouvelles", "informations", "noticias", "ofertas"),
+    *("novedades", "informacion", "novidades", "informacoes", "notizie", "offerte", "novita"),
+    *("informazioni", "nieuws", "aanbiedingen", "informatie", "information"),
+)
+"""What is sent to those who want it."""
+
 STATUSES = (
     *("status", "state", "zustand", "statut", "etat", "estado", "situacao", "stato"),
     *("*status", "*zustand"),
@@ -71,7 +89,10 @@ OTHER_CHANNELS = (
 )
 """What makes a column one of consent to something else than mail."""
 
-MAIL = ("email", "emails", "e mail", "mail", "mails", "correo", "courriel", "newsletter", "mailing")
+MAIL = (
+    *("email", "emails", "e mail", "e mails", "mail", "mails", "correo", "correos", "courriel"),
+    *("courriels", "newsletter", "mailing"),
+)
 
 STATUS_OWNERS = (
     *MAIL,
@@ -83,7 +104,7 @@ YES = frozenset(
     {
         *("yes", "y", "true", "t", "1", "x", "on", "ja", "j", "wahr", "oui", "o", "vrai", "si"),
         *("s", "verdadero", "sim", "verdadeiro", "vero", "waar", "opted in", "opt in", "granted"),
-        *("accepted", "agreed", "explicit"),
+        *("accepted", "agreed", "explicit", "checked"),
     }
 )
 
@@ -95,6 +116,11 @@ NO = frozenset(
         *("unsubscribed", "0 0", "0 00"),
     }
 )
+
+ANSWERS = frozenset(
+    {"yes", "ja", "oui", "si", "sim", "no", "nein", "non", "nao", "nee", "never", "jamais", "nunca"}
+)
+"""What tells by itself what an answer means, whatever follows: "Yes, please"."""
 
 MAILED = frozenset(
     {

@@ -6,7 +6,8 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 
 import attrs
 
-from sendx_async._cli.importing.recognising.column_names import fits, folded
+from sendx_async._cli.importing.recognising.column_names import fields_of, fits, folded
+from sendx_async._cli.importing.recognising.consent import may_be_consent
 from sendx_async._cli.importing.recognising.preset import Preset, Rule
 
 _ANY = "*"
@@ -70,11 +71,14 @@ def fitted(preset: Preset, names: Sequence[str]) -> FittedPreset:
     spared.update(*map(table.fitting, preset.leave))
     fields: dict[str, tuple[str, ...]] = {}
     taken: set[str] = set()
+    asking = spared.union(filter(may_be_consent, names))
     for field, wanted in preset.columns.items():
-        found = [name for each in wanted for name in table.fitting(each, spared)]
+        found = [name for each in wanted for name in table.fitting(each, asking)]
         if columns := tuple(name for name in dict.fromkeys(found) if name not in taken):
             fields[field] = columns
             taken.update(columns)
+    if len({"first_name", "last_name"} & fields.keys()) == 1:
+        _settle_name(fields, names)
     if {"first_name", "last_name"} <= fields.keys():
         # A field of its own for what both say already is worth nothing.
         redundant = fields.pop("full_name", ())
@@ -101,6 +105,17 @@ def fitted(preset: Preset, names: Sequence[str]) -> FittedPreset:
         titles=table.values(preset.titles),
     )
     return attrs.evolve(made, custom=_titled(made, [name for name in names if name in kept]))
+
+
+def _settle_name(fields: dict[str, tuple[str, ...]], names: Sequence[str]) -> None:
+    """Take a "Nom" beside a "Prénom" for the last name, and a "Nombre" beside "Apellidos"."""
+    meant = dict(zip(names, fields_of(names), strict=True))
+    for name in fields.get("full_name", ()):
+        field = meant[name]
+        if field in {"first_name", "last_name"} and field not in fields:
+            fields[field] = (name,)
+            fields["full_name"] = tuple(each for each in fields["full_name"] if each != name)
+            return
 
 
 class _Table:
