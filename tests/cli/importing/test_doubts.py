@@ -199,3 +199,20 @@ def test_what_was_decided_is_saved_only_if_nothing_is_in_doubt(run: Run) -> None
     assert not Path("m.toml").exists()
     assert run(*command, "--null", "n/a").status == 0
     assert run("import", "c.csv", "--mapping", "m.toml").status == 0
+
+
+def test_an_export_of_something_like_hubspot_is_not_asked_for_its_columns(
+    run: Run, fake_sendx: FakeSendX
+) -> None:
+    Path("c.csv").write_text(
+        "Record Id,Contact Owner,First Name,Email,Email Opt Out,Unsubscribed Time\n"
+        "zcrm_1,Bob,Ann,ann@example.com,true,2024-01-01\n"
+    )
+    error = refused(run, fake_sendx, "c.csv")
+    assert "HubSpot" not in error["message"]
+    assert "--skip 'Email Opt Out=true'" in error["message"]
+    # A pattern of what is left out hides no column of consent.
+    error = refused(run, fake_sendx, "c.csv", "--from", "hubspot", "--yes")
+    assert "--skip 'Email Opt Out=true'" in error["message"]
+    assert "--only 'Unsubscribed Time='" in error["message"]
+    assert "an export of HubSpot has a column" in error["message"]

@@ -8,6 +8,7 @@ import io
 import json
 import shlex
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,17 @@ def test_the_command_brings_the_right_contacts_and_nobody_else(
     for reason, who in expected["skipped"].items():
         for address in [] if isinstance(who, int) else who:
             assert any(address in row for row in skipped[reason])
+
+
+def test_the_name_within_a_zip_tells_who_is_in_it(
+    run: Run, fake_sendx: FakeSendX, directory: Path
+) -> None:
+    name = "nonsubscribed_members_export_5f6e7d.csv"
+    with zipfile.ZipFile("audience.zip", "w") as archive:
+        archive.write(EXPORTS / name, f"export/{name}")
+    done = run("import", "audience.zip", "--from", "mailchimp", "--json")
+    assert json.loads(done.out)["skipped"] == {"never subscribed": 2}
+    assert not fake_sendx.requests
 
 
 def rows_skipped() -> dict[str, list[str]]:

@@ -44,7 +44,7 @@ class RowMaker:
             nulls=frozenset() if dialect is None else dialect.nulls,
             sample=source.first_records().records,
             is_look=is_look,
-            file=options.source.file,
+            files=source.names,
         )
         self._source = source
         self._shows_values = options.shows_values

@@ -58,7 +58,7 @@ def doubts(plan: Plan, seen: Seen = ()) -> list[Undecided]:
     ]
     found += [
         Undecided(
-            f"an export of {plan.columns.preset} has a column {rule.columns[0]!r}, which tells who "
+            f"an export of {_title(plan)} has a column {rule.columns[0]!r}, which tells who "
             "may be mailed, and this file has none: export it again with that, or give --everyone "
             "if all may be mailed"
         )
@@ -88,6 +88,11 @@ def consents(plan: Plan, seen: Seen) -> list[tuple[Decision, Consent]]:
         if consent := consent_of(each.name, values):
             found.append((each, consent))
     return found
+
+
+def _title(plan: Plan) -> str:
+    fit = plan.decided.fit
+    return "" if fit is None else fit.preset.title
 
 
 def _known(preset: Preset) -> Iterator[str]:

@@ -45,7 +45,8 @@ class Plans:
         columns: What the user has decided.
         is_json: Whether values come from JSON.
         nulls: What means that a cell is empty in the file's dialect.
-        file: Its name: of some services it tells who is in the file.
+        files: What the file is called: of some services that tells who is in it. One within a zip
+            has a name as well.
         sample: The first records: their cells tell which column has the addresses, where no name
             does.
         is_look: Whether columns that nobody has decided about are passed over, to show what the
@@ -58,13 +59,13 @@ class Plans:
         *,
         is_json: bool,
         nulls: frozenset[str] = frozenset(),
-        file: str = "",
+        files: Sequence[str] = (),
         sample: Sequence[Record] = (),
         is_look: bool = False,
     ) -> None:
         self._columns = columns
         self._is_json = is_json
-        self._file = file
+        self._files = files
         self._sample = sample
         self._is_look = is_look
         self._preset = columns.load_preset()
@@ -154,8 +155,8 @@ class Plans:
     def _rules_of_preset(self, header: Header, decided: Decided) -> list[RowRule]:
         if decided.fit is None or self._columns.takes_everyone:
             return []
-        if reason := decided.fit.preset.refusal_of(self._file):
-            return [RowRule(None, _refuse, reason)]
+        if reasons := list(filter(None, map(decided.fit.preset.refusal_of, self._files))):
+            return [RowRule(None, _refuse, reasons[0])]
         # Whoever says what a column must have knows better than the preset.
         named = {header.find(each.column) for each in self._columns.only}
         rules = [

@@ -87,6 +87,7 @@ class Source:
         format: What it is.
         compression: How it is packed; None if it isn't.
         encoding: How its text is written.
+        names: What the file is called, and what the one within a zip is.
         size: Its size in bytes, as it is packed, or None if it has none, as a pipe.
         table: Its columns, and how its cells are told apart.
 
@@ -99,6 +100,7 @@ class Source:
         if reading.encoding is not None:
             check_encoding(reading.encoding)
         self._file = file
+        self.names: tuple[str, ...] = (file,)
         self._reading = reading
         self._raw = RawFile(file)
         self.size = self._raw.size
@@ -120,6 +122,8 @@ class Source:
         if self._sized_table is not None:
             self.table: Table = self._sized_table
             return
+        if self.compression == "zip":
+            self.names += tuple(names_in_zip(binary))
         if self.compression is not None:
             binary = unpacked(binary, self.compression)
         self._head = head = Head(binary, is_pipe=self._raw.is_pipe)

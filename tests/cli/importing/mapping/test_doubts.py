@@ -58,7 +58,7 @@ from .rows import EMAIL, plan
             ["email_address", "first_name", "tags"],
             {"from": "kit"},
             (
-                "an export of kit has a column 'state', which tells who may be mailed, and this "
+                "an export of Kit has a column 'state', which tells who may be mailed, and this "
                 "file "
                 "has none: export it again with that, or give --everyone if all may be mailed"
             ),

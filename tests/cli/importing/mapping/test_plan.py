@@ -311,10 +311,10 @@ class TestPreset:
         names, values = tuple(row), tuple(row.values())
         said = Columns(preset="mailchimp")
         file = "unsubscribed_members_export_1a2b.csv"
-        left_out = Plans(said, is_json=False, file=file).of(names).contact(values, [])
+        left_out = Plans(said, is_json=False, files=(file,)).of(names).contact(values, [])
         assert not isinstance(left_out, IdentifyRequest)
         everyone = Columns(preset="mailchimp", takes_everyone=True)
-        sent = Plans(everyone, is_json=False, file=file).of(names).contact(values, [])
+        sent = Plans(everyone, is_json=False, files=(file,)).of(names).contact(values, [])
         assert isinstance(sent, IdentifyRequest)
 
 
