@@ -216,3 +216,39 @@ def test_an_export_of_something_like_hubspot_is_not_asked_for_its_columns(
     assert "--skip 'Email Opt Out=true'" in error["message"]
     assert "--only 'Unsubscribed Time='" in error["message"]
     assert "an export of HubSpot has a column" in error["message"]
+
+
+def test_na_is_a_place_where_places_stand(run: Run, fake_sendx: FakeSendX) -> None:
+    Path("c.csv").write_text(
+        "email,Country,State / Region,countryCode,Plan\n"
+        "a@b.co,NA,NA,NA,NA\nc@d.co,DE,BY,DE,n/a\ne@f.co,N/A,,,Pro\n"
+    )
+    error = refused(run, fake_sendx, "c.csv", "--all-fields")
+    assert error["message"].count("--null NA") == 1
+    assert error["message"].count("'Plan'") == 1
+    assert (
+        "'Country' 1 cell looks like a null mark: leave it out with --null N/A" in error["message"]
+    )
+    Path("d.csv").write_text("email,Country\na@b.co,NA\n")
+    imported(run, "d.csv", "--all-fields")
+    assert fake_sendx.contact("a@b.co").custom_fields == {"Country": "NA"}
+
+
+def test_an_option_that_several_columns_need_is_proposed_once(
+    run: Run, fake_sendx: FakeSendX
+) -> None:
+    Path("c.csv").write_text("email,first_name,company\na@b.co,None,None\n")
+    assert refused(run, fake_sendx, "c.csv")["proposal"] == ["import", "c.csv", "--null", "None"]
+
+
+def test_codes_that_a_data_frame_took_for_numbers_are_in_doubt(
+    run: Run, fake_sendx: FakeSendX
+) -> None:
+    Path("c.csv").write_text("email,Zip,Age\na@b.co,10115.0,31.0\nc@d.co,,\n")
+    message = refused(run, fake_sendx, "c.csv", "--all-fields")["message"]
+    assert "'Zip' 1 cell is a code with .0 behind" in message
+    assert "'Age'" not in message
+    # As a number it is sent without.
+    Path("c.ndjson").write_text('{"email": "a@b.co", "Zip": 10115.0}\n')
+    imported(run, "c.ndjson", "--all-fields")
+    assert fake_sendx.contact("a@b.co").custom_fields == {"Zip": "10115"}

@@ -80,6 +80,7 @@ def test_a_program_is_told_what_was_found(run: Run, fake_sendx: FakeSendX) -> No
         "samples": ["jane@example.com", "bob@example.com", "mailto:jane@example.com"],
         "filled_percent": 100,
         "notes": {"wrapped_address": 1},
+        "tells_who_is_mailed": False,
     }
     assert (name["becomes"], name["samples"]) == ("first_name", ["Jane", "Bob", "Eve"])
     assert (tags["becomes"], tags["filled_percent"]) == ("tags", 50)
@@ -170,3 +171,29 @@ def test_a_column_is_full_or_empty_only_if_it_is(run: Run, filled: int, percent:
     Path("c.csv").write_text("email,Plan\n" + rows)
     columns = looked_at(run, "c.csv", "--all-fields")["preview"]["columns"]
     assert columns[1]["filled_percent"] == percent
+
+
+def test_a_column_by_which_rows_are_chosen_is_not_said_to_be_left_out(run: Run) -> None:
+    Path("c.csv").write_text(
+        "email_address,state,tags,id\na@b.co,active,vip,1\nc@d.co,bounced,,2\n"
+    )
+    said = run("import", "c.csv", "--dry-run")
+    assert "  state -> tells who is mailed (--from kit), 100 % full" in said.out.splitlines()
+    assert "goes by 'state' for who is mailed, and leaves out 'id'" in said.err
+    state, tags = looked_at(run, "c.csv", "--from", "kit")["preview"]["columns"][1:3]
+    assert (state["tells_who_is_mailed"], tags["tells_who_is_mailed"]) == (True, False)
+
+
+def test_a_null_mark_fills_no_cell_in_any_column_or_row(run: Run) -> None:
+    Path("c.tsv").write_text(
+        "email\tPlan\tNote\tUnsubscribed\n"
+        "a@b.co\tPro\tNULL\t0\nc@d.co\tNULL\tx\t1\nNULL\tPro\tNULL\t0\ne@f.co\tPro\tNULL\tNULL\n"
+    )
+    options = ("--field", "Plan", "--ignore", "Note", "--skip", "Unsubscribed=1", "--null", "NULL")
+    columns = looked_at(run, "c.tsv", *options)["preview"]["columns"]
+    assert [each["filled_percent"] for each in columns] == [75, 75, 25, 75]
+    assert [each["samples"] for each in columns][2] == ["x"]
+    Path("c.ndjson").write_text(
+        '{"email": "a@b.co", "Plan": NaN}\n{"email": "c@d.co", "Plan": 1}\n'
+    )
+    assert looked_at(run, "c.ndjson", "--all-fields")["preview"]["columns"][1]["samples"] == ["1"]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import attrs
 
 from sendx_async._cli.importing.cleaning.day_numbers import DayNumbers
+from sendx_async._cli.importing.cleaning.decimal_codes import DecimalCodes
 from sendx_async._cli.importing.cleaning.leading_zeros import LeadingZeros
 from sendx_async._cli.importing.cleaning.notes import Note
 from sendx_async._cli.importing.mapping.decisions import (
@@ -63,39 +64,46 @@ class ColumnLook:
 
     Args:
         name: The column's name.
+        nulls: Texts that mean that a cell is empty.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, nulls: frozenset[str]) -> None:
+        self._nulls = nulls
         self._filled = 0
         self._values: dict[str, None] = {}
         self._has_empty = False
         self._notes = Counter[Note]()
         self._noted: dict[Note, dict[str, None]] = {}
-        self._counted: dict[Note, LeadingZeros | DayNumbers] = {
+        self._decimals = DecimalCodes(name)
+        self._counted: dict[Note, LeadingZeros | DayNumbers | DecimalCodes] = {
             Note.LOST_ZERO: LeadingZeros(name),
             Note.DAY_NUMBER: DayNumbers(name),
+            Note.DECIMAL_CODE: self._decimals,
         }
 
     def add(self, value: object) -> None:
         """Look at the value of one more row."""
         text = as_text(value)
-        if not text:
+        if not text or text in self._nulls or value != value:  # noqa: PLR0124 - as only NaN is
             self._has_empty = True
             return
         self._filled += 1
         if len(self._values) < _VALUES_KEPT:
             self._values[text[:_LONGEST_VALUE]] = None
         for each in self._counted.values():
-            each.add(text)
+            # A number is sent without .0 behind.
+            if each is not self._decimals or isinstance(value, str):
+                each.add(text)
 
     def note(self, note: Note, value: object) -> None:
         """Count what there is to say of one cell."""
         self._notes[note] += 1
-        if note is Note.NULL:
+        text = as_text(value)
+        if note is Note.NULL and text not in self._nulls and value == value:  # noqa: PLR0124
             self._filled -= 1
         some = self._noted.setdefault(note, {})
         if len(some) < _NOTED_KEPT:
-            some[as_text(value)] = None
+            some[text] = None
 
     def facts(self, decision: Decision, rows: int) -> ColumnFacts:
         """Return what was found.

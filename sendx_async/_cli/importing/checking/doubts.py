@@ -95,8 +95,16 @@ def doubts_of(look: Look, options: FileOptions, proposed: Preset | None) -> tupl
 
 
 def _of_export(look: Look, preset: Preset) -> Doubt:
-    left = [column.decision.name for column in look.columns if not column.is_sent]
-    leaves = f", which leaves out {listed(left)}" if left else ""
+    ruled = look.plan.decided.ruled
+    chosen = [each.decision.name for each in look.columns if each.decision.name in ruled]
+    left = [
+        each.decision.name
+        for each in look.columns
+        if not each.is_sent and each.decision.name not in ruled
+    ]
+    does = [f"goes by {listed(chosen)} for who is mailed"] if chosen else []
+    does += [f"leaves out {listed(left)}"] if left else []
+    leaves = f", which {', and '.join(does)}" if does else ""
     return Doubt(
         text=f"it is an export of {preset.title}: import it with --from {preset.name}{leaves}",
         is_agreed_by_yes=False,
@@ -110,12 +118,11 @@ def _of_cells(column: ColumnFacts) -> Iterator[Doubt]:
         if not note.is_doubt:
             continue
         arguments = _arguments(note, column)
-        said = str(note)
+        said = note.of_cells(count)
         if arguments:
             said = said.replace(_OPTION[note], _pasted(*arguments))
-        cells = "1 cell" if count == 1 else f"{count:,} cells"
         yield Doubt(
-            text=f"in the column {name!r} {cells} {said}",
+            text=f"in the column {name!r} {said}",
             is_agreed_by_yes=True,
             options=arguments,
         )

@@ -39,7 +39,7 @@ class Looking:
         self._plans = plans
         self._has_many_headers = names is None
         self._addresses = addresses
-        self._columns = {name: ColumnLook(name) for name in names or ()}
+        self._columns = {name: ColumnLook(name, plans.nulls) for name in names or ()}
         self._rows = self._doubtful = 0
         self.good = self.rejected = self.skipped = 0
         self._contacts: list[IdentifyRequest] = []
@@ -71,7 +71,7 @@ class Looking:
             if column is None:
                 if len(self._columns) >= _MOST_COLUMNS:
                     continue
-                column = self._columns[name] = ColumnLook(name)
+                column = self._columns[name] = ColumnLook(name, self._plans.nulls)
             column.add(value)
         for index, note in row.notes:
             if (column := self._columns.get(names[index])) is not None:

@@ -20,6 +20,19 @@ _DATES: Final = re.compile(
     r"nascimento|nascita|created|updated|since|joined|seit"
 )
 
+_PLACES: Final = re.compile(
+    r"countr(?:y|ies)|\w*land|region[e]?|región|région|regio|regiao|região|state|province|provincia|"
+    r"provincie|provinz|kanton|pa[iíy]s|paese|code|kürzel|territory|continent|kontinent|market|"
+    r"iso\w*|nation|staat|estado|département"
+)
+NAMIBIA: Final = "NA"
+"""A null mark in many tables; where places stand it is Namibia, North America or Naples."""
+
+
+def has_places(name: str) -> bool:
+    """Return whether a column's name says that it has codes of countries or regions."""
+    return _has_word(_PLACES, name)
+
 
 def has_codes(name: str) -> bool:
     """Return whether a column's name says that it has postal codes or barcodes."""

@@ -36,6 +36,33 @@ class Note(StrEnum):
         """Whether it may be wrong to send the value as it is."""
         return self in _DOUBTS
 
+    def of_cells(self, count: int) -> str:
+        """Return the remark about so many cells: "1 cell is a null mark ..."."""
+        if count == 1:
+            return f"1 cell {_OF_ONE.get(self, self)}"
+        return f"{count:,} cells {self}"
+
+
+_OF_ONE = {
+    Note.NULL: "is a null mark, and left out",
+    Note.MAYBE_NULL: "looks like a null mark: leave it out with --null TEXT",
+    Note.MOJIBAKE: "looks like text read in a wrong encoding: give the right one with --encoding",
+    Note.LOST_LETTER: (
+        "has the mark of a letter that was lost (U+FFFD): export the file again, as UTF-8"
+    ),
+    Note.SHORT_NUMBER: (
+        "is a number that a spreadsheet has shortened (1.23457E+12): export the column as text"
+    ),
+    Note.LOST_ZERO: (
+        "seems to have lost a leading zero in a spreadsheet: export the column as text"
+    ),
+    Note.DECIMAL_CODE: (
+        "is a code with .0 behind, as data frames write it: export the column as text"
+    ),
+    Note.DAY_NUMBER: (
+        "seems to be a spreadsheet's number for a day (45352): export the column as dates"
+    ),
+}
 
 _DOUBTS = frozenset(
     {

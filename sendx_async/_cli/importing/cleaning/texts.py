@@ -34,13 +34,20 @@ class CellReader:
         nulls: Texts that mean that a cell is empty, exactly as written. The errors of spreadsheets,
             such as ``#N/A``, mean it everywhere.
         asks_about_nulls: Whether other texts that may mean it are noted as `Note.MAYBE_NULL`.
+        texts: Those of them that are a text here.
     """
 
     __slots__ = ("_maybe", "_nulls", "_special")
 
-    def __init__(self, *, nulls: frozenset[str], asks_about_nulls: bool) -> None:
+    def __init__(
+        self,
+        *,
+        nulls: frozenset[str],
+        asks_about_nulls: bool,
+        texts: frozenset[str] = frozenset(),
+    ) -> None:
         self._nulls = nulls | SPREADSHEET_ERRORS
-        self._maybe = MAYBE_NULLS if asks_about_nulls else frozenset[str]()
+        self._maybe = MAYBE_NULLS - texts if asks_about_nulls else frozenset[str]()
         self._special = self._nulls | self._maybe
 
     def __call__(self, text: str, notes: list[Note]) -> str | None:

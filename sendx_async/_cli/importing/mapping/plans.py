@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import attrs
 
 from sendx_async._cli.importing.cleaning.addresses import read_address
-from sendx_async._cli.importing.cleaning.null_marks import MAYBE_NULLS
+from sendx_async._cli.importing.cleaning.column_kinds import NAMIBIA, has_places
+from sendx_async._cli.importing.cleaning.null_marks import MAYBE_NULLS, SPREADSHEET_ERRORS
 from sendx_async._cli.importing.cleaning.texts import CellReader
 from sendx_async._cli.importing.mapping import conditions, steps
 from sendx_async._cli.importing.mapping.columns import LISTS, Columns
@@ -51,6 +52,9 @@ class Plans:
             does.
         is_look: Whether columns that nobody has decided about are passed over, to show what the
             others come to; else no row that has one is sent.
+
+    Attributes:
+        nulls: What means that a cell is empty; of one with an address more does.
     """
 
     def __init__(
@@ -72,7 +76,11 @@ class Plans:
         nulls |= frozenset(columns.nulls)
         if self._preset is not None:
             nulls |= self._preset.nulls
+        self.nulls = nulls | SPREADSHEET_ERRORS
         self._read = CellReader(nulls=nulls, asks_about_nulls=True)
+        self._read_place = CellReader(
+            nulls=nulls, asks_about_nulls=True, texts=frozenset({NAMIBIA})
+        )
         # What may mean nothing can't be an address.
         self._read_address = CellReader(nulls=nulls | MAYBE_NULLS, asks_about_nulls=False)
         self._read_rule = CellReader(nulls=nulls, asks_about_nulls=False)
@@ -191,7 +199,7 @@ class Plans:
         if becomes == CUSTOM_FIELD:
             return steps.custom_step(
                 str(decision.title),
-                self._read,
+                self._read_place if has_places(decision.name) else self._read,
                 prefix=prefix,
                 allows_increments=columns.allows_increments,
             )

@@ -1,7 +1,7 @@
 """What a look at a file has found, for people and for programs."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
 from sendx_async._cli._output import printable
@@ -26,7 +26,7 @@ def in_lines(name: str, look: Look, doubts: Iterable[Doubt] = ()) -> str:
     """
     parts = [
         _file(name, look),
-        _columns(look.columns),
+        _columns(look.columns, look.plan.decided.ruled),
         _contacts(look),
         _created("Tags", look.tags, more=look.more_tags),
         _created("Custom fields", look.fields),
@@ -57,7 +57,13 @@ def as_json(look: Look, doubts: Iterable[Doubt] = ()) -> dict[str, Any]:
         "rejected": look.rejected,
         "doubtful": look.doubtful,
         "people": look.people,
-        "columns": [_column_as_json(column) for column in look.columns],
+        "columns": [
+            {
+                **_column_as_json(column),
+                "tells_who_is_mailed": column.decision.name in look.plan.decided.ruled,
+            }
+            for column in look.columns
+        ],
         "contacts": [converter().unstructure(contact) for contact in look.contacts],
         "tags": dict(look.tags),
         "more_tags": look.more_tags,
@@ -109,12 +115,14 @@ def _written(table: TableFacts) -> str:
     return ", ".join(facts)
 
 
-def _columns(columns: Iterable[ColumnFacts]) -> Iterator[str]:
+def _columns(columns: Iterable[ColumnFacts], ruled: Container[str]) -> Iterator[str]:
     yield ""
     yield "Columns:"
     for column in columns:
         decision = column.decision
         becomes = decision.becomes
+        if decision.name in ruled:
+            becomes = "tells who is mailed" + (f", {becomes}" if column.is_sent else "")
         if decision.title is not None and decision.title != decision.name:
             becomes += f" {decision.title!r}"
         why = f" ({decision.why})" if decision.why else ""
@@ -153,7 +161,7 @@ def _contacts_of(count: int) -> str:
 
 def _cells(columns: Iterable[ColumnFacts]) -> Iterator[str]:
     found = [
-        f"  {column.decision.name}: {'1 cell' if count == 1 else f'{count:,} cells'} {note}"
+        f"  {column.decision.name}: {note.of_cells(count)}"
         for column in columns
         for note, count in column.notes.items()
     ]

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from typing import cast
@@ -22,8 +23,15 @@ def proposed(options: FileOptions, doubts: Sequence[Doubt]) -> tuple[str, ...] |
     """
     if not all(each.options for each in doubts):
         return None
-    given = [argument for each in doubts for argument in each.options]
-    return ("import", options.file, *_arguments(options.document), *given)
+    given = dict.fromkeys(pair for each in doubts for pair in _pairs(each.options))
+    return ("import", options.file, *_arguments(options.document), *itertools.chain(*given))
+
+
+def _pairs(arguments: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """Return options with their values; a column of many may have the doubt of another one."""
+    left = iter(arguments)
+    for option in left:
+        yield (option,) if "=" in option else (option, next(left))
 
 
 def in_words(arguments: Iterable[str]) -> str:
