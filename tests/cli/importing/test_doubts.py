@@ -40,6 +40,7 @@ def imported(run: Run, *arguments: str) -> dict[str, Any]:
     [
         ("email,Plan\na@b.co,n/a\nc@d.co,n/a\n", ["--all-fields"], ["--null", "n/a"]),
         ("email,Plan\na@b.co,--\n", ["--all-fields"], ["--null=--"]),
+        ("email,A,B\na@b.co,-,1\n", ["--field", "A", "--field", "B=C"], ["--null=-"]),
         ("email,tags\na@b.co,vip;new\n", [], ["--separator", ";"]),
         ("email,tags\na@b.co,vip|new\n", [], ["--separator", "|"]),
     ],

@@ -112,7 +112,7 @@ def _doubtful(record: Record, notes: Sequence[tuple[int, Note]]) -> Refusal | No
         Problem(
             record.names[index],
             record.values[index],
-            f"such cells {note}; --yes sends them as they are",
+            f"{note}; --yes sends it as it is",
         )
         for index, note in notes
         if note.is_doubt

@@ -17,19 +17,19 @@ class Note(StrEnum):
         "had something around the address, such as mailto: or a name, which was taken off"
     )
     FIRST_ADDRESS = "had several addresses, of which the first is taken"
-    NULL = "are a null mark, and left out"
-    MAYBE_NULL = "look like a null mark: leave them out with --null TEXT"
-    MAYBE_LIST = "may be several tags: say what stands between them with --separator"
-    MOJIBAKE = "look like text read in a wrong encoding: give the right one with --encoding"
-    LOST_LETTER = (
-        "have the mark of a letter that was lost (U+FFFD): export the file again, as UTF-8"
-    )
+    NULL = "held a null mark, which was left out"
+    MAYBE_NULL = "may hold a null mark: leave it out with --null TEXT"
+    MAYBE_LIST = "may hold several tags: say what stands between them with --separator"
+    MOJIBAKE = "may hold text that was read in a wrong encoding: give the right one with --encoding"
+    LOST_LETTER = "had a letter that was lost (U+FFFD): export the file again, as UTF-8"
     SHORT_NUMBER = (
-        "are numbers that a spreadsheet has shortened (1.23457E+12): export the column as text"
+        "had a number that a spreadsheet has shortened (1.23457E+12): export the column as text"
     )
-    LOST_ZERO = "seem to have lost a leading zero in a spreadsheet: export the column as text"
-    DECIMAL_CODE = "are codes with .0 behind, as data frames write them: export the column as text"
-    DAY_NUMBER = "seem to be a spreadsheet's numbers for days (45352): export the column as dates"
+    LOST_ZERO = "may have lost a leading zero in a spreadsheet: export the column as text"
+    DECIMAL_CODE = (
+        "may hold a code with .0 behind, as data frames write it: export the column as text"
+    )
+    DAY_NUMBER = "may hold a spreadsheet's number for a day (45352): export the column as dates"
 
     @property
     def is_doubt(self) -> bool:

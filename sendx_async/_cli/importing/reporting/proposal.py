@@ -12,6 +12,7 @@ from sendx_async._cli.importing.mapping.mapping_file import Document
 from sendx_async._cli.importing.options import FileOptions
 
 _OF_NAMES = "columns"  # one option with all of them
+_OF_TITLES = "field"
 
 
 def proposed(options: FileOptions, doubts: Sequence[Doubt]) -> tuple[str, ...] | None:
@@ -47,7 +48,9 @@ def _arguments(document: Document) -> Iterator[str]:
             yield from _argument(name, _row(value))
         elif isinstance(value, dict):
             for key, each in cast("dict[str, str]", value).items():
-                yield from _argument(name, f"{key}={each}")
+                # A custom field is called as its column, unless it is said.
+                is_plain = name == _OF_TITLES and key == each and "=" not in key
+                yield from _argument(name, key if is_plain else f"{key}={each}")
         else:
             texts = cast("list[str]", value) if isinstance(value, list) else [str(value)]
             for each in texts:
