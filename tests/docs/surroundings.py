@@ -5,14 +5,16 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import date
 from pathlib import Path
 
+import openpyxl
 import psycopg
 
 from sendx_async import AsyncTrackingClient
 from sendx_async.outbox import Outbox
 from sendx_async.testing import FakeSendX
-from tests.postgresql import postgresql
+from tests.postgresql import PROGRAMS, postgresql
 
 from .pages import CHECKOUT, DOCS, name_of
 from .reader import Reader
@@ -170,6 +172,84 @@ async def visitors(reader: Reader, fake: FakeSendX) -> AsyncIterator[None]:
     assert {f"{name}@example.com" for name in people} == set(fake.contacts)
 
 
+@asynccontextmanager
+async def an_import(reader: Reader, fake: FakeSendX) -> AsyncIterator[None]:
+    """Nothing beforehand; in the end only what was agreed to has arrived."""
+    yield
+    contacts = {email.partition("@")[0]: contact for email, contact in fake.contacts.items()}
+    assert contacts.keys() == {"jane", "ann", "bob", "cid"}
+    assert contacts["jane"].tags == {"new", "vip"}
+    assert contacts["jane"].custom_fields == {"Plan": "Pro"}
+    assert contacts["ann"].custom_fields == {"Plan": "Pro", "Tariff": "premium"}
+    # What was given before its log was undone is gone, and what came afterwards has stayed.
+    assert [contacts[name].tags for name in ("ann", "bob", "cid")] == [set(), set(), {"spring"}]
+
+
+@asynccontextmanager
+async def a_shop(reader: Reader, fake: FakeSendX) -> AsyncIterator[None]:
+    """A PostgreSQL with customers, and the programs that come with it."""
+    async with _postgresql(reader) as address:
+        with psycopg.connect(address) as connection:
+            connection.execute(
+                "CREATE TABLE customers (email text, first_name text, tags text[], is_active bool, "
+                "since date, note text)"
+            )
+            connection.execute(
+                "INSERT INTO customers VALUES "
+                "('jane@example.com', 'Jane', '{vip,\"Blog, monthly\"}', true, '2026-01-31', "
+                "E'likes\ntea'), ('joe@example.com', 'Joe', '{}', false, NULL, NULL)"
+            )
+        reader.environment["PATH"] += f"{os.pathsep}{PROGRAMS}"
+        yield
+    contacts = {email.partition("@")[0]: contact for email, contact in fake.contacts.items()}
+    assert contacts.keys() == {"jane", "ann", "bob", "eve", "fay"}
+    assert contacts["jane"].tags == {"vip", "Blog, monthly"}
+    assert contacts["jane"].custom_fields == {
+        "Customer since": "2026-01-31", "since": "2026-01-31", "note": "likes tea"
+    }  # fmt: skip
+    assert contacts["ann"].custom_fields == {"City": "Rome", "seats": "5"}
+    assert contacts["ann"].tags == {"vip", "new"}
+    assert contacts["bob"].custom_fields == {"plan": "pro", "since": "2026-01-31", "seats": "3"}
+    assert contacts["eve"].custom_fields == {"seats": "5", "since": "2026-01-31"}
+    assert contacts["fay"].custom_fields == {}
+
+
+_KUNDEN = """\
+E-Mail;Vorname;PLZ;Kunde seit;Telefon;Kundennummer;Umsatz
+jane@example.com;Jürgen;97477;01.03.2024;'+49 151 0000001;1234567890123;12,50
+joe@example.com;Zoë;2139;45352;="0151 2345678";1,23457E+12;#NV
+ann@example.com;Ann;10115;02.03.2024;;1234567890125;7
+"""
+
+
+@asynccontextmanager
+async def spreadsheets(reader: Reader, fake: FakeSendX) -> AsyncIterator[None]:
+    """A workbook, and what Excel saves in Germany; what nobody sees was sent as it was meant."""
+    book = openpyxl.Workbook()
+    sheet, other = book.worksheets[0], book.create_sheet("Last year")
+    sheet.title = "Customers"
+    for row in [
+        ["Customers, November"],
+        ["Email", "Tags", "Postcode", "Customer since", "Discount"],
+        ["jane@example.com", "new, vip", "01067", date(2024, 3, 1), 0.15],
+        ["joe@example.com", "new", 2139, date(2024, 3, 2), "#N/A"],
+    ]:
+        sheet.append(row)
+    sheet["C4"].number_format, sheet["E3"].number_format = "00000", "0%"
+    other.append(["Email"])
+    other.append(["jack@example.com"])
+    book.save(reader.directory / "people.xlsx")
+    (reader.directory / "kunden.csv").write_text(_KUNDEN, encoding="cp1252")
+    yield
+    contacts = [fake.contact(f"{name}@example.com") for name in ("jane", "joe", "ann")]
+    assert len(fake.contacts) == len(contacts)
+    assert [contact.first_name for contact in contacts] == ["Jürgen", "Zoë", "Ann"]
+    phones = [contact.custom_fields.get("Telefon") for contact in contacts]
+    assert phones == ["+49 151 0000001", "0151 2345678", None]
+    assert [contact.custom_fields.get("Umsatz") for contact in contacts] == ["12,50", None, "7"]
+    assert contacts[1].custom_fields["Postcode"] == "02139"
+
+
 def exports_of(page: Path) -> Surroundings:
     """Return surroundings in which the exports lie that a page names; all of them must arrive."""
     text = page.read_text("utf-8")
@@ -192,8 +272,11 @@ def exports_of(page: Path) -> Surroundings:
 OF_PAGES: dict[str, Surroundings] = {
     "README.md": a_client_and_requests,
     "docs/howto/data-frames.md": tables,
+    "docs/howto/import.md": an_import,
     "docs/howto/many-contacts.md": a_client_and_requests,
     "docs/howto/synchronous-code.md": a_contact,
+    "docs/howto/databases.md": a_shop,
+    "docs/howto/spreadsheets.md": spreadsheets,
     "docs/howto/outbox.md": a_look_at_what_was_delivered,
     "docs/howto/postgresql.md": a_database,
     "docs/howto/web-handlers.md": visitors,
