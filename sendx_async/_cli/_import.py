@@ -159,7 +159,7 @@ def import_file(
                 concurrency=concurrency,
                 patience=patience,
                 is_watched=is_watched,
-                is_asked=is_watched and can_answer() and not (yes or resume or dry_run),
+                is_asked=is_watched and can_answer() and not (yes or dry_run),
             )
             for place, file in enumerate(_different(files or ()))
         ]
@@ -224,9 +224,22 @@ def _different(files: Sequence[str]) -> Sequence[str]:
         raise ConfigurationError(
             "no file was named: write sendx import FILE, or - for standard input"
         )
-    if twice := next((file for file in files if files.count(file) > 1), None):
-        raise ConfigurationError(f"{twice} is named twice")
+    known: dict[object, str] = {}
+    for place, file in enumerate(files):
+        if file in files[:place]:
+            raise ConfigurationError(f"{file} is named twice")
+        if (other := known.setdefault(_identity(file), file)) != file:
+            raise ConfigurationError(f"{other} and {file} are the same file: name it once")
     return files
+
+
+def _identity(file: str) -> object:
+    """Return what a file has in common with itself under another name, such as a link."""
+    try:
+        found = Path(file).stat()
+    except OSError:
+        return file  # what is wrong with it is told when it is opened
+    return found.st_dev, found.st_ino
 
 
 def _check_alone(count: int, of_one_file: dict[str, Path | None]) -> None:

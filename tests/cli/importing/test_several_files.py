@@ -1,6 +1,7 @@
 """Several files in one call: all are looked at before the first one is sent."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -91,3 +92,21 @@ def test_nothing_is_to_be_gone_on_with(run: Run, files: list[str]) -> None:
     said = run("import", *files, "--ignore", "Plan", "--resume")
     assert said.status == 2
     assert "there is nothing to resume: no import of a.csv" in said.err
+
+
+@pytest.mark.parametrize("other", ["./a.csv", "link.csv", "hard.csv"])
+def test_a_file_that_is_named_twice_is_sent_by_neither_name(
+    run: Run, fake_sendx: FakeSendX, files: list[str], other: str
+) -> None:
+    Path("link.csv").symlink_to("a.csv")
+    os.link("a.csv", "hard.csv")
+    said = run("import", "b.csv", "a.csv", other, "--ignore", "Plan")
+    assert said.status == 2
+    assert f"a.csv and {other} are the same file" in said.err
+    assert not fake_sendx.requests
+
+
+def test_a_proposed_command_takes_a_file_for_no_option(run: Run) -> None:
+    Path("-d.csv").write_text("email,Plan\na@b.co,n/a\n")
+    said = run("import", "--all-fields", "--", "-d.csv")
+    assert said.err.splitlines()[1:] == ["sendx import ./-d.csv --all-fields --null n/a"]

@@ -10,6 +10,7 @@ from typing import cast
 from sendx_async._cli.importing.checking.doubts import Doubt
 from sendx_async._cli.importing.mapping.mapping_file import Document
 from sendx_async._cli.importing.options import FileOptions
+from sendx_async._cli.importing.reading.raw_file import STANDARD_INPUT
 
 _OF_NAMES = "columns"  # one option with all of them
 _OF_TITLES = "field"
@@ -25,7 +26,10 @@ def proposed(options: FileOptions, doubts: Sequence[Doubt]) -> tuple[str, ...] |
     if not all(each.options for each in doubts):
         return None
     given = dict.fromkeys(pair for each in doubts for pair in _pairs(each.options))
-    return ("import", options.file, *_arguments(options.document), *itertools.chain(*given))
+    # Else it may be taken for an option.
+    is_like_one = options.file.startswith("-") and options.file != STANDARD_INPUT
+    file = f"./{options.file}" if is_like_one else options.file
+    return ("import", file, *_arguments(options.document), *itertools.chain(*given))
 
 
 def _pairs(arguments: Sequence[str]) -> Iterator[tuple[str, ...]]:
