@@ -83,7 +83,7 @@ async def _send(
                 rejected=log.rejected,
                 skipped=sum(log.skipped.values()),
             )
-            if sender.is_stopping:
+            if sender.stopped_by is not None:
                 bar.say("Stopping: Ctrl-C again to stop at once")
             elif sender.waits_for is not None:
                 bar.say(f"Waiting for SendX ({sender.waits_for})")

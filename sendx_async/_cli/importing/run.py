@@ -145,10 +145,11 @@ def _is_agreed(
     Raises:
         ConfigurationError: Something is in doubt that isn't decided, or a person says no.
     """
-    if options.is_asked:
+    is_asked = options.is_asked and bool(looks)  # what is gone on with was agreed to then
+    if is_asked:
         for first in looks:
             tell(preview.in_lines(first.options.name, first.look, first.doubts))
-    can_agree = options.is_asked or options.is_agreed
+    can_agree = is_asked or options.is_agreed
     stopped = [
         (first, doubts)
         for first in looks
@@ -156,7 +157,7 @@ def _is_agreed(
     ]
     if stopped:
         raise _error(stopped)
-    if options.is_asked and not agrees(_QUESTION):
+    if is_asked and not agrees(_QUESTION):
         raise ConfigurationError("nothing was sent, since the answer wasn't yes")
     return can_agree
 

@@ -113,6 +113,31 @@ def test_several_files_are_one_question(fake_sendx: FakeSendX) -> None:
     assert import_.seen.index("d.csv: csv") < import_.seen.index(QUESTION)
 
 
+def test_a_person_is_asked_again_about_files_that_were_not_begun(fake_sendx: FakeSendX) -> None:
+    for name in ("c", "d"):
+        rows = "".join(f"{name}{number}@b.co,n/a\n" for number in range(3))
+        Path(f"{name}.csv").write_text(f"email,Plan\n{rows}")
+    with asked("c.csv", "d.csv", "--all-fields", "--limit", "1") as (import_, keyboard):
+        import_.read_until(QUESTION)
+        os.write(keyboard, b"y\n")
+        assert import_.end()[0] == 0
+    with asked("c.csv", "d.csv", "--all-fields", "--resume") as (import_, keyboard):
+        import_.read_until(QUESTION)
+        assert len(fake_sendx.contacts) == 1
+        os.write(keyboard, b"y\n")
+        assert import_.end()[0] == 0
+    assert "c.csv: csv" not in import_.seen  # what was agreed to is not shown again
+    assert len(fake_sendx.contacts) == 6
+    assert fake_sendx.contact("c2@b.co").custom_fields == {"Plan": "n/a"}
+
+
+def test_a_limit_is_no_ctrl_c(fake_sendx: FakeSendX) -> None:
+    Path("c.csv").write_text("email\n" + "".join(f"a{number}@b.co\n" for number in range(100)))
+    with watched("import", "c.csv", "--limit", "60", stdin=subprocess.DEVNULL) as import_:
+        assert import_.end()[0] == 0
+    assert "Ctrl-C" not in import_.seen
+
+
 @pytest.mark.parametrize("answer", [b"y\n"])
 def test_a_pipe_that_has_a_name_is_shown_as_far_as_it_has_come(
     fake_sendx: FakeSendX, answer: bytes

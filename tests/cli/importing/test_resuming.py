@@ -32,6 +32,15 @@ class TestOutage:
         assert (again.said.status, again.counts) == (1, (2, 1))
         assert len(Path("c.rejects.csv").read_text().splitlines()) == 2
 
+    def test_what_was_agreed_to_holds_even_if_no_row_was_finished(
+        self, import_text: Import, run: Run, fake_sendx: FakeSendX
+    ) -> None:
+        text = "email,Plan\na@b.co,n/a\n"
+        done = stopped(import_text, fake_sendx, text, "--all-fields", "--yes")
+        assert done.report["stopped_at_row"] == 2
+        assert resumed(run, "--all-fields").counts == (1, 0)
+        assert fake_sendx.contact("a@b.co").custom_fields == {"Plan": "n/a"}
+
     def test_a_wrong_key_ends_an_import_at_once(
         self, run: Run, fake_sendx: FakeSendX, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -64,6 +64,9 @@ def opened(options: ImportOptions, source: Source) -> Generator[tuple[Rows, Impo
         try:
             people = later.enter_context(contextlib.closing(SeenAddresses()))
             earlier = _earlier_run(options, checkpoint)
+            if earlier is not None and options.resumes:
+                # As it was agreed to then: nobody is asked again.
+                options = attrs.evolve(options, is_agreed=bool(earlier.options.get("agreed")))
             if earlier is None or earlier.is_untouched:
                 rows = rows_of(options, source)
                 later.callback(rows.close)
@@ -71,9 +74,7 @@ def opened(options: ImportOptions, source: Source) -> Generator[tuple[Rows, Impo
                     options, source, checkpoint, rows=rows, people=people, untouched=earlier
                 )
             else:
-                # As it was agreed to then: nobody is asked again.
-                agreed = attrs.evolve(options, is_agreed=bool(earlier.options.get("agreed")))
-                rows = rows_of(agreed, source, earlier.rows.begun)
+                rows = rows_of(options, source, earlier.rows.begun)
                 later.callback(rows.close)
                 log = _resumed(
                     options, source, checkpoint, rows=rows, people=people, earlier=earlier
