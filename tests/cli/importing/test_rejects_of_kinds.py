@@ -125,6 +125,10 @@ CASES = {
         "c.csv", PLAIN.encode("cp1252"), "c.rejects.csv",
         ("--encoding", "cp1252", "--field", "Plan"),
     ),
+    "a wide encoding that is given": Case(
+        "c.csv", PLAIN.encode("utf-16-le"), "c.rejects.csv",
+        ("--encoding", "utf-16-le", "--field", "Plan"),
+    ),
     "an encoding that is guessed": Case(
         "c.csv", GERMAN.encode("cp1252"), "c.rejects.csv",
         ("--field", "Straße", "--yes"), fields={"Straße": "Süß"},

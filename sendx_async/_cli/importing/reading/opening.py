@@ -1,5 +1,6 @@
 """One file of contacts, opened: what it is, its first records, and all of them."""
 
+import codecs
 import io
 import re
 from collections.abc import Iterator
@@ -114,7 +115,9 @@ class Source:
         binary = self._raw.binary
         first = binary.peek()
         if kinds.are_set_aside(first):
-            self._reading = attrs.evolve(self._reading, format=None, sheet=None)
+            has_mark = first.startswith(codecs.BOM_UTF8)  # then their own file's doesn't matter
+            encoding = None if has_mark else self._reading.encoding
+            self._reading = attrs.evolve(self._reading, format=None, encoding=encoding, sheet=None)
         self.encoding: Encoding = UTF_8
         self.format: Format
         self.compression: Compression | None = compression_of(first)
