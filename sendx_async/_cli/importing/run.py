@@ -48,14 +48,11 @@ def run(
             return
         to_do: list[tuple[ImportOptions, Source | None]] = []
         looks: list[FirstLook] = []
-        people: dict[str, int] = {}
         for options in _left(asked, tell):
             pipe = None
             if not options.resumes:
                 first, pipe = _looked_at(options, later, is_one=len(asked) == 1)
                 looks.append(first)
-                if first.look.is_whole:
-                    people[options.source.file] = first.look.people
             to_do.append((options, pipe))
         is_agreed = _is_agreed(asked[0], looks, tell, agrees)
         for options, pipe in to_do:
@@ -65,10 +62,9 @@ def run(
             else:
                 with Source(options.source.file, options.source.reading) as source:
                     report = deliver(agreed, source)
+            yield options, report
             if report.stopped_by is not None:
-                yield options, report
                 return
-            yield options, attrs.evolve(report, people=people.get(options.source.file))
 
 
 def _dry_run(

@@ -1,6 +1,8 @@
 """Going on where an import was stopped, with the same file and in the same way."""
 
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -296,3 +298,14 @@ def test_a_death_before_anything_is_sent_locks_nobody_out(
     said = run("import", "c.csv", *options, "--json")
     report = json.loads(said.out)
     assert (report["delivered"], report["rejected"]) == (1, 1)
+
+
+@pytest.mark.slow
+def test_another_process_goes_on_with_a_service(run: Run, fake_sendx: FakeSendX) -> None:
+    shutil.copy(Path(__file__).parent / "exports" / "hubspot.csv", "c.csv")
+    options = ("import", "c.csv", "--from", "hubspot")
+    assert run(*options, "--limit", "1").status == 0
+    for seed in ("1", "2"):  # sets have another order
+        environment = os.environ | {"PYTHONHASHSEED": seed}
+        said = run_command(*options, "--resume", "--limit", "1", env=environment)
+        assert (said.status, said.err) == (0, "")

@@ -117,7 +117,9 @@ def _checksum(preset: Preset | None) -> int | None:
     """Return what tells one version of what is known of a service from another one."""
     if preset is None:
         return None
-    return zlib.crc32(json.dumps(attrs.asdict(preset), default=_written).encode())
+    # Not what it was made into, such as patterns: their order is each process's own.
+    values = attrs.asdict(preset, filter=lambda field, _: field.init)
+    return zlib.crc32(json.dumps(values, default=_written).encode())
 
 
 def _written(value: object) -> object:

@@ -30,8 +30,8 @@ class ImportReport:
         stopped_at: The first row that isn't finished, as a spreadsheet counts; None if all are.
         stopped_by: What stopped it: a signal, an error, or an option; None if nothing did.
         can_resume: Whether there is something to go on with.
-        people: How many different addresses the rows have that can be sent; None if not all rows
-            were looked at before, or the import was stopped.
+        people: How many different addresses this process has delivered, or could be sent to; None
+            if they weren't counted.
         preview: What a look at the file has found, for people; empty if it isn't told at the end.
         facts: The same for programs.
         problems: Why the first rows can't be sent that can't be, likewise.
