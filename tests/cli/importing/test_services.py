@@ -101,3 +101,20 @@ def rows_skipped() -> dict[str, list[str]]:
 def test_each_service_has_a_sample_of_what_is_right() -> None:
     known = {json.loads(path.read_text("utf-8"))["from"] for path in EXPECTATIONS}
     assert known == set(presets.names())
+
+
+def test_a_list_in_a_field_of_ones_own_costs_its_value_alone(
+    run: Run, fake_sendx: FakeSendX, directory: Path
+) -> None:
+    lines = [
+        {"distinct_ids": ["1"], "properties": {"email": "a@b.co", "plans": ["a"], "seats": 2}},
+        {"distinct_ids": ["2"], "properties": {"email": "c@d.co", "plans": [], "seats": 3}},
+    ]
+    Path("p.ndjson").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    shown = run("import", "p.ndjson", "--from", "posthog", "--dry-run")
+    assert "plans: 1 cell held a list or an object, which is no custom field" in shown.out
+    assert run("import", "p.ndjson", "--from", "posthog").status == 0
+    assert fake_sendx.contact("a@b.co").custom_fields == {"seats": "2"}
+    assert fake_sendx.contact("c@d.co").custom_fields == {"seats": "3"}
+    asked = run("import", "p.ndjson", "--from", "posthog", "--field", "properties.plans", "--json")
+    assert json.loads(asked.out)["rejected"] == 2

@@ -18,6 +18,7 @@ class Note(StrEnum):
     )
     FIRST_ADDRESS = "had several addresses, of which the first is taken"
     NULL = "held a null mark, which was left out"
+    SEVERAL = "held a list or an object, which is no custom field, and was left out"
     MAYBE_NULL = "may hold a null mark: leave it out with --null TEXT"
     MAYBE_LIST = "may hold several tags: say what stands between them with --separator"
     MOJIBAKE = "may hold text that was read in a wrong encoding: give the right one with --encoding"
@@ -37,32 +38,9 @@ class Note(StrEnum):
         return self in _DOUBTS
 
     def of_cells(self, count: int) -> str:
-        """Return the remark about so many cells: "1 cell is a null mark ..."."""
-        if count == 1:
-            return f"1 cell {_OF_ONE.get(self, self)}"
-        return f"{count:,} cells {self}"
+        """Return the remark about so many cells: "1 cell held a null mark ..."."""
+        return f"1 cell {self}" if count == 1 else f"{count:,} cells {self}"
 
-
-_OF_ONE = {
-    Note.NULL: "is a null mark, and left out",
-    Note.MAYBE_NULL: "looks like a null mark: leave it out with --null TEXT",
-    Note.MOJIBAKE: "looks like text read in a wrong encoding: give the right one with --encoding",
-    Note.LOST_LETTER: (
-        "has the mark of a letter that was lost (U+FFFD): export the file again, as UTF-8"
-    ),
-    Note.SHORT_NUMBER: (
-        "is a number that a spreadsheet has shortened (1.23457E+12): export the column as text"
-    ),
-    Note.LOST_ZERO: (
-        "seems to have lost a leading zero in a spreadsheet: export the column as text"
-    ),
-    Note.DECIMAL_CODE: (
-        "is a code with .0 behind, as data frames write it: export the column as text"
-    ),
-    Note.DAY_NUMBER: (
-        "seems to be a spreadsheet's number for a day (45352): export the column as dates"
-    ),
-}
 
 _DOUBTS = frozenset(
     {

@@ -202,6 +202,7 @@ class Plans:
                 self._read_place if has_places(decision.name) else self._read,
                 prefix=prefix,
                 allows_increments=columns.allows_increments,
+                passes_over=decision.why.startswith("--from "),
             )
         if becomes in {"email", "new_email"}:
             several = None if self._preset is None else self._preset.address_separator

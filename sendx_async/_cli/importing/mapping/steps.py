@@ -51,9 +51,23 @@ def text_step(field: str, read: Read, *, prefix: str = "", finish: Finish | None
 
 
 def custom_step(
-    title: str, read: Read, *, prefix: str = "", allows_increments: bool = False
+    title: str,
+    read: Read,
+    *,
+    prefix: str = "",
+    allows_increments: bool = False,
+    passes_over: bool = False,
 ) -> Step:
-    """Put a value into a custom field that has none yet."""
+    """Put a value into a custom field that has none yet.
+
+    Args:
+        title: The custom field.
+        read: Reads the cell.
+        prefix: What is taken off in front of it.
+        allows_increments: Whether it may add to what SendX has.
+        passes_over: Whether a list or an object is left out, since nobody has asked for the column
+            by its name; else it is refused.
+    """
     known = set[str]()
 
     def put(_: dict[str, Any], fields: dict[str, Any], value: Any, notes: list[Note]) -> None:
@@ -73,7 +87,7 @@ def custom_step(
             if value == raw and not notes and len(known) < _MOST_KEPT:
                 known.add(value)
         else:
-            value = _scalar_of(value, notes)
+            value = _scalar_of(value, notes, passes_over=passes_over)
         if value is not None and value != "":
             fields[title] = value
 
@@ -172,8 +186,12 @@ def _text_of(value: Any) -> str:
     raise CellError(f"must be a text, and is {_kind(value)}")
 
 
-def _scalar_of(value: Any, notes: list[Note]) -> Any:
+def _scalar_of(value: Any, notes: list[Note], *, passes_over: bool) -> Any:
     if isinstance(value, (list, Mapping)):
+        if passes_over:
+            if value:
+                notes.append(Note.SEVERAL)
+            return None
         advice = (
             "take the column as tags, or leave it out"
             if isinstance(value, list)

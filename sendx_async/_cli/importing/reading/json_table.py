@@ -1,10 +1,12 @@
 """The records of JSON: an object a line, arrays of objects, or one object after the other."""
 
+import contextlib
 import json
 import re
 import shlex
 from collections import deque
 from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 from sendx_async._cli.importing.reading.json_text import (
@@ -23,6 +25,10 @@ from sendx_async._core.errors import ConfigurationError
 _NO_OBJECT = 'must be a JSON object, such as {"email": "jane@example.com"}'
 _PLAIN = re.compile(r"[^a-z0-9]+")
 _CUSTOM_FIELDS = "customfields"
+_MONGODB_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - in UTC, which is written behind it
+_MONGODB = frozenset(
+    {"$oid", "$date", "$numberLong", "$numberInt", "$numberDouble", "$numberDecimal", "$uuid"}
+)
 _MOST_LOOKED_AT = 100
 
 
@@ -226,11 +232,23 @@ def is_custom_fields(name: str) -> bool:
 
 
 def _flatten(columns: dict[str, Any], name: str, value: Any) -> None:
+    if isinstance(value, dict) and len(cast("dict[str, Any]", value)) == 1:
+        value = _of_mongodb(cast("dict[str, Any]", value))
     if isinstance(value, dict) and value:
         for each, inner in cast("dict[str, Any]", value).items():
             _flatten(columns, f"{name}.{each}", inner)
     else:
         _put(columns, name, None if value == {} else value)
+
+
+def _of_mongodb(value: dict[str, Any]) -> Any:
+    """Return what MongoDB's exports mean by an object around a value: ``{"$numberLong": "5"}``."""
+    ((kind, inner),) = value.items()
+    if kind == "$date" and isinstance(inner, dict):
+        with contextlib.suppress(KeyError, TypeError, ValueError, OverflowError):
+            since = timedelta(milliseconds=int(cast("dict[str, Any]", inner)["$numberLong"]))
+            return f"{(_MONGODB_EPOCH + since).isoformat()}Z"
+    return inner if kind in _MONGODB and isinstance(inner, str) else value
 
 
 def _put(columns: dict[str, Any], name: str, value: Any) -> None:

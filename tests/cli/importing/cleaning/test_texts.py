@@ -179,7 +179,7 @@ def test_a_quote_that_was_not_closed_is_noticed() -> None:
 def test_what_is_put_right_is_no_doubt() -> None:
     assert {note for note in Note if not note.is_doubt} == {
         Note.GUARD, Note.INVISIBLE, Note.LINE_BREAK, Note.WRAPPED_ADDRESS, Note.FIRST_ADDRESS,
-        Note.NULL,
+        Note.NULL, Note.SEVERAL,
     }  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sendx_async import ConfigurationError
 from sendx_async._cli.importing.reading.json_table import JsonObjects, are_lines
 from sendx_async.testing import FakeSendX
+from tests.cli.conftest import Run
 from tests.cli.importing.conftest import Import
 
 from .records import EXPORTS, first_records, records_of, rows_of
@@ -344,3 +345,27 @@ def test_pieces_of_any_length_give_the_same(
     found = list(of_pieces)
     assert found == list(of_all)
     assert [json.loads(record.text) for record in found] == objects
+
+
+def test_values_of_mongodb_are_themselves(run: Run, fake_sendx: FakeSendX) -> None:
+    row = {
+        "_id": {"$oid": "65a1"},
+        "email": "a@b.co",
+        "visits": {"$numberLong": "5"},
+        "score": {"$numberDouble": "1.5"},
+        "joined": {"$date": "2024-01-01T00:00:00Z"},
+        "born": {"$date": {"$numberLong": "1704067200000"}},
+        "odd": {"$date": {"$year": 1}},
+        "other": {"$ref": "x"},
+    }
+    Path("c.json").write_text(json.dumps(row) + "\n")
+    assert run("import", "c.json", "--all-fields").status == 0
+    assert fake_sendx.contact("a@b.co").custom_fields == {
+        "_id": "65a1",
+        "visits": "5",
+        "score": "1.5",
+        "joined": "2024-01-01T00:00:00Z",
+        "born": "2024-01-01T00:00:00Z",
+        "odd.$date.$year": "1",
+        "other.$ref": "x",
+    }
