@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rich.progress import Progress
 
+from sendx_async._cli.importing.reporting.progress_bar import _RateColumn
 from sendx_async.testing import FakeSendX
 from tests.cli.processes import started
 
@@ -135,3 +137,14 @@ def test_no_bar_is_shown_with_json(fake_sendx: FakeSendX) -> None:
     with watched("import", "c.csv", "--json") as import_:
         import_.end()
     assert import_.seen == ""
+
+
+def test_the_rate_is_that_of_rows_although_all_of_the_file_is_read() -> None:
+    """A small file is read to its end before the first answer comes."""
+    moments = [0.0]
+    progress = Progress(get_time=lambda: moments[-1])
+    task = progress.add_task("c.csv", total=10)
+    moments.append(0.1)
+    progress.update(task, completed=10, rows=100)
+    moments.append(50.0)
+    assert _RateColumn().render(progress.tasks[0]).plain == "2 rows/s"
