@@ -29,7 +29,7 @@ Resume = Annotated[
 UndoTags = Annotated[
     Path | None,
     typer.Option(
-        metavar="FILE", help="Take the tags back that an import with --log FILE has given."
+        metavar="FILE", help="Take back the tags that an import with --log FILE has given."
     ),
 ]
 
@@ -46,7 +46,9 @@ Mapping = Annotated[
 ]
 SaveMapping = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="With --dry-run: write such a file of what was decided."),
+    typer.Option(
+        metavar="FILE", help="With --dry-run: write what was decided to a file for --mapping."
+    ),
 ]
 Column = Annotated[
     _Texts,
@@ -83,7 +85,7 @@ Skip = Annotated[
     _Texts, typer.Option(metavar="COLUMN=VALUE", help="Leave out rows with this value.")
 ]
 Everyone = Annotated[
-    bool, typer.Option("--everyone", help="Send people too who are unsubscribed or said no.")
+    bool, typer.Option("--everyone", help="Also send people who are unsubscribed or said no.")
 ]
 SkipEmpty = Annotated[bool, typer.Option("--skip-empty", help="Leave out rows without an address.")]
 Duplicates = Annotated[
@@ -187,6 +189,6 @@ ProgressFile = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Where it is kept how far the import came. Default: FILE.sendx-progress.",
+        help="Keeps how far the import came. Default: FILE.sendx-progress.",
     ),
 ]

@@ -49,9 +49,13 @@ def test_what_is_wrong_in_a_preset_is_named(text: str, named: str) -> None:
     assert named in str(caught.value)
 
 
-def test_a_name_without_a_preset_is_answered_with_those_that_there_are() -> None:
-    with pytest.raises(ConfigurationError, match=r"--from mailchump.*mailchimp"):
-        presets.load("mailchump")
+@pytest.mark.parametrize(
+    "name, hint",
+    [("mailchump", "did you mean mailchimp?"), ("acme", "they are activecampaign, .*woocommerce")],
+)
+def test_a_name_without_a_preset_is_answered_with_what_there_is(name: str, hint: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"--from {name} .*; {hint}"):
+        presets.load(name)
 
 
 def test_all_presets_are_those_that_have_a_name() -> None:

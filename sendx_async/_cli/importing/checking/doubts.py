@@ -72,8 +72,8 @@ def doubts_of(look: Look, options: FileOptions, proposed: Preset | None) -> tupl
     if by_cells is not None:
         found.append(
             Doubt(
-                text=f"only an @ in its cells tells that {by_cells!r} holds the addresses: say so "
-                f"with {_pasted('--column', f'{by_cells}=email')}",
+                text=f"the column {by_cells!r} isn't called so, but its cells look like addresses: "
+                f"if they are, say {_pasted('--column', f'{by_cells}=email')}",
                 is_agreed_by_yes=True,
                 options=("--column", f"{by_cells}=email"),
             )

@@ -123,4 +123,4 @@ def _checksum(preset: Preset | None) -> int | None:
 
 
 def _written(value: object) -> object:
-    return sorted(value) if isinstance(value, frozenset) else repr(value)
+    return sorted(cast("frozenset[str]", value)) if isinstance(value, frozenset) else repr(value)

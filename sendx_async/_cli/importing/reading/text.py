@@ -34,8 +34,8 @@ def lines_of(binary: BinaryIO, encoding: Encoding) -> Iterator[str]:
                     "of contacts?"
                 )
             yield line
-    except UnicodeError as error:
-        raise _unreadable(encoding, error) from None
+    except UnicodeError:
+        raise _unreadable(encoding) from None
 
 
 def pieces_of(
@@ -57,8 +57,8 @@ def pieces_of(
         while data := binary.read1(_PIECE):
             yield decoder.decode(data)
         yield decoder.decode(b"", final=not is_cut)
-    except UnicodeError as error:
-        raise _unreadable(encoding, error) from None
+    except UnicodeError:
+        raise _unreadable(encoding) from None
 
 
 def whole_lines(head: bytes, encoding: Encoding, *, is_all: bool) -> Iterator[str]:
@@ -70,8 +70,8 @@ def whole_lines(head: bytes, encoding: Encoding, *, is_all: bool) -> Iterator[st
     decoder = codecs.getincrementaldecoder(_codec(encoding))(encoding.errors)
     try:
         text = decoder.decode(head, final=is_all)
-    except UnicodeError as error:
-        raise _unreadable(encoding, error) from None
+    except UnicodeError:
+        raise _unreadable(encoding) from None
     if not is_all:
         text = text[: max(text.rfind("\n"), text.rfind("\r")) + 1] or text
     return iter(io.StringIO(text, newline=""))
@@ -86,8 +86,8 @@ def _codec(encoding: Encoding) -> str:
     return "utf-8-sig" if encoding.name == "utf-8" else encoding.name
 
 
-def _unreadable(encoding: Encoding, error: UnicodeError) -> ConfigurationError:
+def _unreadable(encoding: Encoding) -> ConfigurationError:
     return ConfigurationError(
-        f"the file can't be read as {encoding.name}: {error}; give its encoding, for "
-        "example --encoding cp1252"
+        f"the file can't be read as {encoding.name}: some of its bytes mean nothing there; give "
+        "its encoding, for example --encoding cp1252"
     )

@@ -1,5 +1,6 @@
 """The presets that come with the library, each read from its file when it is asked for."""
 
+import difflib
 import functools
 import tomllib
 from importlib import resources
@@ -33,7 +34,9 @@ def load(name: str) -> Preset:
         ConfigurationError: There is none; the error names those that there are.
     """
     if name not in names():
-        raise ConfigurationError(f"--from {name}: there is no such preset; {', '.join(names())}")
+        near = difflib.get_close_matches(name, names(), n=1)
+        hint = f"did you mean {near[0]}?" if near else f"they are {', '.join(names())}"
+        raise ConfigurationError(f"--from {name} is none of the services that are known; {hint}")
     return preset_from(name, (_folder() / f"{name}{_ENDING}").read_text("utf-8"))
 
 
