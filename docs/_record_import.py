@@ -22,7 +22,7 @@ from sendx_async.testing import FakeSendX
 ROWS = 20_000
 BAD = {1_234: "jane at example.com", 7_890: "bob@@example.com", 15_555: ""}
 COLUMNS = 100
-COMMAND = "sendx import contacts.csv --all-fields"
+COMMAND = "sendx import contacts.csv --all-fields --yes"  # else it shows a preview, and asks
 ERASE = re.compile(r"\r?\x1b\[2K|\r(?!\n)")
 CODES_BUT_COLOURS = re.compile(r"\x1b\[[0-9;?]*[a-ln-zA-Z]")
 FONTS = re.compile(r"\s*@font-face\s*\{[^}]*\}")

@@ -27,6 +27,7 @@ Surroundings = Callable[[Reader, FakeSendX], AbstractAsyncContextManager[None]]
 @asynccontextmanager
 async def a_client_and_requests(reader: Reader, fake: FakeSendX) -> AsyncIterator[None]:
     """An open client, and requests to send, which arrive."""
+    shutil.copy(_EXPORTS / "mailchimp_subscribed.csv", reader.directory / "subscribed_members.csv")
     async with AsyncTrackingClient() as client:
         reader.given["client"] = client
         reader.given["requests"] = [{"email": f"c{number}@example.com"} for number in range(60)]
