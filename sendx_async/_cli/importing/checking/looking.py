@@ -1,6 +1,7 @@
 """Looking at the rows of a file, one after the other; what is remembered doesn't grow with them."""
 
 from collections.abc import Mapping
+from typing import cast
 
 import attrs
 
@@ -59,10 +60,10 @@ class Looking:
         elif row.reason is not None:
             self.rejected += 1
             _count(self._refused, row.reason, row)
-        elif isinstance(row.contact, IdentifyRequest):
+        else:
             self.good += 1
             self._doubtful += any(note.is_doubt for _, note in row.notes)
-            self._add_contact(row.contact, row)
+            self._add_contact(cast("IdentifyRequest", row.contact), row)
 
     def _add_cells(self, row: Row) -> None:
         names, values = row.record.names, row.record.values
