@@ -76,6 +76,15 @@ def test_a_question_about_mail_says_yes_or_no() -> None:
     assert consent_of("Did you receive the parcel?", ["Yes", "No"]) is None
 
 
+def test_whatever_is_asked_about_mail_is_asked_about_consent_if_the_answers_are_yes_and_no() -> (
+    None
+):
+    assert found("Dürfen wir dich per E-Mail nerven?", "Ja", "Nein").option == "--only"
+    assert found("E-mail ok?", "no").option == "--only"
+    assert consent_of("Emails opened", ["1", "0"]) is None
+    assert consent_of("Which email client?", ["None", "Apple Mail", "No"]) is None
+
+
 def test_a_column_that_says_yes_is_known_by_its_name() -> None:
     for name in SAYS_YES.split("|"):
         consent = found(name, "yes", "No", None, "YES")

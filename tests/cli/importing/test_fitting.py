@@ -151,6 +151,28 @@ def test_a_pattern_takes_no_question_about_mail_for_an_address() -> None:
     )
     found = fitted(preset, ["May we contact you by e-mail?", "Your e-mail"])
     assert found.fields == {"email": ("Your e-mail",)}
+    only = "May we contact you, and by which e-mail?"
+    assert fitted(preset, [only]).fields == {"email": (only,)}
+
+
+def test_a_rule_for_each_column_takes_all_that_fit() -> None:
+    preset = preset_from(
+        "forms",
+        """
+title = "F"
+signatures = [["A"]]
+[columns]
+email = ["Mail"]
+[[rules]]
+columns = ["*news*", "*consent*", "Ok"]
+is_for_each = true
+is_refusal = false
+values = ["yes"]
+reason = "no consent"
+""",
+    )
+    found = fitted(preset, ["Consent to news", "OK", "Mail", "News"])
+    assert [each.column for each in found.rules] == ["Consent to news", "News", "OK"]
 
 
 def test_a_name_beside_a_first_or_a_last_name_is_the_other_one() -> None:

@@ -66,7 +66,12 @@ def consent_of(name: str, values: Iterable[object]) -> Consent | None:
     if _has(spoken, words.CONSENTS) or (
         filled
         and filled <= words.YES | words.NO
-        and (_has(spoken, words.NEWSLETTERS) or _asks_for_wish(spoken))
+        and (
+            _has(spoken, words.NEWSLETTERS)
+            or _asks_for_wish(spoken)
+            # Whatever is asked about mail; 1 may be a number of mails.
+            or (filled & words.ANSWERS and _has(spoken, words.MAIL))
+        )
     ):
         return _consent(seen)
     if _has(spoken, words.STATUSES) and _is_of_mail(spoken, filled):

@@ -63,6 +63,7 @@ WISHES = (
     *("*receiv*", "contact you", "email you", "write to you", "keep you", "send you", "hear from"),
     *("stay in touch", "*erhalten*", "*bekommen*", "*zusenden*", "*zuschicken*", "*informier*"),
     *("*kontaktier*", "*recevoir*", "*contacter*", "*informer*", "*recib*", "*contactar*"),
+    *("*schick*", "*envoy*", "*enviar*", "*inviar*", "*sturen*"),
     *("*receb*", "*ricever*", "*contattar*", "*ontvang*", "*toesturen*"),
 )
 """Words of a question whether somebody wants mail, if one of ``MAIL`` or ``NEWS`` is in it too."""

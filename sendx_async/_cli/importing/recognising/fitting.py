@@ -73,7 +73,8 @@ def fitted(preset: Preset, names: Sequence[str]) -> FittedPreset:
     taken: set[str] = set()
     asking = spared.union(filter(may_be_consent, names))
     for field, wanted in preset.columns.items():
-        found = [name for each in wanted for name in table.fitting(each, asking)]
+        # A question about mail isn't one for the address, unless there is no other.
+        found = table.each_fitting(wanted, asking) or table.each_fitting(wanted, spared)
         if columns := tuple(name for name in dict.fromkeys(found) if name not in taken):
             fields[field] = columns
             taken.update(columns)
@@ -89,7 +90,8 @@ def fitted(preset: Preset, names: Sequence[str]) -> FittedPreset:
     for rule in preset.rules:
         about = [found for each in rule.columns if (found := table.fitting(each))]
         if about:
-            rules += [FittedRule(column=name, rule=rule) for name in about[0]]
+            ruled = itertools.chain(*about) if rule.is_for_each else about[0]
+            rules += [FittedRule(column=name, rule=rule) for name in dict.fromkeys(ruled)]
         elif rule.is_required:
             missing.append(rule)
     spared.update(each.column for each in rules)
@@ -142,6 +144,10 @@ class _Table:
             return [name for name in self._names if name not in spared and fits(wanted, name)]
         name = wanted if wanted in self._names else self._by_folded.get(folded(wanted))
         return [] if name is None else [name]
+
+    def each_fitting(self, wanted: Iterable[str], spared: Container[str]) -> list[str]:
+        """Return the columns that each of these stands for, in their order."""
+        return [name for each in wanted for name in self.fitting(each, spared)]
 
     def values(self, by_name: Mapping[str, str]) -> dict[str, str]:
         """Return what is said of columns by what the file calls them."""

@@ -16,6 +16,7 @@ class Rule:
 
     Attributes:
         columns: The column; the first of these that a file has.
+        is_for_each: Whether each of these must allow a row, and not only the first.
         is_refusal: Whether the column says no (unsubscribed, bounced ...), and not yes.
         values: What a column that says yes must hold; of one that says no, what means nothing,
             besides what `lets_mail` takes for that. Case doesn't matter; a ``*`` stands for
@@ -27,6 +28,7 @@ class Rule:
 
     columns: tuple[str, ...]
     is_refusal: bool
+    is_for_each: bool = False
     values: frozenset[str] = frozenset()
     refused: frozenset[str] = frozenset()
     reason: str
