@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import attrs
 
+from sendx_async._cli.importing.address_count import AddressCount
 from sendx_async._cli.importing.checking.doubts import Doubt, doubts_of
 from sendx_async._cli.importing.checking.look import Look, TableFacts
 from sendx_async._cli.importing.checking.looking import Looking
@@ -18,7 +19,6 @@ from sendx_async._cli.importing.recognising.preset import Preset
 from sendx_async._cli.importing.recognising.presets import all_presets
 from sendx_async._cli.importing.recognising.recognition import recognise
 from sendx_async._cli.importing.reporting.bar import progress_bar
-from sendx_async._cli.importing.seen_addresses import SeenAddresses
 from sendx_async._cli.importing.sending.opening import rows_file
 from sendx_async._cli.importing.sending.rows_file import REJECTED, SKIPPED, RowsFile
 from sendx_async._runtime.real_time import monotonic
@@ -67,7 +67,7 @@ def look_at(options: ImportOptions, source: Source, *, is_whole: bool) -> FirstL
     shown = options if preset is None else _with_preset(options, preset)
     problems: list[str] = []
     with contextlib.ExitStack() as later:
-        addresses = later.enter_context(contextlib.closing(SeenAddresses()))
+        addresses = later.enter_context(contextlib.closing(AddressCount()))
         files: dict[str, RowsFile] = {}
         if is_whole:
             found = later.enter_context(

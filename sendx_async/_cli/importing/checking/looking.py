@@ -5,11 +5,11 @@ from typing import cast
 
 import attrs
 
+from sendx_async._cli.importing.address_count import AddressCount
 from sendx_async._cli.importing.checking.column_facts import ColumnLook
 from sendx_async._cli.importing.checking.look import Counted, Look, TableFacts
 from sendx_async._cli.importing.checking.rows import Row
 from sendx_async._cli.importing.mapping.plans import Plans
-from sendx_async._cli.importing.seen_addresses import SeenAddresses
 from sendx_async._core.models import IdentifyRequest
 
 _CONTACTS = 2
@@ -35,7 +35,7 @@ class Looking:
     """
 
     def __init__(
-        self, plans: Plans, names: tuple[str, ...] | None, addresses: SeenAddresses
+        self, plans: Plans, names: tuple[str, ...] | None, addresses: AddressCount
     ) -> None:
         self._plans = plans
         self._has_many_headers = names is None
@@ -63,7 +63,7 @@ class Looking:
         else:
             self.good += 1
             self._doubtful += any(note.is_doubt for _, note in row.notes)
-            self._add_contact(cast("IdentifyRequest", row.contact), row)
+            self._add_contact(cast("IdentifyRequest", row.contact))
 
     def _add_cells(self, row: Row) -> None:
         names, values = row.record.names, row.record.values
@@ -78,8 +78,8 @@ class Looking:
             if (column := self._columns.get(names[index])) is not None:
                 column.note(note, values[index])
 
-    def _add_contact(self, contact: IdentifyRequest, row: Row) -> None:
-        self._addresses.add(contact.email, row.record.number)
+    def _add_contact(self, contact: IdentifyRequest) -> None:
+        self._addresses.add(contact.email)
         if len(self._contacts) < _CONTACTS:
             self._contacts.append(contact)
         for tag in contact.tags or ():

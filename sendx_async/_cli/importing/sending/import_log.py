@@ -5,8 +5,8 @@ import contextlib
 from collections.abc import Mapping
 from typing import Any
 
+from sendx_async._cli.importing.address_count import AddressCount
 from sendx_async._cli.importing.checking.rows import Row
-from sendx_async._cli.importing.seen_addresses import SeenAddresses
 from sendx_async._cli.importing.sending.checkpoint import Checkpoint
 from sendx_async._cli.importing.sending.delivery_log import DeliveryLog
 from sendx_async._cli.importing.sending.earlier_run import RowsSoFar, Share
@@ -50,7 +50,7 @@ class ImportLog:
         options: Mapping[str, Any],
         rows: RowsSoFar,
         share: Share | None,
-        people: SeenAddresses,
+        people: AddressCount,
     ) -> None:
         self._checkpoint = checkpoint
         self._rejects = rejects
@@ -186,7 +186,7 @@ class ImportLog:
         self._delivered += 1
         self._tried += 1
         if (contact := row.contact) is not None:
-            self._people.add(contact.email or "", row.place)
+            self._people.add(contact.email or "")
         self._list(row)
         self._finish(row)
 

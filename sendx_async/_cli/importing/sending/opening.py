@@ -7,11 +7,11 @@ from typing import Any, Protocol
 
 import attrs
 
+from sendx_async._cli.importing.address_count import AddressCount
 from sendx_async._cli.importing.checking.rows import Begun, Row
 from sendx_async._cli.importing.checking.source_rows import SourceRows
 from sendx_async._cli.importing.options import ImportOptions
 from sendx_async._cli.importing.reading.opening import Source
-from sendx_async._cli.importing.seen_addresses import SeenAddresses
 from sendx_async._cli.importing.sending.checkpoint import Checkpoint
 from sendx_async._cli.importing.sending.delivery_log import DeliveryLog
 from sendx_async._cli.importing.sending.earlier_run import EarlierFile, EarlierRun, RowsSoFar
@@ -62,7 +62,7 @@ def opened(options: ImportOptions, source: Source) -> Generator[tuple[Rows, Impo
     checkpoint = None if path is None else Checkpoint(path)
     with contextlib.ExitStack() as later:
         try:
-            people = later.enter_context(contextlib.closing(SeenAddresses()))
+            people = later.enter_context(contextlib.closing(AddressCount()))
             earlier = _earlier_run(options, checkpoint)
             if earlier is not None and options.resumes:
                 # As it was agreed to then: nobody is asked again.
@@ -151,7 +151,7 @@ def _fresh(
     checkpoint: Checkpoint | None,
     *,
     rows: Rows,
-    people: SeenAddresses,
+    people: AddressCount,
     untouched: EarlierRun | None,
 ) -> ImportLog:
     """Begin with the first row; an untouched run has left no more than its file of rejects."""
@@ -182,7 +182,7 @@ def _resumed(
     checkpoint: Checkpoint | None,
     *,
     rows: Rows,
-    people: SeenAddresses,
+    people: AddressCount,
     earlier: EarlierRun,
 ) -> ImportLog:
     """Go on with an earlier run: with the same options, and its own files of rows."""

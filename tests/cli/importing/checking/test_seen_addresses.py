@@ -21,7 +21,6 @@ def test_the_first_place_of_each_address_is_known(addresses: list[str]) -> None:
     known: dict[str, int] = {}
     for place, address in enumerate(addresses):
         assert seen.first(address, place) == known.setdefault(address.casefold(), place)
-    assert len(seen) == len(known)
     seen.close()
 
 
@@ -33,7 +32,6 @@ def test_the_last_place_of_each_address_is_known(addresses: list[str]) -> None:
         seen.add(address, place)
         known[address.casefold()] = place
     assert [seen.last(address) for address in addresses] == [known[a.casefold()] for a in addresses]
-    assert len(seen) == len(known)
     assert seen.last("other@b.co") is None
     seen.close()
 
@@ -50,7 +48,6 @@ seen.add("a@b.co", 0)
 before = pages()
 for place in range(1, 300_000):
     seen.add(f"person{place % 200_000}@example.com", place)
-assert len(seen) == 200_001
 assert seen.last("person7@example.com") == 200_007
 print((pages() - before) * 4)
 """
