@@ -13,6 +13,8 @@ from sendx_async._cli.importing.reading.opening import Source
 from sendx_async._cli.importing.reading.records import Record
 from sendx_async._cli.importing.reading.text import has_bad_bytes
 
+_ROWS_A_POSITION = 32  # the system is asked for it, and only a bar wants to know
+
 
 class RowMaker:
     """Makes the rows of an opened file, in its order.
@@ -50,6 +52,7 @@ class RowMaker:
         self._shows_values = options.shows_values
         self._sends_doubtful = sends_doubtful
         self._duplicates = duplicates
+        self._position = 0
         self._notes: list[tuple[int, Note]] = []
 
     def plan_of(self, record: Record) -> Plan:
@@ -64,7 +67,9 @@ class RowMaker:
             record: It as it stands in the file.
             checksum: Of the file up to its end.
         """
-        position = self._source.position
+        if not place % _ROWS_A_POSITION:
+            self._position = self._source.position
+        position = self._position
         if record.problem is not None or has_bad_bytes(record.text):
             problem = record.problem or (
                 f"has bytes that mean nothing in {self._source.encoding.name}: give the file's "

@@ -1,5 +1,7 @@
 """A row that is ready to be sent, or isn't to be; and how far an earlier import came with them."""
 
+from typing import NamedTuple
+
 import attrs
 
 from sendx_async._cli.importing.checking.row_ranges import RowRanges
@@ -10,9 +12,8 @@ from sendx_async._core.models import IdentifyRequest, TrackRequest
 from sendx_async._core.operations import IDENTIFY
 
 
-@attrs.frozen
-class Row:
-    """A row that is to be sent, or can't be.
+class Row(NamedTuple):
+    """A row that is to be sent, or can't be; a tuple, since that is made in a third of the time.
 
     Attributes:
         place: How many rows stand before it, from 0; empty ones aren't counted.

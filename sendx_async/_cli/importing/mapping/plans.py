@@ -77,12 +77,13 @@ class Plans:
         if self._preset is not None:
             nulls |= self._preset.nulls
         self.nulls = nulls | SPREADSHEET_ERRORS
-        self._read = CellReader(nulls=nulls, asks_about_nulls=True)
+        # Bound once: a call of the object itself takes longer.
+        self._read = CellReader(nulls=nulls, asks_about_nulls=True).__call__
         self._read_place = CellReader(
             nulls=nulls, asks_about_nulls=True, texts=frozenset({NAMIBIA})
-        )
+        ).__call__
         # What may mean nothing can't be an address.
-        self._read_address = CellReader(nulls=nulls | MAYBE_NULLS, asks_about_nulls=False)
+        self._read_address = CellReader(nulls=nulls | MAYBE_NULLS, asks_about_nulls=False).__call__
         self._read_rule = CellReader(nulls=nulls, asks_about_nulls=False)
         self._plans: dict[tuple[str, ...], Plan] = {}
 

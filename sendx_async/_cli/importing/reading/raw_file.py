@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 STANDARD_INPUT = "-"
 
-HEAD = 1 << 20
+HEAD = 2 << 20
 """How many bytes are looked into before the first is read."""
 
 _CHUNK = 1 << 16
