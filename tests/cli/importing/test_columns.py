@@ -88,7 +88,7 @@ def test_every_other_column_can_be_a_custom_field_or_left_out(
         (
             "email,email",
             [],
-            "are the same field, email: leave one out, such as --ignore 'email (2)'",
+            "are the same field, email: leave one out, for example with --ignore 'email (2)'",
         ),
         ("email", ["--field", "Role"], "the file has no column 'Role'; its columns are 'email'"),
         ("email", ["--column", "x=email"], "the file has no column 'x'"),
@@ -96,6 +96,7 @@ def test_every_other_column_can_be_a_custom_field_or_left_out(
         ("email", ["--column", "=email"], "--column '=email' must be NAME=FIELD"),
         ("email,x", ["--column", "x=mail"], "'mail' is no field; the fields are email, first_name"),
         ("email", ["--separator", ""], "--separator must not be empty"),
+        ("email", ["--list", "Customers"], "--list must be ids of lists, which begin with list_"),
         ("email", ["--all-fields", "--ignore-rest"], "can't go together"),
     ],
 )

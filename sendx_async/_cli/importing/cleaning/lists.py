@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterable
 from typing import Any, Final, cast
 
 from sendx_async._cli.importing.cleaning.notes import CellError, Note
@@ -58,7 +59,7 @@ def _unique(items: list[str]) -> list[str]:
     return list(dict.fromkeys(items)) if len(items) > 1 else items
 
 
-def check_list_ids(items: list[str]) -> None:
+def check_list_ids(items: Iterable[str]) -> None:
     """Refuse names where the ids of lists are due.
 
     Raises:

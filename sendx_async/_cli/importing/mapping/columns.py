@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
+from sendx_async._cli.importing.cleaning.lists import check_list_ids
+from sendx_async._cli.importing.cleaning.notes import CellError
 from sendx_async._cli.importing.mapping.conditions import Condition
 from sendx_async._cli.importing.mapping.header import Header
 from sendx_async._cli.importing.recognising import presets
@@ -81,6 +83,10 @@ class Columns:
             raise ConfigurationError("--all-fields and --ignore-rest can't go together")
         if "" in self.nulls:
             raise ConfigurationError("--null must not be empty: empty cells are left out anyway")
+        try:
+            check_list_ids(self.lists)
+        except CellError as error:
+            raise ConfigurationError(f"--list {error}") from None
         self.load_preset()
 
     def load_preset(self) -> Preset | None:

@@ -142,7 +142,7 @@ def twice(first: Decision, second: Decision) -> str:
     """Return that two columns can't both be what they are to be."""
     return (
         f"the columns {first.name!r} and {second.name!r} are the same field, {first.target}: leave "
-        f"one out, such as {quoted('--ignore', second.name)}"
+        f"one out, for example with {quoted('--ignore', second.name)}"
     )
 
 

@@ -72,8 +72,8 @@ def check_encoding(name: str) -> None:
         b"a".decode(name, "replace")
     except (LookupError, UnicodeError):
         raise ConfigurationError(
-            f"--encoding {name!r} is no encoding of text that Python knows: try utf-8, cp1252, "
-            "latin-1 or utf-16"
+            f"--encoding {name!r} is no encoding that is known: try utf-8, cp1252, latin-1 or "
+            "utf-16"
         ) from None
 
 

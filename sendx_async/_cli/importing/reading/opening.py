@@ -153,7 +153,9 @@ class Source:
                 header_score=reading.header_score,
             )
         if reading.sheet is not None or reading.format == "xlsx":
-            raise ConfigurationError("the file is no workbook (.xlsx): leave out --sheet, --format")
+            raise ConfigurationError(
+                "the file is no workbook (.xlsx): leave out --sheet and --format"
+            )
         if kinds.is_parquet(first):
             if self._raw.is_pipe:
                 raise ConfigurationError(
