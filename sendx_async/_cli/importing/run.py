@@ -162,7 +162,7 @@ def _error(stopped: Sequence[tuple[FirstLook, Sequence[Doubt]]]) -> DoubtfulFile
     """Return the error that names all that is to be decided, of all files."""
     files = [_details(first, doubts) for first, doubts in stopped]
     details = files[0] if len(files) == 1 else {**files[0], "files": files}
-    commands = [proposal.in_words(each["proposal"]) for each in files if each["proposal"]]
+    commands = [proposal.in_words(way) for each in files for way in each["proposals"]]
     return DoubtfulFileError(" ".join(each["message"] for each in files), details, commands)
 
 
@@ -171,10 +171,12 @@ def _details(first: FirstLook, doubts: Sequence[Doubt]) -> dict[str, Any]:
     texts = "; ".join(each.text for each in doubts)
     can_agree = all(each.is_agreed_by_yes for each in doubts)
     way = ". Or send all as it is with --yes: --dry-run shows it" if can_agree else ""
+    ways = proposal.proposed(options.source, doubts)
     return {
         "file": options.source.file,
         "message": f"{options.name} can't be imported as it stands: {texts}{way}",
-        "proposal": proposal.proposed(options.source, doubts),
+        "proposal": ways[0] if len(ways) == 1 else None,
+        "proposals": ways,
         "preview": preview.as_json(first.look, first.doubts),
     }
 

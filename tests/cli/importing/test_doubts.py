@@ -23,7 +23,8 @@ def refused(run: Run, fake_sendx: FakeSendX, *arguments: str) -> dict[str, Any]:
     assert said.err.splitlines()[0] == f"Error: {error['message']}"
     commands = said.err.splitlines()[1:]
     proposal = error["proposal"]
-    assert commands == ([] if proposal is None else [shlex.join(["sendx", *proposal])])
+    assert commands == [shlex.join(["sendx", *each]) for each in error["proposals"]]
+    assert error["proposals"] == [proposal] if proposal else len(error["proposals"]) != 1
     assert {path.suffix for path in Path().iterdir()} <= {".csv", ".ndjson"}
     return error
 
@@ -251,3 +252,27 @@ def test_codes_that_a_data_frame_took_for_numbers_are_in_doubt(
     Path("c.ndjson").write_text('{"email": "a@b.co", "Zip": 10115.0}\n')
     imported(run, "c.ndjson", "--all-fields")
     assert fake_sendx.contact("a@b.co").custom_fields == {"Zip": "10115"}
+
+
+@pytest.mark.parametrize(
+    "columns, both",
+    [
+        ("Plan", (("--field", "Plan"), ("--ignore", "Plan"))),
+        ("Plan,City", (("--all-fields",), ("--ignore-rest",))),
+        ("Plan=City", (("--all-fields",), ("--ignore-rest",))),
+    ],
+)
+def test_columns_are_sent_or_left_out_by_one_of_two_commands(
+    run: Run, fake_sendx: FakeSendX, columns: str, both: tuple[tuple[str, ...], ...]
+) -> None:
+    cells = "Pro,Rome" if "," in columns else "Pro"
+    Path("c.csv").write_text(f"email,{columns},Newsletter\na@b.co,{cells},yes\nc@d.co,{cells},no\n")
+    error = refused(run, fake_sendx, "c.csv")
+    rows = ("--only", "Newsletter=yes")
+    assert error["proposals"] == [["import", "c.csv", *each, *rows] for each in both]
+    send, leave = error["proposals"]
+    imported(run, *leave[1:])
+    assert list(fake_sendx.contacts) == ["a@b.co"]
+    assert fake_sendx.contact("a@b.co").custom_fields == {}
+    imported(run, *send[1:])
+    assert fake_sendx.contact("a@b.co").custom_fields[columns.partition(",")[0]] == "Pro"

@@ -27,11 +27,13 @@ class Doubt:
         text: What it is, and which options decide about it.
         is_agreed_by_yes: Whether ``--yes`` decides about it as well.
         options: Arguments that decide about it the likeliest way; none if nobody can tell which.
+        choices: Where several ways are as likely, the arguments of each.
     """
 
     text: str
     is_agreed_by_yes: bool
     options: tuple[str, ...] = ()
+    choices: tuple[tuple[str, ...], ...] = ()
 
 
 class DoubtfulFileError(ConfigurationError):
@@ -65,7 +67,12 @@ def doubts_of(look: Look, options: FileOptions, proposed: Preset | None) -> tupl
     seen = [values.get(index, ()) for index in range(len(look.names))]
     if look.names:  # else no row of JSON could be read, and each says why
         found += [
-            Doubt(text=each.text, is_agreed_by_yes=False, options=each.options)
+            Doubt(
+                text=each.text,
+                is_agreed_by_yes=False,
+                options=each.options,
+                choices=each.choices,
+            )
             for each in doubts(plan, seen)
         ]
     by_cells = plan.address_by_cells

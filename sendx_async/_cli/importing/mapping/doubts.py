@@ -27,10 +27,12 @@ class Undecided:
     Attributes:
         text: What it is, and what to type.
         options: The arguments that decide about it the likeliest way; none if nobody can tell.
+        choices: Where several ways are as likely, the arguments of each.
     """
 
     text: str
     options: tuple[str, ...] = ()
+    choices: tuple[tuple[str, ...], ...] = ()
 
 
 def doubts(plan: Plan, seen: Seen = ()) -> list[Undecided]:
@@ -50,7 +52,7 @@ def doubts(plan: Plan, seen: Seen = ()) -> list[Undecided]:
     asked = {each.name for each, _ in of_consent}
     left = [each for each in plan.decisions if each.name not in asked]
     if nobodys := [each.name for each in left if each.becomes == UNDECIDED]:
-        found.append(Undecided(undecided(nobodys)))
+        found.append(Undecided(undecided(nobodys), choices=_choices(nobodys)))
     found += [
         Undecided(_unnamed(each.name), ("--ignore", each.name))
         for each in left
@@ -144,6 +146,14 @@ def twice(first: Decision, second: Decision) -> str:
         f"the columns {first.name!r} and {second.name!r} are the same field, {first.target}: leave "
         f"one out, for example with {quoted('--ignore', second.name)}"
     )
+
+
+def _choices(names: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """Return what may be done with columns that nobody has decided about."""
+    # A name with a sign may be taken for an option, or for a name and its title.
+    if len(names) == 1 and not (names[0].startswith("-") or "=" in names[0]):
+        return ("--field", names[0]), ("--ignore", names[0])
+    return ("--all-fields",), ("--ignore-rest",)
 
 
 def undecided(names: Sequence[str]) -> str:

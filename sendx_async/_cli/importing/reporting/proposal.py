@@ -13,30 +13,38 @@ from sendx_async._cli.importing.options import FileOptions
 from sendx_async._cli.importing.reading.raw_file import STANDARD_INPUT
 
 _OF_NAMES = "columns"  # one option with all of them
+_FLAGS = {"--all-fields", "--ignore-rest"}
 _OF_TITLES = "field"
 
 
-def proposed(options: FileOptions, doubts: Sequence[Doubt]) -> tuple[str, ...] | None:
-    """Return the arguments of ``sendx`` that import a file; None if nobody can tell all of them.
+def proposed(options: FileOptions, doubts: Sequence[Doubt]) -> list[tuple[str, ...]]:
+    """Return the arguments of ``sendx`` that import a file, one way or the other.
+
+    Nothing is proposed if nobody can tell all of them.
 
     Args:
         options: What was asked for.
         doubts: What keeps the file from being sent so.
     """
-    if not all(each.options for each in doubts):
-        return None
-    given = dict.fromkeys(pair for each in doubts for pair in _pairs(each.options))
     # Else it may be taken for an option.
     is_like_one = options.file.startswith("-") and options.file != STANDARD_INPUT
     file = f"./{options.file}" if is_like_one else options.file
-    return ("import", file, *_arguments(options.document), *itertools.chain(*given))
+    ways = [each.choices or ((each.options,) if each.options else ()) for each in doubts]
+    asked = ("import", file, *_arguments(options.document))
+    return [(*asked, *_once(way)) for way in itertools.product(*ways)]
+
+
+def _once(parts: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Return options, each with its value only once: two columns may need the same."""
+    return itertools.chain(*dict.fromkeys(pair for each in parts for pair in _pairs(each)))
 
 
 def _pairs(arguments: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    """Return options with their values; a column of many may have the doubt of another one."""
+    """Return options, each with its value; the value of none stands behind it after a ``=``."""
     left = iter(arguments)
     for option in left:
-        yield (option,) if "=" in option else (option, next(left))
+        is_alone = "=" in option or option in _FLAGS
+        yield (option,) if is_alone else (option, next(left))
 
 
 def in_words(arguments: Iterable[str]) -> str:

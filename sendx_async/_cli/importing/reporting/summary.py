@@ -195,6 +195,7 @@ def as_json(options: ImportOptions, report: ImportReport) -> str:
         summary["preview"] = report.facts
         details = stopped_by.details if isinstance(stopped_by, DoubtfulFileError) else {}
         summary["proposal"] = details.get("proposal")
+        summary["proposals"] = details.get("proposals", [])
     return json.dumps(summary)
 
 
