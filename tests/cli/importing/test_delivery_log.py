@@ -2,6 +2,7 @@
 
 import json
 import stat
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -123,10 +124,23 @@ def test_a_log_on_a_full_disk_stops_the_import_and_no_row_is_taken_for_finished(
     LOG.symlink_to("/dev/full")
     done = import_text("email\na@b.co\n", "--log", str(LOG))
     assert done.said.status == 2
-    assert done.said.err == "Error: No space left on device\n"
+    assert done.said.err == f"Error: {LOG}: No space left on device\n"
     LOG.unlink()
     assert resumed(run, "--log", str(LOG)).counts == (1, 0)
     assert [line["email"] for line in logged()] == ["a@b.co"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows deletes no file that is open")
+def test_a_log_that_is_deleted_stops_the_import(import_text: Import, fake_sendx: FakeSendX) -> None:
+    def delete_it() -> float:
+        LOG.unlink()
+        return 0
+
+    fake_sendx.latency = delete_it
+    done = import_text("email\na@b.co\n", "--log", str(LOG))
+    assert done.said.status == 2
+    assert f"{LOG} was deleted while the import wrote to it" in done.said.err
+    assert done.report["can_resume"] is True
 
 
 def test_several_files_have_one_log(run: Run) -> None:

@@ -248,7 +248,7 @@ def test_a_full_disk_stops_the_import_and_loses_no_row(import_text: Import, run:
     Path("r.csv").symlink_to("/dev/full")
     done = import_text("email\na@b.co\nbad\n", "--rejects", "r.csv")
     assert done.said.status == 2
-    assert done.said.err == "Error: No space left on device\n"
+    assert done.said.err == "Error: r.csv: No space left on device\n"
     assert done.report["stopped_by"] == "OSError"
     assert done.report["rejected"] == 0  # it is nowhere
     Path("r.csv").unlink()

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import cast
 
-from sendx_async._cli.importing.sending.rows_file import Kind, for_its_owner_alone
+from sendx_async._cli.importing.sending.rows_file import Kind, for_its_owner_alone, write_all
 from sendx_async._core.errors import ConfigurationError
 from sendx_async._core.models import IdentifyRequest
 
@@ -89,17 +89,14 @@ class DeliveryLog:
         """Bring what was added to the disk.
 
         Raises:
+            ConfigurationError: It was deleted.
             OSError: It can't be written.
         """
         if not self._lines:
             return
         file = cast("io.FileIO", self._file)
         data = "".join(self._lines).encode()
-        if not self._is_device:
-            file.seek(self._size)  # again there, if the last try failed half way
-        left = memoryview(data)
-        while left:
-            left = left[file.write(left) :]
+        write_all(file, data, self._path, None if self._is_device else self._size)
         if not self._is_device:
             os.fsync(file.fileno())
         self._lines.clear()

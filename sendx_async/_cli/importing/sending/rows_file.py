@@ -183,16 +183,7 @@ class RowsFile:
             if not self.written.size and self._encoding.bom:
                 data = "\ufeff".encode(self._encoding.name) + data
             file = cast("io.FileIO", self._file)
-            if not self.is_device:
-                if not os.fstat(file.fileno()).st_nlink:
-                    raise ConfigurationError(
-                        f"{shown(self.path)} was deleted while the import wrote to it, and what "
-                        "stood in it is lost"
-                    )
-                file.seek(self.written.size)  # again there, if the last try failed half way
-            left = memoryview(data)
-            while left:
-                left = left[file.write(left) :]
+            write_all(file, data, self.path, None if self.is_device else self.written.size)
             self._lines.clear()
             self.written = Written(
                 self.written.size + len(data), zlib.crc32(data, self.written.checksum)
@@ -255,6 +246,35 @@ class RowsFile:
             return json.dumps(row, default=float) + "\n"
         # Just as it stood there: digits, escapes, and bytes that mean nothing.
         return json.dumps(row)[:-1] + ", " + text.removeprefix("{").lstrip() + "\n"
+
+
+def write_all(file: io.FileIO, data: bytes, path: Path, place: int | None) -> None:
+    """Write all of this to a file.
+
+    Args:
+        file: The file.
+        data: What to write.
+        path: Where it is, for errors.
+        place: Behind how many bytes, since the last try may have failed half way; None for a
+            device.
+
+    Raises:
+        ConfigurationError: It was deleted.
+        OSError: It can't be written; it names the file.
+    """
+    try:
+        if place is not None:
+            if not os.fstat(file.fileno()).st_nlink:
+                raise ConfigurationError(
+                    f"{shown(path)} was deleted while the import wrote to it, and what stood in it "
+                    "is lost"
+                )
+            file.seek(place)
+        left = memoryview(data)
+        while left:
+            left = left[file.write(left) :]
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, shown(path)) from None
 
 
 def for_its_owner_alone(path: str, flags: int) -> int:
