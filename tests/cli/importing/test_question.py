@@ -45,7 +45,7 @@ def test_a_file_is_shown_and_sent_if_the_answer_is_yes(fake_sendx: FakeSendX, an
     assert status == 0
     assert "1 row delivered" in out
     assert "Plan -> custom field (--all-fields), 100 % full" in import_.seen
-    assert "In doubt: in the column 'Plan' 1 cell look" in import_.seen
+    assert "in the column 'Plan' 1 cell may hold a null mark" in import_.seen
     # What is in doubt was agreed to.
     assert fake_sendx.contact("a@b.co").custom_fields == {"Plan": "n/a"}
 

@@ -33,7 +33,7 @@ def in_lines(name: str, look: Look, doubts: Iterable[Doubt] = ()) -> str:
         _cells(look.columns),
         _rows("Left out", look.skipped),
         _rows("Can't be sent", look.refused),
-        [f"In doubt: {each.text}" for each in doubts],
+        _in_doubt(doubts),
         _sum(look),
     ]
     lines = [line for part in parts for line in part]
@@ -179,6 +179,14 @@ def _rows(what: str, reasons: Mapping[str, Counted]) -> Iterator[str]:
         rows = "1 row" if each.count == 1 else f"{each.count:,} rows"
         places = ", ".join(map(str, each.rows)) + (" ..." if each.count > len(each.rows) else "")
         yield f"  {rows} ({places}): {reason}"
+
+
+def _in_doubt(doubts: Iterable[Doubt]) -> Iterator[str]:
+    for place, each in enumerate(doubts):
+        if not place:
+            yield ""
+            yield "In doubt:"
+        yield f"  {each.text}"
 
 
 def _sum(look: Look) -> Iterator[str]:
