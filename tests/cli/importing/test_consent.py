@@ -76,6 +76,22 @@ def test_a_question_about_mail_says_yes_or_no() -> None:
     assert consent_of("Did you receive the parcel?", ["Yes", "No"]) is None
 
 
+SAYS_NO = (
+    "Kein Newsletter|Keine E-Mails|Nicht anschreiben|Werbesperre|Not subscribed|Don't email|"
+    "No mailing|Do not send|No enviar correos|No contactar|Ne pas contacter|Ne plus solliciter|"
+    "Niet mailen|Geen nieuwsbrief|Não contatar|Non contattare|Kein Einverständnis|Verstorben"
+)
+
+
+def test_a_name_with_a_no_in_it_is_never_taken_for_a_yes() -> None:
+    for name in SAYS_NO.split("|"):
+        assert found(name, "x", "").proposal(name) == ("--skip", f"{name}=x"), name
+        assert found(name, "ja", "nein").proposal(name) == ("--skip", f"{name}=ja"), name
+    question = "Why not subscribe to our newsletter?"
+    assert found(question, "Yes", "No").proposal(question) == ()
+    assert consent_of("No. of emails", ["3", "4"]) is None
+
+
 def test_whatever_is_asked_about_mail_is_asked_about_consent_if_the_answers_are_yes_and_no() -> (
     None
 ):

@@ -13,6 +13,7 @@ from sendx_async._cli.importing.recognising.refusals import lets_mail
 _MOST_SEEN = 5
 _MOST_KEPT = 1_000  # of a column's different values
 _LONGEST_WORD = 40
+_MOST_WORDS = 5  # of a name that isn't a question
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _NO_LETTER = re.compile(r"[\W_]+")
 _TIME = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}.*|\d{9,13}(\.\d+)?", re.DOTALL)
@@ -62,6 +63,11 @@ def consent_of(name: str, values: Iterable[object]) -> Consent | None:
         if _has(spoken, names):
             return _refusal(kind, _distinct(values))
     seen = _distinct(values)
+    if _is_negated(spoken):
+        # Which answer to a whole question says no, a person has to tell.
+        is_question = "?" in name or len(name.split()) > _MOST_WORDS
+        asked = _refusal("unsubscription", seen)
+        return attrs.evolve(asked, values=()) if is_question else asked
     filled = {_answer(value) for value in seen if value}
     if _has(spoken, words.CONSENTS) or (
         filled
@@ -70,7 +76,7 @@ def consent_of(name: str, values: Iterable[object]) -> Consent | None:
             _has(spoken, words.NEWSLETTERS)
             or _asks_for_wish(spoken)
             # Whatever is asked about mail; 1 may be a number of mails.
-            or (filled & words.ANSWERS and _has(spoken, words.MAIL))
+            or (filled & (words.ANSWERS | words.TRUTHS) and _has(spoken, words.MAIL))
         )
     ):
         return _consent(seen)
@@ -83,6 +89,11 @@ def may_be_consent(name: str) -> bool:
     """Return whether a column of this name may be one of consent, whatever stands in it."""
     spoken = _spoken(name)
     return _has(spoken, words.CONSENTS) or _asks_for_wish(spoken)
+
+
+def _is_negated(spoken: str) -> bool:
+    meant = (*words.MAIL, *words.NEWS, *words.CONSENTS, *words.CONTACTS)
+    return _has(spoken, words.NEGATIONS) and _has(spoken, meant)
 
 
 def _asks_for_wish(spoken: str) -> bool:

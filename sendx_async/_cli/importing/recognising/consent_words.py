@@ -8,7 +8,9 @@ Kind = Literal["consent", "unsubscription", "bounce", "complaint", "suppression"
 REFUSALS: Mapping[Kind, tuple[str, ...]] = {
     "unsubscription": (
         *("opt out", "opt outs", "opted out", "unsub", "unsubs", "do not email", "do not mail"),
-        *("donotemail", "donotmail", "email disabled", "emails disabled", "no newsletter"),
+        *("donotemail", "donotmail", "email disabled", "emails disabled", "do not send"),
+        *("no email", "no emails", "no mail", "no mails", "no mailing", "no newsletter"),
+        *("no contactar", "no enviar", "no recibir", "opposition", "dne"),
         *("*unsubscri*", "*unsuscri*", "*optout*", "*optedout*"),
         *("*abmeldung*", "*abgemeldet*", "*abbestell*", "ausgetragen", "*austragung*"),
         *("*widerruf*", "*widerspr*"),
@@ -33,6 +35,7 @@ REFUSALS: Mapping[Kind, tuple[str, ...]] = {
     "suppression": (
         *("*suppress*", "*blocklist*", "*blacklist*", "*denylist*", "block list", "black list"),
         *("blocked", "do not contact", "donotcontact", "dnc", "is blocked", "*globalunsub*"),
+        *("*werbesperre*", "*mailsperre*", "sperrvermerk", "deceased", "verstorben"),
         *("gesperrt", "*sperrliste*", "blockiert", "*robinson*"),
         *("liste noire", "lista negra", "bloqueado", "bloqueada", "lista nera"),
         *("bloccato", "zwarte lijst", "geblokkeerd"),
@@ -46,6 +49,8 @@ CONSENTS: tuple[str, ...] = (
     *("marketing permissions", "email permission", "permission status", "can email", "mailable"),
     *("legal basis", "marketing contact", "agree to receive", "agrees to receive"),
     *("*consent*", "*optin*", "*optedin*"),
+    *("permission", "*werbeerlaubnis*", "marketing allowed", "autorisation", "autoriza"),
+    *("autorizo", "autorizacion", "autorizacao", "autorizzazione", "autorizzo"),
     *("*einwillig*", "*zustimmung*", "dsgvo", "*einverstanden*", "*einverstandnis*"),
     *("angemeldet", "abonniert"),
     *("rgpd", "abonne", "inscrit", "accepte", "j accepte"),
@@ -56,8 +61,28 @@ CONSENTS: tuple[str, ...] = (
 )
 """Columns that say yes."""
 
-NEWSLETTERS = ("newsletter", "newsletters", "infolettre", "boletin", "nieuwsbrief", "mailing list")
+NEWSLETTERS = (
+    "subscriber",
+    "newsletter",
+    "newsletters",
+    "infolettre",
+    "boletin",
+    "nieuwsbrief",
+    "mailing list",
+)
 """Columns that say yes, if nothing but yes and no stands in them."""
+
+NEGATIONS: tuple[str, ...] = (
+    *("not", "don t", "dont", "kein", "keine", "keinen", "nicht", "ne pas", "ne plus", "pas de"),
+    *("geen", "niet", "nao", "non contattare", "non inviare", "sin", "sans"),
+)
+"""What turns a column of consent, or of mail, into one that says no."""
+
+CONTACTS: tuple[str, ...] = (
+    *("contact", "anschreiben", "kontaktieren", "mailen", "solliciter", "contacter", "contatar"),
+    *("contattare", "inviare", "werbung", "publicite", "reclame"),
+)
+"""What somebody doesn't want, beside mail."""
 
 WISHES = (
     *("*receiv*", "contact you", "email you", "write to you", "keep you", "send you", "hear from"),
@@ -79,7 +104,7 @@ NEWS = (
 
 STATUSES = (
     *("status", "state", "zustand", "statut", "etat", "estado", "situacao", "stato"),
-    *("*status", "*zustand"),
+    *("*status", "*zustand", "subscription", "abonnement", "suscripcion", "inscricao"),
 )
 """Columns that say something of mailing only if a word of ``MAIL_STATUSES`` stands in them."""
 
@@ -123,9 +148,20 @@ ANSWERS = frozenset(
 )
 """What tells by itself what an answer means, whatever follows: "Yes, please"."""
 
+TRUTHS = frozenset({"true", "false", "wahr", "falsch", "vrai", "faux", "vero", "falso"})
+
 MAILED = frozenset(
     {
-        *("active", "subscribed", "confirmed", "enabled", "valid", "deliverable", "aktiv"),
+        *(
+            "active",
+            "subscribed",
+            "confirmed",
+            "verified",
+            "enabled",
+            "valid",
+            "deliverable",
+            "aktiv",
+        ),
         *("angemeldet", "actif", "abonne", "inscrit", "activo", "suscrito", "ativo", "inscrito"),
         *("attivo", "iscritto", "actief", "ingeschreven", "aangemeld", "opted in"),
     }
