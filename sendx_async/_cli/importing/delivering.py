@@ -51,6 +51,7 @@ def deliver(options: ImportOptions, source: Source) -> ImportReport:
             log=None if options.log is None else str(options.log),
             rows=log.finished - before,
             people=log.people_now,
+            sent=log.given_now,
             seconds=monotonic() - began,
             stopped_at=None if log.is_complete else log.stopped_at,
             stopped_by=_what_stopped(sender, error),

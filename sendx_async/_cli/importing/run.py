@@ -55,13 +55,16 @@ def run(
                 looks.append(first)
             to_do.append((options, pipe))
         is_agreed = _is_agreed(asked[0], looks, tell, agrees)
+        limit = asked[0].limit
         for options, pipe in to_do:
-            agreed = attrs.evolve(options, is_agreed=is_agreed)
+            agreed = attrs.evolve(options, is_agreed=is_agreed, limit=limit)
             if pipe is not None:
                 report = deliver(agreed, pipe)
             else:
                 with Source(options.source.file, options.source.reading) as source:
                     report = deliver(agreed, source)
+            if limit is not None:
+                limit -= report.sent  # it is one for all files
             yield options, report
             if report.stopped_by is not None:
                 return

@@ -79,13 +79,26 @@ def test_it_goes_on_with_the_file_that_was_stopped(
     Path("b.csv").write_text("email,Plan\n" + "".join(f"b{n}@b.co,Pro\n" for n in range(4)))
     options = ("--ignore", "Plan", "--limit", "2")
     _, found = reports(run, *files, *options)
-    assert [(each["file"], each["delivered"]) for each in found] == [("a.csv", 1), ("b.csv", 2)]
+    assert [(each["file"], each["delivered"]) for each in found] == [("a.csv", 1), ("b.csv", 1)]
     said = run("import", *files, "--ignore", "Plan", "--resume")
     assert said.status == 0
     assert said.err == "a.csv is finished, and passed over.\n"
     assert set(fake_sendx.contacts) == {
         "a@b.co", "b0@b.co", "b1@b.co", "b2@b.co", "b3@b.co", "e@f.co",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("limit", ["1", "2"])
+def test_a_limit_is_one_for_all_files(
+    run: Run, fake_sendx: FakeSendX, files: list[str], limit: str
+) -> None:
+    options = (*files, "--ignore", "Plan", "--limit", limit)
+    said = run("import", *options)
+    assert said.status == 0
+    assert f"--limit {limit} is reached" in said.out
+    assert len(fake_sendx.contacts) == int(limit)
+    again = run("import", *options, "--resume")
+    assert (again.status, len(fake_sendx.contacts)) == (0, min(3, 2 * int(limit)))
 
 
 def test_nothing_is_to_be_gone_on_with(run: Run, files: list[str]) -> None:

@@ -32,6 +32,7 @@ class ImportReport:
         can_resume: Whether there is something to go on with.
         people: How many different addresses this process has delivered, or could be sent to; None
             if they weren't counted.
+        sent: How many contacts this process has sent, whatever SendX said.
         preview: What a look at the file has found, for people; empty if it isn't told at the end.
         facts: The same for programs.
         problems: Why the first rows can't be sent that can't be, likewise.
@@ -49,6 +50,7 @@ class ImportReport:
     stopped_by: signal.Signals | Exception | EarlyEnd | None = None
     can_resume: bool = False
     people: int | None = None
+    sent: int = 0
     preview: str = ""
     facts: Mapping[str, Any] | None = None
     problems: tuple[str, ...] = ()

@@ -67,7 +67,7 @@ class ImportLog:
         self._in_doubt = set[int]()  # the places of those under way that must not be sent twice
         self._settled = set[int]()  # the places of those that are finished, which is not written
         self._next = rows.stopped_at
-        self._tried = self._given = rows.tried
+        self._tried = self._given = self._before_given = rows.tried
         self.delivered = self._delivered = rows.delivered
         self.rejected = self._rejected = rows.rejected
         self._before = rows.delivered, rows.rejected
@@ -91,6 +91,11 @@ class ImportLog:
     def rows_now(self) -> int:
         """How many this process has delivered or rejected."""
         return self._delivered + self._rejected - sum(self._before)
+
+    @property
+    def given_now(self) -> int:
+        """How many contacts this process has given away to be sent."""
+        return self._given - self._before_given
 
     @property
     def people_now(self) -> int:
