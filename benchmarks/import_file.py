@@ -116,7 +116,8 @@ def start(
     url: str, file: Path, *arguments: str, checkout: Path | None = None
 ) -> "subprocess.Popen[bytes]":
     """Start an import; by the sources in another checkout, if one is given."""
-    command = [sys.executable, "-m", "sendx_async", "import", str(file), *arguments]
+    # -P: or the sources in this directory would go before those of the checkout.
+    command = [sys.executable, "-P", "-m", "sendx_async", "import", str(file), *arguments]
     for field in FIELDS:
         command += ["--field", field]
     settings = {"SENDX_API_KEY": KEY, "SENDX_BASE_URL": url}

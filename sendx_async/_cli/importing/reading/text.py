@@ -67,14 +67,15 @@ def whole_lines(head: bytes, encoding: Encoding, *, is_all: bool) -> Iterator[st
     Raises:
         ConfigurationError: They can't be read in the encoding.
     """
-    decoder = codecs.getincrementaldecoder(_codec(encoding))(encoding.errors)
-    try:
-        text = decoder.decode(head, final=is_all)
-    except UnicodeError:
-        raise _unreadable(encoding) from None
-    if not is_all:
-        text = text[: max(text.rfind("\n"), text.rfind("\r")) + 1] or text
-    return iter(io.StringIO(text, newline=""))
+    # Not all at once: it may be millions of characters, of which the first thousands are asked for.
+    rest, is_first = "", True
+    for piece in pieces_of(io.BytesIO(head), encoding, is_cut=not is_all):
+        lines = list(io.StringIO(rest + piece, newline=""))
+        rest = lines.pop() if lines else ""  # its end may stand in the next piece
+        is_first = is_first and not lines
+        yield from lines
+    if rest and (is_all or is_first or rest[-1] in "\r\n"):
+        yield rest
 
 
 def has_bad_bytes(text: str) -> bool:
