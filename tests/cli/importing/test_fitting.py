@@ -1,7 +1,7 @@
 """A preset laid upon the columns of a file."""
 
 from sendx_async._cli.importing.recognising.fitting import FittedPreset, fitted
-from sendx_async._cli.importing.recognising.presets import preset_from
+from sendx_async._cli.importing.recognising.presets import load, preset_from
 
 PRESET = preset_from(
     "service",
@@ -197,3 +197,11 @@ full_name = ["Nom", "Nombre", "Name"]
     assert fitted(preset, ["First name", "Name"]).fields == {
         "first_name": ("First name",), "full_name": ("Name",),
     }  # fmt: skip
+
+
+def test_a_form_s_question_about_options_is_none_about_consent() -> None:
+    for name in ("google-forms", "typeform", "eventbrite"):
+        asked = "Which options are you interested in?"
+        found = fitted(load(name), ["Email", asked, "Opt-in", "Newsletter opt in"])
+        assert asked in found.custom, name
+        assert {each.column for each in found.rules} == {"Opt-in", "Newsletter opt in"}, name
