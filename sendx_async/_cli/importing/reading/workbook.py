@@ -23,6 +23,8 @@ from sendx_async._core.errors import ConfigurationError
 
 _ROWS_LOOKED_AT = 200
 _CHUNK = 1 << 20
+_SMALL = 1 << 24  # bytes that do no harm, whatever they were packed to
+_MOST_TIMES = 100  # XML of spreadsheets is packed to a tenth, or a thirtieth
 _LONGEST_END = 64  # of the text below
 # A formula without the value that it had last.
 _WITHOUT_VALUE = re.compile(rb"(?:</(?:\w+:)?f>|<(?:\w+:)?f(?: [^<>]*)?/>)\s*(?:<v></v>|<v */>|</)")
@@ -174,6 +176,7 @@ def _opened(binary: BufferedIOBase, name: str | None) -> _Opened:
     # They are about what isn't read, such as the rules for what may be typed in.
     warnings.filterwarnings("ignore", module=r"openpyxl\.")
     with _damage_told():
+        _check_sizes(binary)
         book = openpyxl.load_workbook(binary, read_only=True, data_only=True, keep_links=False)
         sizes = _sizes(book)
         sheet = _chosen(book, name)
@@ -183,6 +186,17 @@ def _opened(binary: BufferedIOBase, name: str | None) -> _Opened:
             _sizes(book)
             formulas = book[sheet.title]
         return _Opened(sheet, formulas, sizes[sheet.title])
+
+
+def _check_sizes(binary: BufferedIOBase) -> None:
+    """Refuse what would fill the memory before its first row is known."""
+    with zipfile.ZipFile(binary) as archive:
+        for info in archive.infolist():
+            if info.file_size > max(_SMALL, _MOST_TIMES * info.compress_size):
+                raise ConfigurationError(
+                    f"the workbook unpacks to more than {_MOST_TIMES} times its size, which would "
+                    "fill the memory: save it as CSV"
+                )
 
 
 def _sizes(book: Any) -> dict[str, int | None]:

@@ -325,3 +325,13 @@ def test_what_openpyxl_remarks_is_kept_from_people() -> None:
     extension = '<extLst><ext uri="{CCE6A557-97BC-4b89-ADB6-D9C93CAAB3DF}"/></extLst></worksheet>'
     path = workbook({"S": [HEADER, [JANE, "1"]]}, replaced=[("</worksheet>", extension)])
     assert len(rows_of(path)) == 1
+
+
+def test_a_workbook_that_would_fill_the_memory() -> None:
+    path = workbook({"A": [HEADER, [JANE, "here"]]}, replaced=[("here", "x" * (1 << 24))])
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile("b.xlsx", "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+    with pytest.raises(ConfigurationError, match="more than 100 times its size.* save it as CSV"):
+        records_of("b.xlsx")
+    assert len(records_of(path)) == 1  # as large, and no surprise
