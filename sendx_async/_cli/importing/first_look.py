@@ -96,7 +96,7 @@ def look_at(options: ImportOptions, source: Source, *, is_whole: bool) -> FirstL
     return FirstLook(
         options=options,
         look=look,
-        doubts=doubts_of(look, shown.source, preset),
+        doubts=doubts_of(look, shown.source, preset, other=_another_services(options, source)),
         problems=tuple(problems),
         rejects=_path(files, _REJECTS),
         skips=_path(files, _SKIPS),
@@ -108,11 +108,23 @@ def _exported_by(options: ImportOptions, source: Source) -> Preset | None:
     """Return the service that a file is from, if nobody has said anything about its columns."""
     if not options.source.columns.names_nothing:
         return None
+    return recognise(_names(source), all_presets())
+
+
+def _another_services(options: ImportOptions, source: Source) -> Preset | None:
+    """Return the service that a file is from, if it is another one than was said."""
+    given = options.source.columns.load_preset()
+    if given is None or recognise(_names(source), (given,)) is not None:
+        return None
+    return recognise(_names(source), all_presets())
+
+
+def _names(source: Source) -> tuple[str, ...]:
     names = source.table.header
     if names is None:
         records = source.first_records().records
         names = tuple(dict.fromkeys(name for record in records for name in record.names))
-    return recognise(names, all_presets())
+    return names
 
 
 def _with_preset(options: ImportOptions, preset: Preset) -> ImportOptions:

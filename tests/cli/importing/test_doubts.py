@@ -276,3 +276,18 @@ def test_columns_are_sent_or_left_out_by_one_of_two_commands(
     assert fake_sendx.contact("a@b.co").custom_fields == {}
     imported(run, *send[1:])
     assert fake_sendx.contact("a@b.co").custom_fields[columns.partition(",")[0]] == "Pro"
+
+
+def test_another_services_export_is_not_read_as_the_one_that_was_said(
+    run: Run, fake_sendx: FakeSendX
+) -> None:
+    exports = Path(__file__).parent / "exports"
+    Path("c.csv").write_bytes((exports / "brevo.csv").read_bytes())
+    error = refused(run, fake_sendx, "c.csv", "--from", "activecampaign")
+    assert (
+        "it looks like an export of Brevo: say --from brevo instead of --from activecampaign"
+        in error["message"]
+    )
+    # A table that nobody knows may come from there all the same.
+    Path("d.csv").write_text("Email,First Name,Status\na@b.co,Ann,Active\nc@d.co,Bo,Bounced\n")
+    assert imported(run, "d.csv", "--from", "activecampaign")["delivered"] == 1

@@ -53,16 +53,27 @@ class DoubtfulFileError(ConfigurationError):
         self.commands = tuple(commands)
 
 
-def doubts_of(look: Look, options: FileOptions, proposed: Preset | None) -> tuple[Doubt, ...]:
+def doubts_of(
+    look: Look, options: FileOptions, proposed: Preset | None, *, other: Preset | None
+) -> tuple[Doubt, ...]:
     """Return what keeps a file from being sent.
 
     Args:
         look: What a look at it has found.
         options: How it was looked at.
         proposed: The service by whose preset it was, though nobody has asked for that.
+        other: The service that it is from, where another one was named.
     """
     plan = look.plan
     found = [] if proposed is None else [_of_export(look, proposed)]
+    if other is not None:
+        found.append(
+            Doubt(
+                text=f"it looks like an export of {other.title}: say --from {other.name} instead "
+                f"of --from {options.columns.preset}",
+                is_agreed_by_yes=True,
+            )
+        )
     values = {column.decision.index: column.values for column in look.columns}
     seen = [values.get(index, ()) for index in range(len(look.names))]
     if look.names:  # else no row of JSON could be read, and each says why
