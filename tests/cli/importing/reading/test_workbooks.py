@@ -332,6 +332,6 @@ def test_a_workbook_that_would_fill_the_memory() -> None:
     with zipfile.ZipFile(path) as old, zipfile.ZipFile("b.xlsx", "w", zipfile.ZIP_DEFLATED) as new:
         for name in old.namelist():
             new.writestr(name, old.read(name))
-    with pytest.raises(ConfigurationError, match="more than 100 times its size.* save it as CSV"):
+    with pytest.raises(ConfigurationError, match=r"more than 100 times its size.* save it as CSV"):
         records_of("b.xlsx")
     assert len(records_of(path)) == 1  # as large, and no surprise
