@@ -48,6 +48,12 @@ def test_the_navigation_lists_each_page_once() -> None:
     assert sorted(listed) == sorted(pages)
 
 
+def test_the_page_of_services_links_to_each_of_them() -> None:
+    folder = DOCS / "coming-from"
+    linked = re.findall(r"\]\(([\w-]+\.md)\)", (folder / "index.md").read_text(encoding="utf-8"))
+    assert sorted(linked) == sorted({page.name for page in folder.glob("*.md")} - {"index.md"})
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links_within_the_readme_and_the_pages_lead_to_files(page: Path) -> None:
     """Links of the pages are checked by the build, too; those of the README by nobody else."""
