@@ -9,8 +9,10 @@ import sys
 import zlib
 from pathlib import Path
 
+import attrs
 import pytest
 
+from sendx_async._cli.importing.recognising import presets
 from sendx_async.testing import FakeSendX
 from tests.cli.conftest import Run
 from tests.cli.processes import Said, run_command
@@ -309,3 +311,26 @@ def test_another_process_goes_on_with_a_service(run: Run, fake_sendx: FakeSendX)
         environment = os.environ | {"PYTHONHASHSEED": seed}
         said = run_command(*options, "--resume", "--limit", "1", env=environment)
         assert (said.status, said.err) == (0, "")
+
+
+def test_an_import_that_goes_on_says_what_it_did_now(
+    import_text: Import, run: Run, fake_sendx: FakeSendX
+) -> None:
+    stopped(import_text, fake_sendx, "email\nbad\na@b.co\n")
+    said = run("import", "c.csv", "--resume")
+    assert said.out.startswith("Imported c.csv: 1 row delivered, 1 rejected (1 row of them now, ")
+
+
+def test_a_preset_that_is_known_otherwise_meanwhile_is_noticed(
+    import_text: Import, run: Run, fake_sendx: FakeSendX, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "Email Address,First Name,Position,Connected On\na@b.co,Ann,Boss,x\nc@d.co,Cid,Boss,x\n"
+    options = ("--from", "linkedin", "--limit", "1")
+    assert import_text(text, *options).counts == (1, 0)
+    preset = presets.load("linkedin")
+    with monkeypatch.context() as later:
+        later.setattr(presets, "load", lambda _: attrs.evolve(preset, keep=()))
+        said = run("import", "c.csv", "--resume", *options)
+    assert said.status == 2
+    assert "begun with another version of this command, which knew that service" in said.err
+    assert resumed(run, "--from", "linkedin").counts == (2, 0)

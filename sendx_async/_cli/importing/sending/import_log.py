@@ -3,7 +3,7 @@
 import collections
 import contextlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from sendx_async._cli.importing.address_count import AddressCount
 from sendx_async._cli.importing.checking.rows import Row
@@ -190,8 +190,8 @@ class ImportLog:
         """Note that SendX has a row."""
         self._delivered += 1
         self._tried += 1
-        if (contact := row.contact) is not None:
-            self._people.add(contact.email or "")
+        contact = cast("IdentifyRequest | TrackRequest", row.contact)  # or it wasn't sent
+        self._people.add(contact.email or "")
         self._list(row)
         self._finish(row)
 
