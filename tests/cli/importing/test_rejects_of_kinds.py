@@ -216,3 +216,9 @@ def test_rejected_rows_of_parquet_are_mended_likewise(run: Run, fake_sendx: Fake
         ("--format", "parquet", "--field", "Plan"), fields={"Plan": "2026-11-28"},
     )  # fmt: skip
     test_rejected_rows_are_mended_and_imported_with_the_options_of_their_file(run, fake_sendx, case)
+
+
+def test_rows_whose_encoding_was_guessed_need_no_second_guess(run: Run) -> None:
+    Path("c.csv").write_bytes(GERMAN.encode("cp1252"))
+    assert run("import", "c.csv", "--field", "Straße", "--yes").status == 1
+    assert Path("c.rejects.csv").read_text(encoding="utf-8").startswith("\ufeffsendx_row;")
