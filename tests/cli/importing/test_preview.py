@@ -80,7 +80,7 @@ def test_a_program_is_told_what_was_found(run: Run, fake_sendx: FakeSendX) -> No
         "samples": ["jane@example.com", "bob@example.com", "mailto:jane@example.com"],
         "filled_percent": 100,
         "notes": {"wrapped_address": 1},
-        "tells_who_is_mailed": False,
+        "chooses_rows": False,
     }
     assert (name["becomes"], name["samples"]) == ("first_name", ["Jane", "Bob", "Eve"])
     assert (tags["becomes"], tags["filled_percent"]) == ("tags", 50)
@@ -178,10 +178,10 @@ def test_a_column_by_which_rows_are_chosen_is_not_said_to_be_left_out(run: Run) 
         "email_address,state,tags,id\na@b.co,active,vip,1\nc@d.co,bounced,,2\n"
     )
     said = run("import", "c.csv", "--dry-run")
-    assert "  state -> tells who is mailed (--from kit), 100 % full" in said.out.splitlines()
-    assert "goes by 'state' for who is mailed, and leaves out 'id'" in said.err
+    assert "  state -> tells which rows are sent (--from kit), 100 % full" in said.out.splitlines()
+    assert "sends rows by what 'state' says, and leaves out 'id'" in said.err
     state, tags = looked_at(run, "c.csv", "--from", "kit")["preview"]["columns"][1:3]
-    assert (state["tells_who_is_mailed"], tags["tells_who_is_mailed"]) == (True, False)
+    assert (state["chooses_rows"], tags["chooses_rows"]) == (True, False)
 
 
 def test_a_null_mark_fills_no_cell_in_any_column_or_row(run: Run) -> None:

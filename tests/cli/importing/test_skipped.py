@@ -143,3 +143,11 @@ def test_people_are_counted_apart_from_rows(import_text: Import, run: Run) -> No
     assert (done.counts, done.report["people"]) == ((3, 1), 2)
     Path("d.csv").write_text("email\na@b.co\na@b.co\n")
     assert "2 rows delivered, 0 rejected (1 address, " in run("import", "d.csv").out
+
+
+def test_one_of_the_tags_of_a_cell_is_enough(import_text: Import, fake_sendx: FakeSendX) -> None:
+    text = 'email,tags\na@b.co,"VIP, new"\nc@d.co,new\ne@f.co,"old, [broken"\n'
+    assert import_text(text, "--only", "tags=vip").counts == (1, 0)
+    assert fake_sendx.contact("a@b.co").tags == {"VIP", "new"}
+    done = import_text(text, "--skip", "tags=New")
+    assert (done.counts, done.report["skipped"]) == ((0, 1), {"--skip tags=New": 2})

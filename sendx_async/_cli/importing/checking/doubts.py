@@ -120,7 +120,7 @@ def _of_export(look: Look, preset: Preset) -> Doubt:
         for each in look.columns
         if not each.is_sent and each.decision.name not in ruled
     ]
-    does = [f"goes by {listed(chosen)} for who is mailed"] if chosen else []
+    does = [f"sends rows by what {listed(chosen)} says"] if chosen else []
     does += [f"leaves out {listed(left)}"] if left else []
     leaves = f", which {', and '.join(does)}" if does else ""
     return Doubt(

@@ -36,16 +36,13 @@ class TableFacts:
     def of(cls, source: Source) -> "TableFacts":
         """Return how an opened file is written."""
         table, dialect = source.table, source.table.dialect
-        has_header = table.titles is not None and (dialect is None or dialect.has_header)
         return cls(
             format=source.format if dialect is None else dialect.name,
             compression=source.compression,
             encoding=source.encoding.name,
             is_guessed=source.encoding.is_guessed,
             delimiter=None if dialect is None else dialect.delimiter,
-            header_line=(len(table.before) if dialect is None else dialect.skipped) + 1
-            if has_header
-            else None,
+            header_line=table.header_line,
             before=tuple(table.before),
         )
 

@@ -21,7 +21,9 @@ class Note(StrEnum):
     SEVERAL = "held a list or an object, which is no custom field, and was left out"
     MAYBE_NULL = "may hold a null mark: leave it out with --null TEXT"
     MAYBE_LIST = "may hold several tags: say what stands between them with --separator"
-    MOJIBAKE = "may hold text that was read in a wrong encoding: give the right one with --encoding"
+    MOJIBAKE = (
+        "may hold text that was read in a wrong encoding before it came here: export the file again"
+    )
     LOST_LETTER = "had a letter that was lost (U+FFFD): export the file again, as UTF-8"
     SHORT_NUMBER = (
         "had a number that a spreadsheet has shortened (1.23457E+12): export the column as text"

@@ -11,6 +11,9 @@ from sendx_async._core.validation import to_scalar_text
 Read: TypeAlias = Callable[[str], str | None]
 """Gives what a cell says, or None if that is nothing."""
 
+Split: TypeAlias = Callable[[str], Iterable[str]]
+"""Gives the items of a cell of tags."""
+
 
 @attrs.frozen
 class Condition:
@@ -68,19 +71,28 @@ def _condition(option: str, text: str) -> Condition:
     return Condition(text[0] + column, value.strip())
 
 
-def only(index: int | None, wanted: Sequence[Condition], read: Read) -> RowRule:
-    """Return the rule that one of these holds, which are all about the column at the index."""
-    has = _has(wanted, read)
+def only(
+    index: int | None, wanted: Sequence[Condition], read: Read, split: Split | None
+) -> RowRule:
+    """Return the rule that one of these holds, which are all about the column at the index.
+
+    Args:
+        index: The column's place; None if the row has no such column.
+        wanted: What must hold.
+        read: Reads a cell.
+        split: Takes a cell of tags apart, one of which is enough; None if the column has none.
+    """
+    has = _has(wanted, read, split)
     return RowRule(index, has, f"not --only {' or '.join(map(str, wanted))}")
 
 
-def skip(index: int | None, unwanted: Condition, read: Read) -> RowRule:
-    """Return the rule that this doesn't hold, which is about the column at the index."""
-    has = _has([unwanted], read)
+def skip(index: int | None, unwanted: Condition, read: Read, split: Split | None) -> RowRule:
+    """Return the rule that this doesn't hold; the arguments are those of `only`."""
+    has = _has([unwanted], read, split)
     return RowRule(index, lambda value: not has(value), f"--skip {unwanted}")
 
 
-def _has(any_of: Sequence[Condition], read: Read) -> Callable[[Any], bool]:
+def _has(any_of: Sequence[Condition], read: Read, split: Split | None) -> Callable[[Any], bool]:
     values = frozenset(each.value.casefold() for each in any_of)
 
     def has(value: Any) -> bool:
@@ -91,6 +103,8 @@ def _has(any_of: Sequence[Condition], read: Read) -> Callable[[Any], bool]:
         text = str(to_scalar_text(value))
         # As it stands there, too: who has seen NULL in the file may say so.
         said = {(read(text) or "").casefold(), text.strip().casefold()}
+        if split is not None:
+            said.update(item.casefold() for item in split(text))
         return not said.isdisjoint(values)
 
     return has

@@ -1,12 +1,14 @@
 """Plans made of what was decided: one for each header, with a closure for each of its columns."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import attrs
 
 from sendx_async._cli.importing.cleaning.addresses import read_address
 from sendx_async._cli.importing.cleaning.column_kinds import NAMIBIA, has_places
+from sendx_async._cli.importing.cleaning.lists import split_list
+from sendx_async._cli.importing.cleaning.notes import CellError
 from sendx_async._cli.importing.cleaning.null_marks import MAYBE_NULLS, SPREADSHEET_ERRORS
 from sendx_async._cli.importing.cleaning.texts import CellReader
 from sendx_async._cli.importing.mapping import conditions, steps
@@ -124,7 +126,10 @@ class Plans:
             decided=decided,
             is_json=self._is_json,
             width=len(names),
-            rules=(*self._rules_of_options(header), *self._rules_of_preset(header, decided)),
+            rules=(
+                *self._rules_of_options(header, decided),
+                *self._rules_of_preset(header, decided),
+            ),
             steps=tuple(
                 (each.index, step)
                 for each in sorted(decided.decisions, key=lambda each: each.rank)
@@ -148,17 +153,26 @@ class Plans:
             ]
         return Refusal(tuple(Problem(None, None, each) for each in said)) if said else None
 
-    def _rules_of_options(self, header: Header) -> list[RowRule]:
+    def _rules_of_options(self, header: Header, decided: Decided) -> list[RowRule]:
         columns = self._columns
+        lists = {each.index for each in decided.decisions if each.becomes in LISTS}
+
+        def about(column: str) -> tuple[int | None, conditions.Split | None]:
+            index = _index(header, column)
+            return index, self._items if index in lists else None
+
         wanted: dict[str | None, list[conditions.Condition]] = {}
         for each in columns.only:
             wanted.setdefault(header.find(each.column) or each.column, []).append(each)
         rules = [
-            conditions.only(_index(header, each[0].column), each, self._said)
+            conditions.only(index, each, self._said, split)
             for each in wanted.values()
+            for index, split in [about(each[0].column)]
         ]
         return rules + [
-            conditions.skip(_index(header, each.column), each, self._said) for each in columns.skip
+            conditions.skip(index, each, self._said, split)
+            for each in columns.skip
+            for index, split in [about(each.column)]
         ]
 
     def _rules_of_preset(self, header: Header, decided: Decided) -> list[RowRule]:
@@ -178,6 +192,17 @@ class Plans:
     def _said(self, text: str) -> str | None:
         return self._read_rule(text, [])
 
+    @property
+    def _separator(self) -> str:
+        return self._columns.separator or ("," if self._preset is None else self._preset.separator)
+
+    def _items(self, text: str) -> Iterable[str]:
+        """Return the tags of a cell; of one that can't be read, which is refused, none."""
+        try:
+            return split_list(self._said(text) or "", [], separator=self._separator, is_given=True)
+        except CellError:
+            return ()
+
     def _step(self, decision: Decision) -> steps.Step | None:
         becomes, prefix, columns = decision.becomes, decision.prefix, self._columns
         if becomes in {LEFT_OUT, UNDECIDED}:
@@ -186,11 +211,10 @@ class Plans:
             return None if self._is_look else steps.must_be_empty(decision.name)
         if becomes in LISTS:
             preset = self._preset
-            separator = columns.separator or ("," if preset is None else preset.separator)
             return steps.list_step(
                 becomes,
                 self._read,
-                separator=separator,
+                separator=self._separator,
                 is_given=preset is not None or columns.separator is not None,
                 prefix=columns.tag_prefix if becomes == "tags" else "",
                 own="" if preset is None else preset.own_tags,

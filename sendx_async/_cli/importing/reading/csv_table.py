@@ -26,6 +26,7 @@ class CsvTable:
         self.titles = layout.titles
         self.header = usable_names(layout.titles)
         self.before = layout.before
+        self.header_line = layout.dialect.skipped + 1 if layout.dialect.has_header else None
         self.dialect = layout.dialect
 
     def __iter__(self) -> Iterator[Record]:

@@ -38,6 +38,7 @@ class _JsonTable:
     header = None
     titles = None
     before = ()
+    header_line = None
     dialect = None
 
     _names: tuple[str, ...] = ()

@@ -37,6 +37,7 @@ class ParquetTable:
     """
 
     before = ()
+    header_line = None
     dialect = None
 
     def __init__(self, binary: BufferedIOBase) -> None:

@@ -49,6 +49,11 @@ class Table(Protocol):
         ...
 
     @property
+    def header_line(self) -> int | None:
+        """The line, or row, in which the columns' names stand; None if none has them."""
+        ...
+
+    @property
     def dialect(self) -> Dialect | None:
         """How its cells are told apart; None if it is no text with cells."""
         ...

@@ -56,6 +56,7 @@ class WorkbookTable:
         titles: The columns' names as they are written, or given.
         header: Those by which they are known.
         before: The rows in front of the header.
+        header_line: The row of the header; None if the names were given.
 
     Raises:
         ConfigurationError: It can't be read, it isn't clear which sheet is meant, or there is no
@@ -86,12 +87,14 @@ class WorkbookTable:
         width = max(len(cells) for _, cells in first[place:])
         if names is not None:
             titles, self._last = names, 0
+            self.header_line: int | None = None
             if width > len(names):
                 raise ConfigurationError(
                     f"--columns names {len(names)} columns, but the sheet has {width}"
                 )
         else:
             self._last, cells = first[place]
+            self.header_line = self._last
             titles = tuple(cell.strip() for cell in [*cells, *repeat("", width - len(cells))])
         self.titles = titles
         self.header = usable_names(titles)

@@ -37,7 +37,7 @@ def in_lines(name: str, look: Look, doubts: Iterable[Doubt] = ()) -> str:
         _sum(look),
     ]
     lines = [line for part in parts for line in part]
-    return "\n".join(printable(line) for line in lines)
+    return "\n".join(printable(line, instead=" ") for line in lines)
 
 
 def as_json(look: Look, doubts: Iterable[Doubt] = ()) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def as_json(look: Look, doubts: Iterable[Doubt] = ()) -> dict[str, Any]:
         "columns": [
             {
                 **_column_as_json(column),
-                "tells_who_is_mailed": column.decision.name in look.plan.decided.ruled,
+                "chooses_rows": column.decision.name in look.plan.decided.ruled,
             }
             for column in look.columns
         ],
@@ -122,7 +122,7 @@ def _columns(columns: Iterable[ColumnFacts], ruled: Container[str]) -> Iterator[
         decision = column.decision
         becomes = decision.becomes
         if decision.name in ruled:
-            becomes = "tells who is mailed" + (f", {becomes}" if column.is_sent else "")
+            becomes = "tells which rows are sent" + (f", {becomes}" if column.is_sent else "")
         if decision.title is not None and decision.title != decision.name:
             becomes += f" {decision.title!r}"
         why = f" ({decision.why})" if decision.why else ""

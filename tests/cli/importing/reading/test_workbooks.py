@@ -168,6 +168,7 @@ def test_a_title_may_stand_above_the_header() -> None:
         assert source.compression is None
         assert source.table.before == ("Members of 2026",)
         assert source.table.titles == ("x", "Email", "", "x")
+        assert source.table.header_line == 3
         assert source.table.header == ("x", "Email", "#3", "x (2)")
         assert [record.number for record in source] == [4]
 
