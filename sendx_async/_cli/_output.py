@@ -101,7 +101,7 @@ def propose(error: object) -> None:
         error: What went wrong; most errors propose none.
     """
     for command in getattr(error, "commands", ()):
-        tell(printable(command))
+        tell(printable(command, instead=" "))
 
 
 def give_up_stdout() -> int:

@@ -126,3 +126,11 @@ def test_an_error_is_json_for_programs(import_text: Import) -> None:
     done = import_text("name\nx\n")
     assert done.report["error"] == "DoubtfulFileError"
     assert "no column of addresses" in done.report["message"]
+
+
+def test_nothing_invisible_is_in_the_name_of_a_custom_field(
+    import_text: Import, fake_sendx: FakeSendX
+) -> None:
+    text = '{"email": "a@b.co", "Pl\\u200ban": "Pro", "custom_fields": {"First\\n role": "x"}}'
+    assert import_text(text, "--all-fields", name="c.ndjson").counts == (1, 0)
+    assert fake_sendx.contact("a@b.co").custom_fields == {"Plan": "Pro", "First role": "x"}

@@ -291,3 +291,16 @@ def test_another_services_export_is_not_read_as_the_one_that_was_said(
     # A table that nobody knows may come from there all the same.
     Path("d.csv").write_text("Email,First Name,Status\na@b.co,Ann,Active\nc@d.co,Bo,Bounced\n")
     assert imported(run, "d.csv", "--from", "activecampaign")["delivered"] == 1
+
+
+def test_a_name_of_several_lines_can_be_pasted_as_it_is_shown(
+    run: Run, fake_sendx: FakeSendX
+) -> None:
+    Path("c.csv").write_text('email,"Which of these?\nChoose\tany."\na@b.co,Red\n')
+    said = run("import", "c.csv")
+    assert said.status == 2
+    commands = said.err.splitlines()[1:]
+    assert commands[0] == "sendx import c.csv --field 'Which of these? Choose any.'"
+    for command in commands:
+        assert run(*shlex.split(command)[1:]).status == 0
+    assert fake_sendx.contact("a@b.co").custom_fields == {"Which of these? Choose any.": "Red"}

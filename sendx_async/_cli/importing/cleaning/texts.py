@@ -91,6 +91,11 @@ class CellReader:
         return value or None
 
 
+def in_one_line(name: str) -> str:
+    """Return the name of a custom field without line breaks and what can't be seen in it."""
+    return _visible(name, [])
+
+
 def _visible(text: str, notes: list[Note]) -> str:
     """Return a text in one line, without white space around it and what can't be seen in it."""
     text = text.strip()

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
+from sendx_async._cli.importing.cleaning.texts import in_one_line
 from sendx_async._cli.importing.mapping.columns import FIELDS, LISTS, Columns
 from sendx_async._cli.importing.mapping.header import Header
 from sendx_async._cli.importing.recognising.column_names import fields_of, folded
@@ -221,8 +222,8 @@ def _of_the_rest(columns: Columns, header: Header, name: str, *, is_ruled: bool)
 def _decision(
     header: Header, name: str, becomes: str, why: str, title: str | None = None
 ) -> Decision:
-    if becomes == CUSTOM_FIELD and title is None:
-        title = name
+    if becomes == CUSTOM_FIELD:
+        title = in_one_line(name if title is None else title)
     return Decision(index=header.index(name), name=name, becomes=becomes, title=title, why=why)
 
 

@@ -28,18 +28,18 @@ class Header:
         self._index = {name: index for index, name in self.columns}
         self._folded: dict[str, list[str]] = {}
         for name in self.names:
-            self._folded.setdefault(name.casefold(), []).append(name)
+            self._folded.setdefault(_as_shown(name), []).append(name)
 
     def find(self, name: str) -> str | None:
         """Return the column that an option names, or None if there is none.
 
         Args:
-            name: Its name, where case doesn't matter unless it tells two columns apart; or ``#3``
-                for the third one.
+            name: Its name, where case doesn't matter unless it tells two columns apart, and a line
+                break may be a blank, as errors show it; or ``#3`` for the third one.
         """
         if name in self._index:
             return name
-        alike = self._folded.get(name.strip().casefold(), ())
+        alike = self._folded.get(_as_shown(name), ())
         if len(alike) == 1:
             return alike[0]
         number = _NUMBER.fullmatch(name)
@@ -64,3 +64,9 @@ class Header:
             and self._has_numbers
             and self.names[int(number[1]) - 1 : int(number[1])] == [name]
         )
+
+
+def _as_shown(name: str) -> str:
+    """Return a name as errors show it, which is what people paste: in one line, case aside."""
+    shown = "".join(each if each.isprintable() else " " for each in name)
+    return " ".join(shown.split()).casefold()

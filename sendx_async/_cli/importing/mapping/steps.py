@@ -5,7 +5,7 @@ from typing import Any, TypeAlias, cast
 
 from sendx_async._cli.importing.cleaning.lists import check_list_ids, split_list
 from sendx_async._cli.importing.cleaning.notes import CellError, Note
-from sendx_async._cli.importing.cleaning.texts import check_quotes
+from sendx_async._cli.importing.cleaning.texts import check_quotes, in_one_line
 from sendx_async._core.increments import is_increment
 
 Read: TypeAlias = Callable[[str, list[Note]], str | None]
@@ -100,7 +100,8 @@ def object_step(read: Read, *, allows_increments: bool) -> Step:
     def put(given: dict[str, Any], fields: dict[str, Any], value: Any, notes: list[Note]) -> None:
         if not isinstance(value, Mapping):
             raise CellError('must be a JSON object, such as {"Plan": "Pro"}')
-        for title, each in cast("Mapping[str, Any]", value).items():
+        for name, each in cast("Mapping[str, Any]", value).items():
+            title = in_one_line(name)
             if title in fields:
                 raise CellError(f"has {title!r}, which another column is as well: leave one out")
             if each is not None and each != "":
