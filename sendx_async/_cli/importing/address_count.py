@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _IN_MEMORY = 100_000
-_COUNTED_AT_ONCE = 250_000
+_COUNTED_AT_ONCE = 100_000
 
 
 class AddressCount:
