@@ -197,3 +197,9 @@ def test_a_null_mark_fills_no_cell_in_any_column_or_row(run: Run) -> None:
         '{"email": "a@b.co", "Plan": NaN}\n{"email": "c@d.co", "Plan": 1}\n'
     )
     assert looked_at(run, "c.ndjson", "--all-fields")["preview"]["columns"][1]["samples"] == ["1"]
+
+
+def test_a_null_mark_behind_a_guard_fills_no_cell(run: Run) -> None:
+    Path("c.csv").write_text('email,Plan\na@b.co,"=""#N/A"""\nc@d.co,Pro\n')
+    report = looked_at(run, "c.csv", "--all-fields")
+    assert report["preview"]["columns"][1]["filled_percent"] == 50

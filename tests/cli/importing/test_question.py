@@ -36,7 +36,7 @@ def asked(*arguments: str) -> Iterator[tuple[Watched, int]]:
 
 @pytest.mark.parametrize("answer", ["y\n", " YES \n"])
 def test_a_file_is_shown_and_sent_if_the_answer_is_yes(fake_sendx: FakeSendX, answer: str) -> None:
-    Path("c.csv").write_text("email,Plan\na@b.co,n/a\n")
+    Path("c.csv").write_text("email,Plan,Role\na@b.co,n/a,-\n")
     with asked("c.csv", "--all-fields") as (import_, keyboard):
         import_.read_until(QUESTION)
         assert not fake_sendx.requests
@@ -46,8 +46,9 @@ def test_a_file_is_shown_and_sent_if_the_answer_is_yes(fake_sendx: FakeSendX, an
     assert "1 row delivered" in out
     assert "Plan -> custom field (--all-fields), 100 % full" in import_.seen
     assert "in the column 'Plan' 1 cell may hold a null mark" in import_.seen
+    assert "in the column 'Role' 1 cell may hold a null mark" in import_.seen
     # What is in doubt was agreed to.
-    assert fake_sendx.contact("a@b.co").custom_fields == {"Plan": "n/a"}
+    assert fake_sendx.contact("a@b.co").custom_fields == {"Plan": "n/a", "Role": "-"}
 
 
 @pytest.mark.parametrize("answer", ["\n", "n\n", "yesterday\n", "\x04"])
@@ -128,7 +129,7 @@ def test_a_person_is_asked_again_about_files_that_were_not_begun(fake_sendx: Fak
         assert import_.end()[0] == 0
     assert "c.csv: csv" not in import_.seen  # what was agreed to is not shown again
     assert len(fake_sendx.contacts) == 6
-    assert fake_sendx.contact("c2@b.co").custom_fields == {"Plan": "n/a"}
+    assert fake_sendx.contact("c2@b.co").custom_fields == {"Plan": "n/a", "Role": "-"}
 
 
 def test_a_limit_is_no_ctrl_c(fake_sendx: FakeSendX) -> None:

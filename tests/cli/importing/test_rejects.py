@@ -283,3 +283,13 @@ class TestDryRun:
         done = import_text("email\na@b.co\n", "--dry-run", "--rejects", "r.csv")
         assert (done.said.status, done.report["rejects"]) == (0, None)
         assert not Path("r.csv").exists()
+
+
+def test_a_name_that_leads_nowhere_is_taken_all_the_same(
+    import_text: Import, fake_sendx: FakeSendX
+) -> None:
+    Path("c.rejects.csv").symlink_to("absent.csv")
+    done = import_text("email\na@b.co\nbad\n")
+    assert done.said.status == 2
+    assert "c.rejects.csv exists, and may hold rows that nobody has mended" in done.said.err
+    assert fake_sendx.requests == []

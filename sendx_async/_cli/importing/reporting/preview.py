@@ -182,11 +182,11 @@ def _rows(what: str, reasons: Mapping[str, Counted]) -> Iterator[str]:
 
 
 def _in_doubt(doubts: Iterable[Doubt]) -> Iterator[str]:
-    for place, each in enumerate(doubts):
-        if not place:
-            yield ""
-            yield "In doubt:"
-        yield f"  {each.text}"
+    said = [f"  {each.text}" for each in doubts]
+    if said:
+        yield ""
+        yield "In doubt:"
+        yield from said
 
 
 def _sum(look: Look) -> Iterator[str]:
