@@ -83,9 +83,9 @@ def agrees(question: str) -> bool:
     Returns:
         False after Ctrl-C, at the end of the input, and for anything but ``y`` or ``yes``.
     """
-    with contextlib.suppress(OSError):
-        _write(sys.stderr, question, end="")
     try:
+        with contextlib.suppress(OSError):
+            _write(sys.stderr, question, end="")
         answer = sys.stdin.readline()
     except (KeyboardInterrupt, OSError):
         answer = ""

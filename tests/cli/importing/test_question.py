@@ -129,7 +129,7 @@ def test_a_person_is_asked_again_about_files_that_were_not_begun(fake_sendx: Fak
         assert import_.end()[0] == 0
     assert "c.csv: csv" not in import_.seen  # what was agreed to is not shown again
     assert len(fake_sendx.contacts) == 6
-    assert fake_sendx.contact("c2@b.co").custom_fields == {"Plan": "n/a", "Role": "-"}
+    assert fake_sendx.contact("c2@b.co").custom_fields == {"Plan": "n/a"}
 
 
 def test_a_limit_is_no_ctrl_c(fake_sendx: FakeSendX) -> None:
