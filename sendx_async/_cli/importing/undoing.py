@@ -11,10 +11,11 @@ from sendx_async._runtime.real_time import monotonic
 
 
 def undo(options: ImportOptions) -> ImportReport:
-    """Take back the tags that the log of an import tells of, or only count.
+    """Return what came of taking back the tags that an import has given, by its log.
 
     Args:
-        options: What is asked for; its file is the log.
+        options: What is asked for; its file is the log. With ``is_dry_run`` contacts are counted,
+            and nothing is sent.
 
     Raises:
         ConfigurationError: It can't be begun, or gone on with.

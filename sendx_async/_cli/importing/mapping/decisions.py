@@ -143,7 +143,7 @@ def _of_options(columns: Columns, header: Header) -> dict[str, Decision]:
 def _of_names(
     columns: Columns, header: Header, made: Mapping[str, Decision], *, is_json: bool
 ) -> dict[str, Decision]:
-    """Tell by their names what columns are for that nothing was said about."""
+    """Return what columns are for by their names, where nothing was said about them."""
     titles = [header.title(name) for name in header.names]
     fields = fields_of(titles)
     # What was said about some columns tells of others: of a "Work Email" beside an "Address".
@@ -181,7 +181,7 @@ def _meant(decision: Decision | None, name: str, field: str | None) -> str:
 def _of_preset(
     columns: Columns, fit: FittedPreset, header: Header, made: Mapping[str, Decision]
 ) -> dict[str, Decision]:
-    """Take from a preset what nothing was said about."""
+    """Return what a preset makes of columns that nothing was said about."""
     taken = {each.becomes for each in made.values() if each.why != "--ignore"} - {*LISTS}
     titles = {each.title for each in made.values()}
     wanted: dict[str, tuple[str, str | None, int]] = {}

@@ -110,7 +110,7 @@ def fitted(preset: Preset, names: Sequence[str]) -> FittedPreset:
 
 
 def _settle_name(fields: dict[str, tuple[str, ...]], names: Sequence[str]) -> None:
-    """Take a "Nom" beside a "Prénom" for the last name, and a "Nombre" beside "Apellidos"."""
+    """Settle what a full name is: a "Nom" beside a "Prénom" is the last name, for example."""
     meant = dict(zip(names, fields_of(names), strict=True))
     for name in fields.get("full_name", ()):
         field = meant[name]

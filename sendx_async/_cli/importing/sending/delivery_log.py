@@ -63,7 +63,7 @@ class DeliveryLog:
             raise _LOG.unusable(path, error) from None
 
     def _cut_to_whole_lines(self, file: io.FileIO) -> None:
-        """Take off what the last process has not written to its end: that row is not finished."""
+        """Cut off a last line that was not written to its end: its row is not finished."""
         if file.read(len(_BEGINNING)) != _BEGINNING[: file.seek(0, os.SEEK_END)]:
             file.close()
             raise ConfigurationError(
